@@ -1,0 +1,117 @@
+"""Owns how stored rows become the model's inputs: one function for the server, the example joiner and replay alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_repo.counters import ALL, DAY, MONTH, decay
+from feature_repo.rows import UserRow
+from feature_repo.table import ItemTable
+from feature_repo.vocabulary import HISTORY
+
+__all__ = ["Assembled", "assemble"]
+
+_PRIOR_COUNT = 5.0  # observations that a prior is worth against an item's or a user's own
+_BIAS_COUNT = 3.0
+_SESSION_SECONDS = 1800.0
+_TEXT_SHARPNESS = 8.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assembled:
+    """Inputs of one user and B items. N is at most HISTORY; T tasks; F features in the vocabulary's order."""
+
+    x_BF: NDArray[np.float32]
+    item_rows_B: NDArray[np.intp]
+    """Row numbers in the item table; -1 for an unknown item."""
+    history_rows_N: NDArray[np.intp]
+    history_values_NT1: NDArray[np.float32]
+    """For each task the label less what the item usually gets (0 where unknown), then log1p of the age in seconds."""
+
+
+def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now: float) -> Assembled:
+    """What the model sees of a user and some items at time `now` (Unix seconds), decayed to that time.
+
+    Labels of the user's recent engagements count as residuals against what the item usually gets, the user's own label
+    left out (a residual against itself would leak towards zero). Affinities are kernel-weighted means of residuals over
+    the history: by cosine of text vectors and by overlap of categories.
+    """
+    tasks = len(table.vocabulary.tasks)
+    size, known_B = len(item_rows_B), item_rows_B >= 0
+    priors_T = table.priors()
+
+    # Items
+    counters_BCH = table.counters[item_rows_B] * decay(now - table.updated_at[item_rows_B])[:, None, :]
+    counters_BCH[~known_B] = 0.0
+    n_BTH, sum_BTH = counters_BCH[:, 2 : 2 + tasks], counters_BCH[:, 2 + tasks :]
+    mean_BT = (sum_BTH[..., ALL] + _PRIOR_COUNT * priors_T) / (n_BTH[..., ALL] + _PRIOR_COUNT)
+    trend_BT = (sum_BTH[..., MONTH] + _PRIOR_COUNT * mean_BT) / (n_BTH[..., MONTH] + _PRIOR_COUNT) - mean_BT
+
+    # The user's history as residuals
+    history_N = table.rows(row.recent_ids)
+    age_N = np.maximum(now - row.recent_R[:, 0], 0.0)
+    label_NT = row.recent_R[:, 1:]
+    known_NT = ~np.isnan(label_NT)
+    seen_NCH = table.counters[history_N][:, 2:, ALL]
+    others_NT = np.maximum(seen_NCH[:, :tasks] - known_NT, 0.0)
+    own_NT = np.where(known_NT & (seen_NCH[:, :tasks] >= 1.0), label_NT, 0.0)
+    usual_NT = (seen_NCH[:, tasks:] - own_NT + _PRIOR_COUNT * priors_T) / (others_NT + _PRIOR_COUNT)
+    residual_NT = np.where(known_NT, label_NT - usual_NT, 0.0)
+
+    # The user
+    user_CH = row.counters_CH * decay(now - row.updated_at)
+    user_n_T, user_sum_T = user_CH[2 : 2 + tasks, ALL], user_CH[2 + tasks :, ALL]
+    user_mean_T = (user_sum_T + _PRIOR_COUNT * priors_T) / (user_n_T + _PRIOR_COUNT)
+    count_T = known_NT.sum(axis=0)
+    bias_T = residual_NT.sum(axis=0) / (count_T + _BIAS_COUNT)
+    session_N = np.exp2(-age_N / _SESSION_SECONDS)
+    centred_NT = np.where(known_NT, residual_NT - bias_T, 0.0)
+    session_T = session_N @ centred_NT / (session_N @ known_NT + 1.0)
+    first_T = residual_NT[0] if len(age_N) else np.zeros(tasks)
+    first3_T = residual_NT[:3].sum(axis=0) / 3.0
+
+    # The two together
+    cosine_BN = table.vectors[item_rows_B] @ table.vectors[history_N].T
+    text_BN = np.exp(_TEXT_SHARPNESS * (cosine_BN - 1.0))
+    mine_BW, theirs_NW = table.categories[item_rows_B], table.categories[history_N]
+    both_BN = np.bitwise_count(mine_BW[:, None] & theirs_NW).sum(axis=2, dtype=np.float64)
+    either_BN = np.bitwise_count(mine_BW[:, None] | theirs_NW).sum(axis=2, dtype=np.float64)
+    category_BN = both_BN / np.maximum(either_BN, 1.0)
+    text_BN[~known_B] = category_BN[~known_B] = cosine_BN[~known_B] = 0.0
+    text_affinity_BT = text_BN @ centred_NT / (text_BN @ known_NT + 0.05)
+    category_affinity_BT = category_BN @ centred_NT / (category_BN @ known_NT + 1.0)
+
+    user = (user_mean_T, np.log1p(user_n_T), bias_T, session_T, first_T, first3_T)
+    any_history = len(age_N) > 0
+    item_silence_B = np.where(known_B, np.maximum(now - table.updated_at[item_rows_B], 0.0), 0.0)
+    published_B = table.published_at[item_rows_B]
+    context = (
+        np.log1p(max(now - row.updated_at, 0.0)) if row.updated_at else 0.0,
+        np.log1p(session_N.sum()),
+        np.log1p(user_CH[1, DAY]),
+        np.log1p(max(now - row.first_at, 0.0)) if row.first_at else 0.0,
+        np.log1p(user_CH[0, ALL]),
+        np.log1p(counters_BCH[:, 0, ALL]),
+        np.log1p(counters_BCH[:, 0, DAY]),
+        np.log1p(item_silence_B),
+        np.where(known_B & (published_B != 0.0), np.log1p(np.maximum(now - published_B, 0.0)), 0.0),
+        cosine_BN.max(axis=1) if any_history else 0.0,
+        cosine_BN.mean(axis=1) if any_history else 0.0,
+        category_BN.mean(axis=1) if any_history else 0.0,
+        float(row.updated_at > 0.0),
+        known_B,
+    )
+    x_BF = np.empty((size, len(table.vocabulary.features)), dtype=np.float32)
+    blocks = (mean_BT, trend_BT, np.log1p(n_BTH[..., ALL]), *user, text_affinity_BT, category_affinity_BT, mean_BT + bias_T)
+    for at, block in enumerate(blocks):
+        x_BF[:, at * tasks : (at + 1) * tasks] = block
+    for at, column in enumerate(context, start=len(blocks) * tasks):
+        x_BF[:, at] = column
+
+    values_NT1 = np.empty((min(len(age_N), HISTORY), tasks + 1), dtype=np.float32)
+    values_NT1[:, :tasks] = residual_NT[:HISTORY]
+    values_NT1[:, tasks] = np.log1p(age_N[:HISTORY])
+    return Assembled(
+        x_BF=x_BF, item_rows_B=item_rows_B, history_rows_N=history_N[:HISTORY], history_values_NT1=values_NT1
+    )

@@ -1,0 +1,171 @@
+"""Owns what one event does: to the user's row, to the item's row, and which labelled examples it settles."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from feature_repo.counters import add
+from feature_repo.occurrence import IMPRESSION, Occurrence, Served
+from feature_repo.rows import MAX_PENDING, ItemRow, UserRow
+from feature_repo.vocabulary import Vocabulary
+from protos.streams_pb2 import Example, ItemAction, SourcePosition
+
+__all__ = ["Folded", "UserFold", "fold_item"]
+
+_NAN = float("nan")
+
+FeaturesOf = Callable[[UserRow, str, float], Served]
+"""Makes the features of a user and an item at a time, from rows as they stand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folded:
+    """What one event led to; `duplicate` events lead to nothing."""
+
+    duplicate: bool = False
+    action: ItemAction | None = None
+    examples: list[Example] = field(default_factory=list)
+
+
+class UserFold:
+    """Folds a user's events, in the order of the log, into the user's row; joins impressions and actions into examples.
+
+    The position in the row makes redelivery harmless, the remembered event ids a producer's repeats.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, features_of: FeaturesOf) -> None:
+        self._vocabulary = vocabulary
+        self._tasks = vocabulary.tasks
+        self._features_of = features_of
+        self._window = max(task.window_seconds for task in self._tasks)
+
+    def fold(self, row: UserRow, event: Occurrence, source: SourcePosition) -> Folded:
+        """Folds one event into `row`, in place, and moves its position to `source`."""
+        event_hash = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "little")
+        redelivered = row.log == source.log and row.partition == source.partition and source.offset <= row.offset
+        if redelivered:
+            return Folded(duplicate=True)
+        row.log, row.partition, row.offset = source.log, source.partition, source.offset
+        if event_hash in row.seen:
+            return Folded(duplicate=True)
+        row.seen.append(event_hash)
+
+        examples = self.expire(row, event.at)
+        action = ItemAction(item_id=event.item_id, source=source, occurred_at=event.at, user_id=row.user_id)
+        if event.kind == IMPRESSION:
+            observations, sums = self._impress(row, event, examples)
+            action.impression = True
+        else:
+            observations, sums = self._act(row, event, examples)
+            action.action = True
+        action.observations.extend(observations)
+        action.label_sums.extend(sums)
+        delta_C = np.array([float(action.impression), float(action.action), *observations, *sums])
+        row.updated_at = add(row.counters_CH, row.updated_at, delta_C, event.at)
+        row.first_at = min(row.first_at, event.at) if row.first_at else event.at
+        for index, example in enumerate(examples):
+            example.source.CopyFrom(source)
+            example.index = index
+        return Folded(action=action, examples=examples)
+
+    def expire(self, row: UserRow, now: float) -> list[Example]:
+        """Settles as negative what no event has labelled within its window by `now`; the oldest first."""
+        examples: list[Example] = []
+        kept: list[Example] = []
+        overflow = len(row.pending) - MAX_PENDING
+        for position, waiting in enumerate(row.pending):
+            age = now - waiting.shown_at
+            overdue = position < overflow
+            negatives = [
+                at
+                for at, task in enumerate(self._tasks)
+                if task.implicit and waiting.labels[at] != waiting.labels[at] and (overdue or age >= task.window_seconds)
+            ]
+            if negatives:
+                examples.append(self._settle(waiting, dict.fromkeys(negatives, 0.0), now))
+            if age < self._window and not overdue:
+                kept.append(waiting)
+        row.pending = kept
+        return examples
+
+    def _impress(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:
+        row.pending.append(self._waiting(row, event))
+        return [float(task.implicit) for task in self._tasks], [0.0] * len(self._tasks)
+
+    def _act(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:
+        labels = {
+            at: label
+            for at, task in enumerate(self._tasks)
+            if task.event == event.kind and (label := task.label(event.value)) is not None
+        }
+        waiting = self._match(row, event)
+        observations, sums = [0.0] * len(self._tasks), [0.0] * len(self._tasks)
+        settled: dict[int, float] = {}
+        for at, label in labels.items():
+            implicit = self._tasks[at].implicit
+            if implicit and waiting is not None and waiting.labels[at] == waiting.labels[at]:
+                continue  # the impression already has its positive
+            observations[at] = 0.0 if implicit and waiting is not None else 1.0
+            sums[at] = label
+            # A positive whose impression is not known has no negatives beside it, so it teaches no rate.
+            if waiting is not None or not implicit:
+                settled[at] = label
+        if settled:
+            source = waiting if waiting is not None else self._waiting(row, event)
+            examples.append(self._settle(source, settled, event.at))
+            if waiting is not None and all(label == label for label in waiting.labels):
+                row.pending.remove(waiting)
+        row.engage(event.item_id, event.at, [labels.get(at, _NAN) for at in range(len(self._tasks))])
+        return observations, sums
+
+    def _waiting(self, row: UserRow, event: Occurrence) -> Example:
+        """An example without labels: the features that the server scored with, else as of now, before the event counts."""
+        served = event.served
+        if served is None or served.fingerprint != self._vocabulary.fingerprint:
+            served = self._features_of(row, event.item_id, event.at)
+        return Example(
+            user_id=row.user_id,
+            item_id=event.item_id,
+            recommendation_id=event.recommendation_id,
+            shown_at=event.at,
+            fingerprint=served.fingerprint,
+            features=served.features,
+            history_item_ids=served.history_item_ids,
+            history_values=served.history_values,
+            labels=[_NAN] * len(self._tasks),
+        )
+
+    @staticmethod
+    def _match(row: UserRow, event: Occurrence) -> Example | None:
+        """The latest impression that the action belongs to: by recommendation where it names one, else by item."""
+        for waiting in reversed(row.pending):
+            if waiting.item_id == event.item_id and event.recommendation_id in ("", waiting.recommendation_id):
+                return waiting
+        return None
+
+    def _settle(self, waiting: Example, labels: dict[int, float], now: float) -> Example:
+        """The example that teaches `labels`; they are marked as settled on the impression that waits."""
+        example = Example()
+        example.CopyFrom(waiting)
+        example.labelled_at = now
+        for at in range(len(self._tasks)):
+            example.labels[at] = labels.get(at, _NAN)
+        for at, label in labels.items():
+            waiting.labels[at] = label
+        return example
+
+
+def fold_item(row: ItemRow, action: ItemAction) -> bool:
+    """Folds one action into the item's row, in place; False if the row already includes it."""
+    source = action.source
+    if row.log != source.log:
+        row.log, row.offsets = source.log, {}
+    if source.offset <= row.offsets.get(source.partition, -1):
+        return False
+    row.offsets[source.partition] = source.offset
+    delta_C = np.array([float(action.impression), float(action.action), *action.observations, *action.label_sums])
+    row.updated_at = add(row.counters_CH, row.updated_at, delta_C, action.occurred_at)
+    row.first_at = min(row.first_at, action.occurred_at) if row.first_at else action.occurred_at
+    return True

@@ -1,0 +1,35 @@
+"""Owns the decoded form of an event that the folds work on, free of the wire."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["IMPRESSION", "Occurrence", "Served"]
+
+IMPRESSION = "impression"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """Feature values as the server scored with; see protos.events_pb2.ServedFeatures."""
+
+    fingerprint: int
+    features: tuple[float, ...]
+    history_item_ids: tuple[str, ...] = ()
+    history_values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Occurrence:
+    """One event: who, what, when, and the value it carries.
+
+    `kind` is `impression`, `click`, `read`, `purchase` or an action's name; `at` is Unix seconds of event time;
+    `value` is seconds for a read, the amount for a purchase, the action's value where it has one.
+    """
+
+    event_id: str
+    user_id: str
+    item_id: str
+    at: float
+    kind: str
+    value: float | None = None
+    recommendation_id: str = ""
+    served: Served | None = field(default=None, repr=False)

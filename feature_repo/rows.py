@@ -1,0 +1,80 @@
+"""Owns the state that is kept for one user and for one item, each row with the log position that it includes."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_repo.counters import HALF_LIFE_NAMES
+from feature_repo.vocabulary import RECENT, Vocabulary
+from protos.streams_pb2 import Example
+
+__all__ = ["MAX_PENDING", "SEEN_EVENTS", "ItemRow", "UserRow"]
+
+MAX_PENDING = 128
+"""Impressions of one user that may await their labels; beyond it the oldest is settled at once."""
+
+SEEN_EVENTS = 512
+"""Event ids of one user that are remembered, so that a producer's repeat counts once."""
+
+
+@dataclass(kw_only=True, slots=True)
+class UserRow:
+    """What is known of one user after the event at (`log`, `partition`, `offset`)."""
+
+    user_id: str
+    counters_CH: NDArray[np.float64]
+    """Counters by half-life, as of `updated_at`."""
+    first_at: float = 0.0
+    updated_at: float = 0.0
+    log: int = 0
+    partition: int = -1
+    offset: int = -1
+    recent_ids: list[str] = field(default_factory=list)
+    """Items engaged with, the most recent first; at most RECENT."""
+    recent_R: NDArray[np.float64]
+    """For each of them, (R, 1+T): Unix seconds, then a label for each task (NaN where unknown)."""
+    pending: list[Example] = field(default_factory=list)
+    """Impressions that await labels, the oldest first; a label is NaN until it is settled."""
+    seen: deque[int] = field(default_factory=lambda: deque(maxlen=SEEN_EVENTS))
+
+    @classmethod
+    def empty(cls, user_id: str, vocabulary: Vocabulary) -> "UserRow":
+        return cls(
+            user_id=user_id,
+            counters_CH=np.zeros((len(vocabulary.counters), len(HALF_LIFE_NAMES))),
+            recent_R=np.empty((0, 1 + len(vocabulary.tasks))),
+        )
+
+    def engage(self, item_id: str, at: float, labels: list[float]) -> None:
+        """Puts an engagement where its time belongs; a repeat of an item takes over the labels known before."""
+        ids, values_R = self.recent_ids, self.recent_R
+        row = np.array([at, *labels])
+        if item_id in ids:
+            old = ids.index(item_id)
+            row = np.where(np.isnan(row), values_R[old], row)
+            row[0] = max(at, values_R[old, 0])
+            del ids[old]
+            values_R = np.delete(values_R, old, axis=0)
+        # The newest first, and of equal times the one that came last.
+        place = int(np.searchsorted(-values_R[:, 0], -row[0], side="left"))
+        ids.insert(place, item_id)
+        del ids[RECENT:]
+        self.recent_R = np.concatenate((values_R[:place], row[None], values_R[place:]))[:RECENT]
+
+
+@dataclass(kw_only=True, slots=True)
+class ItemRow:
+    """What users have done with one item; `offsets` holds, by partition of the event log, the last offset included."""
+
+    item_id: str
+    counters_CH: NDArray[np.float64]
+    first_at: float = 0.0
+    updated_at: float = 0.0
+    log: int = 0
+    offsets: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, item_id: str, vocabulary: Vocabulary) -> "ItemRow":
+        return cls(item_id=item_id, counters_CH=np.zeros((len(vocabulary.counters), len(HALF_LIFE_NAMES))))

@@ -1,0 +1,108 @@
+"""Owns what a process knows of all items at once, in dense arrays that a whole list of candidates is read from."""
+
+import zlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_repo.counters import ALL, HALF_LIFE_NAMES
+from feature_repo.vocabulary import Vocabulary
+from protos.catalogue_pb2 import Item
+
+__all__ = ["ItemTable", "category_bits"]
+
+_CATEGORY_WORDS = 4
+
+
+def category_bits(categories: Iterable[str]) -> NDArray[np.uint64]:
+    """Categories as a set of hashed bits, shape (4,): 256 bits, so that overlaps are a bitwise `and` and a count."""
+    words = [0] * _CATEGORY_WORDS
+    for category in categories:
+        bit = zlib.crc32(category.casefold().encode()) % (64 * _CATEGORY_WORDS)
+        words[bit // 64] |= 1 << (bit % 64)
+    return np.array(words, dtype=np.uint64)
+
+
+class ItemTable:
+    """Items by row number: activity counters, text vectors, categories and content. One writer; readers see whole rows.
+
+    Row numbers are stable for the life of the table. A deleted item keeps its number and its counters but has no
+    content, so that histories which name it stay readable.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, *, dimensions: int, capacity: int = 1024) -> None:
+        self.vocabulary = vocabulary
+        self.dimensions = dimensions
+        self.index: dict[str, int] = {}
+        self.ids: list[str] = []
+        self.content: list[Item | None] = []
+        self.counters = np.zeros((capacity, len(vocabulary.counters), len(HALF_LIFE_NAMES)))
+        self.updated_at = np.zeros(capacity)
+        self.published_at = np.zeros(capacity)
+        self.vectors = np.zeros((capacity, dimensions), dtype=np.float32)
+        self.categories = np.zeros((capacity, _CATEGORY_WORDS), dtype=np.uint64)
+        self.live = np.zeros(capacity, dtype=bool)
+        self._totals = np.zeros((2, len(vocabulary.tasks)))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, item_ids: Sequence[str]) -> NDArray[np.intp]:
+        """Row numbers of the given items, -1 for those never heard of. Shape (B,)."""
+        get = self.index.get
+        return np.array([get(item_id, -1) for item_id in item_ids], dtype=np.intp)
+
+    def priors(self) -> NDArray[np.float64]:
+        """Mean label of each task over all items, shape (T,); 0.5 for a binary task and 0 for others before any label."""
+        observations_T, sums_T = self._totals
+        empty_T = np.array([0.5 if task.kind == "binary" else 0.0 for task in self.vocabulary.tasks])
+        return (sums_T + empty_T) / (observations_T + 1.0)
+
+    def set_activity(self, item_id: str, updated_at: float, counters_CH: NDArray[np.float64]) -> None:
+        """Takes over an item's counters, as of `updated_at`."""
+        row, tasks = self._row(item_id), len(self.vocabulary.tasks)
+        change_2T = (counters_CH[2:, ALL] - self.counters[row, 2:, ALL]).reshape(2, tasks)
+        self.counters[row] = counters_CH
+        self.updated_at[row] = updated_at
+        self._totals = self._totals + change_2T
+
+    def set_content(self, item: Item, vector_D: NDArray[np.float32] | None) -> None:
+        """Takes over a catalogue entry; `vector_D` is L2-normalised, None where the item has no text.
+
+        Raises:
+            ValueError: the vector has another width than the table.
+        """
+        if vector_D is not None and vector_D.shape != (self.dimensions,):
+            raise ValueError(
+                f"item {item.item_id}: its text vector has shape {vector_D.shape}, this process expects ({self.dimensions},); "
+                "the catalogue was encoded by another encoder, so let the catalogue worker encode it again"
+            )
+        row = self._row(item.item_id)
+        self.vectors[row] = 0.0 if vector_D is None else vector_D
+        self.categories[row] = category_bits(item.categories)
+        self.published_at[row] = item.published_at.seconds
+        self.content[row] = item
+        self.live[row] = True
+
+    def delete(self, item_id: str) -> None:
+        """Takes the item out of what can be recommended; an unknown one is no error."""
+        if (row := self.index.get(item_id)) is not None:
+            self.live[row] = False
+            self.content[row] = None
+
+    def _row(self, item_id: str) -> int:
+        row = self.index.get(item_id)
+        if row is None:
+            row = len(self.ids)
+            if row == len(self.live):
+                self._grow()
+            self.ids.append(item_id)
+            self.content.append(None)
+            self.index[item_id] = row  # last: a reader that finds the id finds the row whole
+        return row
+
+    def _grow(self) -> None:
+        for name in ("counters", "updated_at", "published_at", "vectors", "categories", "live"):
+            array = getattr(self, name)
+            setattr(self, name, np.concatenate((array, np.zeros_like(array))))

@@ -1,0 +1,99 @@
+"""Owns what a task is: its name, kind, the events that label it, and the TOML file in which tasks are declared."""
+
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+__all__ = ["Kind", "Task", "TasksError", "load_tasks", "parse_tasks"]
+
+Kind = Literal["binary", "duration", "regression"]
+
+
+class TasksError(ValueError):
+    """A tasks file that cannot be used; the message says which file and key, and what to write instead."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One thing to predict.
+
+    A binary task without `at_least` is labelled implicitly: positive when `event` follows an impression within
+    `window_seconds`, negative when none does. Every other task is labelled by the event itself: a binary one is
+    positive when the event's value reaches `at_least`, a duration or regression takes the value.
+    """
+
+    name: str
+    kind: Kind
+    event: str
+    """`click`, `read` (value: seconds), `purchase` (value: amount) or the name of an action."""
+    at_least: float | None = None
+    window_seconds: float = 1800.0
+    weight: float = 1.0
+    """Share in the training loss."""
+    rank_weight: float = 1.0
+    """Share in the ranking score of `Recommend` when the request names none."""
+    item_types: tuple[str, ...] = ()
+    """Item types that the task is about; empty for all."""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name != self.name.lower():
+            raise TasksError(f"task name {self.name!r}: use lower-case letters, digits and underscores")
+        if not self.event or self.event == "impression":
+            raise TasksError(f"task {self.name}: `event` must name the event that labels it, such as click or read")
+        if self.kind != "binary" and self.at_least is not None:
+            raise TasksError(f"task {self.name}: `at_least` belongs to binary tasks only; remove it or set kind = \"binary\"")
+        if self.kind != "binary" and self.event == "click":
+            raise TasksError(f"task {self.name}: a click has no value to predict; use kind = \"binary\"")
+        for field, value in (("window_seconds", self.window_seconds), ("weight", self.weight)):
+            if not (math.isfinite(value) and value > 0):
+                raise TasksError(f"task {self.name}: `{field}` must be a positive number, not {value}")
+
+    @property
+    def implicit(self) -> bool:
+        """True where the absence of the event within the window is the negative label."""
+        return self.kind == "binary" and self.at_least is None
+
+    def label(self, value: float | None) -> float | None:
+        """The label, in training space, that this task's event gives; None where it has no value to label with."""
+        if self.kind == "binary":
+            if self.at_least is None:
+                return 1.0
+            return None if value is None else float(value >= self.at_least)
+        if value is None:
+            return None
+        return math.log1p(max(value, 0.0)) if self.kind == "duration" else value
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    tasks: dict[str, dict[str, object]]
+
+
+def parse_tasks(text: str, *, source: str = "tasks") -> tuple[Task, ...]:
+    """Tasks of a TOML text, in order of declaration.
+
+    Raises:
+        TasksError: the text is not TOML, a key is unknown or a value does not fit; the message names it.
+
+    >>> parse_tasks('[tasks.click]\\nkind = "binary"\\nevent = "click"')[0].implicit
+    True
+    """
+    try:
+        declared = msgspec.convert(tomllib.loads(text), _File).tasks
+        tasks = tuple(msgspec.convert({"name": name, **body}, Task) for name, body in declared.items())
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, TasksError) as error:
+        raise TasksError(f"{source}: {error}. A task reads: [tasks.click] kind = \"binary\" event = \"click\"") from error
+    if not tasks:
+        raise TasksError(f"{source}: no task is declared; add a table such as [tasks.click]")
+    return tasks
+
+
+def load_tasks(path: Path) -> tuple[Task, ...]:
+    """Tasks of the TOML file at `path`; raises TasksError as `parse_tasks` does, or if the file cannot be read."""
+    try:
+        return parse_tasks(path.read_text(encoding="utf-8"), source=str(path))
+    except OSError as error:
+        raise TasksError(f"{path}: cannot be read ({error.strerror}); set HEADWATER_TASKS_FILE to a tasks file") from error

@@ -1,0 +1,165 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from protos import events_pb2 as _events_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ScoreRequest(_message.Message):
+    __slots__ = ("user_id", "item_ids", "tasks", "context_text")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    item_ids: _containers.RepeatedScalarFieldContainer[str]
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    context_text: str
+    def __init__(self, user_id: _Optional[str] = ..., item_ids: _Optional[_Iterable[str]] = ..., tasks: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ...) -> None: ...
+
+class ScoreResponse(_message.Message):
+    __slots__ = ("items", "info")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[ItemScores]
+    info: ResponseInfo
+    def __init__(self, items: _Optional[_Iterable[_Union[ItemScores, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
+
+class RecommendRequest(_message.Message):
+    __slots__ = ("user_id", "count", "item_types", "task_weights", "exclude_item_ids", "context_text", "include_seen")
+    class TaskWeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    ITEM_TYPES_FIELD_NUMBER: _ClassVar[int]
+    TASK_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    count: int
+    item_types: _containers.RepeatedScalarFieldContainer[str]
+    task_weights: _containers.ScalarMap[str, float]
+    exclude_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    context_text: str
+    include_seen: bool
+    def __init__(self, user_id: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., include_seen: _Optional[bool] = ...) -> None: ...
+
+class RecommendResponse(_message.Message):
+    __slots__ = ("items", "info")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[RankedItem]
+    info: ResponseInfo
+    def __init__(self, items: _Optional[_Iterable[_Union[RankedItem, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
+
+class ItemScores(_message.Message):
+    __slots__ = ("item_id", "scores", "unknown_item")
+    class ScoresEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_ITEM_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    scores: _containers.ScalarMap[str, float]
+    unknown_item: bool
+    def __init__(self, item_id: _Optional[str] = ..., scores: _Optional[_Mapping[str, float]] = ..., unknown_item: _Optional[bool] = ...) -> None: ...
+
+class RankedItem(_message.Message):
+    __slots__ = ("item_id", "rank_score", "scores", "type", "title")
+    class ScoresEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    RANK_SCORE_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    rank_score: float
+    scores: _containers.ScalarMap[str, float]
+    type: str
+    title: str
+    def __init__(self, item_id: _Optional[str] = ..., rank_score: _Optional[float] = ..., scores: _Optional[_Mapping[str, float]] = ..., type: _Optional[str] = ..., title: _Optional[str] = ...) -> None: ...
+
+class ResponseInfo(_message.Message):
+    __slots__ = ("recommendation_id", "model_version", "features_as_of", "degradations")
+    RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_AS_OF_FIELD_NUMBER: _ClassVar[int]
+    DEGRADATIONS_FIELD_NUMBER: _ClassVar[int]
+    recommendation_id: str
+    model_version: str
+    features_as_of: _timestamp_pb2.Timestamp
+    degradations: _containers.RepeatedCompositeFieldContainer[Degradation]
+    def __init__(self, recommendation_id: _Optional[str] = ..., model_version: _Optional[str] = ..., features_as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+
+class Degradation(_message.Message):
+    __slots__ = ("reason", "detail")
+    class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        REASON_UNSPECIFIED: _ClassVar[Degradation.Reason]
+        UNKNOWN_USER: _ClassVar[Degradation.Reason]
+        UNKNOWN_ITEM: _ClassVar[Degradation.Reason]
+        STORE_UNAVAILABLE: _ClassVar[Degradation.Reason]
+        NO_MODEL: _ClassVar[Degradation.Reason]
+        CONTEXT_SKIPPED: _ClassVar[Degradation.Reason]
+        EMPTY_CATALOGUE: _ClassVar[Degradation.Reason]
+        STALE_FEATURES: _ClassVar[Degradation.Reason]
+    REASON_UNSPECIFIED: Degradation.Reason
+    UNKNOWN_USER: Degradation.Reason
+    UNKNOWN_ITEM: Degradation.Reason
+    STORE_UNAVAILABLE: Degradation.Reason
+    NO_MODEL: Degradation.Reason
+    CONTEXT_SKIPPED: Degradation.Reason
+    EMPTY_CATALOGUE: Degradation.Reason
+    STALE_FEATURES: Degradation.Reason
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    reason: Degradation.Reason
+    detail: str
+    def __init__(self, reason: _Optional[_Union[Degradation.Reason, str]] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class RecordEventsRequest(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[_events_pb2.Event]
+    def __init__(self, events: _Optional[_Iterable[_Union[_events_pb2.Event, _Mapping]]] = ...) -> None: ...
+
+class RecordEventsResponse(_message.Message):
+    __slots__ = ("accepted", "rejected")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    accepted: int
+    rejected: _containers.RepeatedCompositeFieldContainer[RejectedEvent]
+    def __init__(self, accepted: _Optional[int] = ..., rejected: _Optional[_Iterable[_Union[RejectedEvent, _Mapping]]] = ...) -> None: ...
+
+class RejectedEvent(_message.Message):
+    __slots__ = ("index", "event_id", "detail")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    event_id: str
+    detail: str
+    def __init__(self, index: _Optional[int] = ..., event_id: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,27 @@
+"""Owns the names of the Kafka topics and how each is laid out; every process takes them from here."""
+
+from dataclasses import dataclass
+
+__all__ = ["ALL_TOPICS", "CATALOGUE", "DEAD_LETTERS", "EVENTS", "EXAMPLES", "ITEM_ACTIONS", "ITEM_ACTIVITY", "ITEM_CONTENT", "Topic"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """One topic: its name, what a record's key is, and how many partitions and what clean-up it is created with."""
+
+    name: str
+    key: str
+    compacted: bool = False
+    one_partition: bool = False
+    """True where the order over all records matters; otherwise the number of partitions is a setting."""
+
+
+EVENTS = Topic(name="headwater.events.v1", key="user_id")
+CATALOGUE = Topic(name="headwater.catalogue.v1", key="item_id", compacted=True)
+ITEM_ACTIONS = Topic(name="headwater.item-actions.v1", key="item_id")
+ITEM_ACTIVITY = Topic(name="headwater.item-activity.v1", key="item_id", compacted=True)
+ITEM_CONTENT = Topic(name="headwater.item-content.v1", key="item_id", compacted=True)
+EXAMPLES = Topic(name="headwater.examples.v1", key="user_id", one_partition=True)
+DEAD_LETTERS = Topic(name="headwater.dead-letters.v1", key="user_id")
+
+ALL_TOPICS = (EVENTS, CATALOGUE, ITEM_ACTIONS, ITEM_ACTIVITY, ITEM_CONTENT, EXAMPLES, DEAD_LETTERS)
