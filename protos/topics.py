@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass
 
-__all__ = ["ALL_TOPICS", "CATALOGUE", "DEAD_LETTERS", "EVENTS", "EXAMPLES", "ITEM_ACTIONS", "ITEM_ACTIVITY", "ITEM_CONTENT", "Topic"]
+__all__ = [
+    "ALL_TOPICS",
+    "CATALOGUE",
+    "DEAD_LETTERS",
+    "EVENTS",
+    "EXAMPLES",
+    "ITEM_ACTIONS",
+    "ITEM_ACTIVITY",
+    "ITEM_CONTENT",
+    "Topic",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,53 @@
+# Everything a developer runs. `make demo` and `make test` need only Python 3.11 or newer and make.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The pinned set was resolved for 3.11, so that comes first; ensurepip is what Debian's python3-venv adds.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+PACKAGES := protos feature_repo training streams serving deploy tests
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format protos requirements clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.txt pyproject.toml
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
+		echo "Headwater needs Python 3.11 or newer with venv. On Debian or Ubuntu: apt-get install python3-venv; or: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(STAMP) ## Create .venv with the pinned packages and the `headwater` command
+
+demo: $(STAMP) ## MovieLens-100k through the whole system; the report lands in build/demo/
+	$(BIN)/headwater demo
+
+lint: $(STAMP) ## Style, types and the directions of imports
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## Lint, types, import contracts and every test
+	$(BIN)/pytest -q
+
+format: $(STAMP) ## Rewrite the sources in house style
+	$(BIN)/ruff check --fix $(PACKAGES)
+	$(BIN)/ruff format $(PACKAGES)
+
+protos: $(STAMP) ## Regenerate the code beside protos/*.proto
+	$(BIN)/python -m protos.generate
+
+requirements: ## Resolve pyproject.toml again into requirements.txt
+	test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install --disable-pip-version-check -q uv; }
+	build/uv/bin/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --no-emit-package headwater -q -o build/requirements.in
+	sed -E -e '/^(nvidia-|cuda-|triton)/d' -e 's/^(torch==[^+]+)\+.*/\1/' build/requirements.in > requirements.txt
+
+clean: ## Remove what runs and builds leave, .venv too
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
