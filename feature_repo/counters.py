@@ -20,7 +20,8 @@ def decay(seconds: NDArray[np.float64] | float) -> NDArray[np.float64]:
     np.float64(0.5)
     """
     age = np.maximum(np.asarray(seconds, dtype=np.float64), 0.0)
-    return np.exp2(-age[..., None] * _RATES_H)
+    left: NDArray[np.float64] = np.exp2(-age[..., None] * _RATES_H)
+    return left
 
 
 def add(counters_CH: NDArray[np.float64], updated_at: float, delta_C: NDArray[np.float64], at: float) -> float:

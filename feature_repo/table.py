@@ -57,7 +57,8 @@ class ItemTable:
         """Mean label of each task over all items, shape (T,); 0.5 for a binary task and 0 for others before any label."""
         observations_T, sums_T = self._totals
         empty_T = np.array([0.5 if task.kind == "binary" else 0.0 for task in self.vocabulary.tasks])
-        return (sums_T + empty_T) / (observations_T + 1.0)
+        means_T: NDArray[np.float64] = (sums_T + empty_T) / (observations_T + 1.0)
+        return means_T
 
     def set_activity(self, item_id: str, updated_at: float, counters_CH: NDArray[np.float64]) -> None:
         """Takes over an item's counters, as of `updated_at`."""

@@ -18,7 +18,7 @@ class SourcePosition(_message.Message):
     def __init__(self, log: _Optional[int] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class ItemAction(_message.Message):
-    __slots__ = ("item_id", "source", "occurred_at", "impression", "action", "observations", "label_sums", "user_id", "user_biases")
+    __slots__ = ("item_id", "source", "occurred_at", "impression", "action", "observations", "label_sums", "user_id")
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -27,7 +27,6 @@ class ItemAction(_message.Message):
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     LABEL_SUMS_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
-    USER_BIASES_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     source: SourcePosition
     occurred_at: float
@@ -36,8 +35,7 @@ class ItemAction(_message.Message):
     observations: _containers.RepeatedScalarFieldContainer[float]
     label_sums: _containers.RepeatedScalarFieldContainer[float]
     user_id: str
-    user_biases: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, item_id: _Optional[str] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ..., occurred_at: _Optional[float] = ..., impression: _Optional[bool] = ..., action: _Optional[bool] = ..., observations: _Optional[_Iterable[float]] = ..., label_sums: _Optional[_Iterable[float]] = ..., user_id: _Optional[str] = ..., user_biases: _Optional[_Iterable[float]] = ...) -> None: ...
+    def __init__(self, item_id: _Optional[str] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ..., occurred_at: _Optional[float] = ..., impression: _Optional[bool] = ..., action: _Optional[bool] = ..., observations: _Optional[_Iterable[float]] = ..., label_sums: _Optional[_Iterable[float]] = ..., user_id: _Optional[str] = ...) -> None: ...
 
 class Example(_message.Message):
     __slots__ = ("source", "index", "user_id", "item_id", "recommendation_id", "shown_at", "labelled_at", "fingerprint", "features", "history_item_ids", "history_values", "labels")
@@ -66,6 +64,14 @@ class Example(_message.Message):
     history_values: _containers.RepeatedScalarFieldContainer[float]
     labels: _containers.RepeatedScalarFieldContainer[float]
     def __init__(self, source: _Optional[_Union[SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[_Iterable[float]] = ..., labels: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Awaiting(_message.Message):
+    __slots__ = ("impressions", "seen_events")
+    IMPRESSIONS_FIELD_NUMBER: _ClassVar[int]
+    SEEN_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    impressions: _containers.RepeatedCompositeFieldContainer[Example]
+    seen_events: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, impressions: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seen_events: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ItemActivity(_message.Message):
     __slots__ = ("item_id", "fingerprint", "values")

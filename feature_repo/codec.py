@@ -1,0 +1,107 @@
+"""Owns how rows are laid out as Feast values, and refuses rows that another vocabulary wrote."""
+
+import numpy as np
+from feast.protos.feast.types.Value_pb2 import Value
+
+from feature_repo.counters import HALF_LIFE_NAMES
+from feature_repo.rows import ItemRow, UserRow
+from feature_repo.vocabulary import Vocabulary
+from protos.streams_pb2 import Awaiting, ItemContent
+
+__all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_content", "encode_item", "encode_user"]
+
+
+class RowSchemaError(RuntimeError):
+    """A stored row that was written with other tasks or another version's features."""
+
+
+def encode_user(row: UserRow, vocabulary: Vocabulary) -> dict[str, Value]:
+    """The values of the view `user_activity`."""
+    value = _head([vocabulary.fingerprint, row.log, row.partition, row.offset], row.first_at, row.updated_at, row.counters_CH)
+    value["recent_items"] = Value()
+    value["recent_items"].string_list_val.val.extend(row.recent_ids)
+    value["recent_values"] = Value()
+    value["recent_values"].double_list_val.val.extend(row.recent_R.ravel().tolist())
+    value["awaiting"] = Value(bytes_val=Awaiting(impressions=row.pending, seen_events=row.seen).SerializeToString())
+    return value
+
+
+def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, *, whole: bool = True) -> UserRow:
+    """The row that `encode_user` wrote; without what awaits labels unless `whole`.
+
+    Raises:
+        RowSchemaError: another vocabulary wrote it.
+    """
+    position, first_at, updated_at, counters_CH = _decode_head(f"user {user_id}", values, vocabulary)
+    _, log, partition, offset = position
+    recent = np.array(values["recent_values"].double_list_val.val)
+    row = UserRow(
+        user_id=user_id,
+        counters_CH=counters_CH,
+        first_at=first_at,
+        updated_at=updated_at,
+        log=log,
+        partition=partition,
+        offset=offset,
+        recent_ids=list(values["recent_items"].string_list_val.val),
+        recent_R=recent.reshape(-1, 1 + len(vocabulary.tasks)),
+    )
+    if whole:
+        awaiting = Awaiting.FromString(values["awaiting"].bytes_val)
+        row.pending.extend(awaiting.impressions)
+        row.seen.extend(awaiting.seen_events)
+    return row
+
+
+def encode_item(row: ItemRow, vocabulary: Vocabulary) -> dict[str, Value]:
+    """The values of the view `item_activity`."""
+    position = [vocabulary.fingerprint, row.log, *(number for pair in sorted(row.offsets.items()) for number in pair)]
+    return _head(position, row.first_at, row.updated_at, row.counters_CH)
+
+
+def decode_item(item_id: str, values: dict[str, Value], vocabulary: Vocabulary) -> ItemRow:
+    """The row that `encode_item` wrote; raises RowSchemaError if another vocabulary wrote it."""
+    position, first_at, updated_at, counters_CH = _decode_head(f"item {item_id}", values, vocabulary)
+    return ItemRow(
+        item_id=item_id,
+        counters_CH=counters_CH,
+        first_at=first_at,
+        updated_at=updated_at,
+        log=position[1],
+        offsets=dict(zip(position[2::2], position[3::2], strict=True)),
+    )
+
+
+def encode_content(content: ItemContent) -> dict[str, Value]:
+    """The values of the view `item_content`."""
+    categories, vector = Value(), Value()
+    categories.string_list_val.val.extend(content.item.categories)
+    vector.float_list_val.val.extend(np.frombuffer(content.vector, dtype="<f4").tolist())
+    return {
+        "type": Value(string_val=content.item.type),
+        "title": Value(string_val=content.item.title),
+        "categories": categories,
+        "vector": vector,
+        "encoder_version": Value(string_val=content.encoder_version),
+        "content_hash": Value(string_val=content.content_hash),
+    }
+
+
+def _head(position: list[int], first_at: float, updated_at: float, counters_CH: np.ndarray) -> dict[str, Value]:
+    where, activity = Value(), Value()
+    where.int64_list_val.val.extend(position)
+    activity.double_list_val.val.extend((first_at, updated_at, *counters_CH.ravel().tolist()))
+    return {"position": where, "activity": activity}
+
+
+def _decode_head(
+    what: str, values: dict[str, Value], vocabulary: Vocabulary
+) -> tuple[list[int], float, float, "np.ndarray[tuple[int, int], np.dtype[np.float64]]"]:
+    position = list(values["position"].int64_list_val.val)
+    if position[0] != vocabulary.fingerprint:
+        raise RowSchemaError(
+            f"the stored row of {what} was written for other tasks (fingerprint {position[0]:08x}, this process has "
+            f"{vocabulary.fingerprint:08x}): give the changed tasks a store directory of their own and replay the events into it"
+        )
+    activity = np.array(values["activity"].double_list_val.val)
+    return position, activity[0], activity[1], activity[2:].reshape(-1, len(HALF_LIFE_NAMES))

@@ -1,0 +1,120 @@
+"""Owns the thread that keeps a process's item table current from the compacted topics of item rows."""
+
+import threading
+import time
+
+import numpy as np
+import structlog
+from google.protobuf.message import DecodeError
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError
+
+from feature_repo.counters import HALF_LIFE_NAMES
+from feature_repo.settings import KafkaSettings
+from feature_repo.table import ItemTable
+from protos.streams_pb2 import ItemActivity, ItemContent
+from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
+
+__all__ = ["ItemMirror"]
+
+_log = structlog.get_logger(__name__)
+_TOPICS = (ITEM_CONTENT.name, ITEM_ACTIVITY.name)
+
+
+class ItemMirror:
+    """Reads both topics from their beginning and for ever, without a consumer group; the table's only writer.
+
+    A record that does not fit the table (another vocabulary, another encoder) is counted and skipped: the rest stays current.
+    """
+
+    def __init__(self, table: ItemTable, kafka: KafkaSettings) -> None:
+        self.table = table
+        self.activities_applied = 0
+        self.contents_applied = 0
+        self.records_skipped = 0
+        self.lag_records = 0
+        """Records that are in the log and not yet in the table, as of the last fetch."""
+        self.applied_at = 0.0
+        """When the newest applied record was appended to the log, Unix seconds."""
+        self._kafka = kafka
+        self._ready = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="item-mirror", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_ready(self, timeout: float) -> bool:
+        """True as soon as the table holds all that the log held when reading began; False after `timeout` seconds."""
+        return self._ready.wait(timeout)
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except KafkaError as error:
+                _log.warning("item_mirror_interrupted", error=str(error), retry_seconds=1.0)
+                self._stop.wait(1.0)
+
+    def _follow(self) -> None:
+        consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **self._kafka.client_options())
+        try:
+            partitions = self._partitions(consumer)
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            while not self._stop.is_set():
+                for records in consumer.poll(timeout_ms=100, max_records=5000).values():
+                    for record in records:
+                        self._apply(record)
+                # The watermark of the last fetch, not a listing of end offsets: the embedded broker's listing stands still
+                # within a batch of records.
+                ends = [consumer.highwater(partition) for partition in partitions]
+                if all(end is not None for end in ends):
+                    self.lag_records = sum(ends) - sum(consumer.position(partition) for partition in partitions)
+                    if self.lag_records == 0:
+                        self._ready.set()
+        finally:
+            consumer.close()
+
+    def _partitions(self, consumer: KafkaConsumer) -> list[TopicPartition]:
+        while not self._stop.is_set():
+            numbers = {topic: consumer.partitions_for_topic(topic) for topic in _TOPICS}
+            if all(numbers.values()):
+                return [TopicPartition(topic, number) for topic in _TOPICS for number in sorted(numbers[topic])]
+            _log.info("item_mirror_waits_for_topics", missing=[topic for topic in _TOPICS if not numbers[topic]])
+            self._stop.wait(0.5)
+        return []
+
+    def _apply(self, record: ConsumerRecord) -> None:
+        self.applied_at = record.timestamp / 1000.0 if record.timestamp else time.time()
+        try:
+            if record.topic == ITEM_ACTIVITY.name:
+                self._apply_activity(record.value)
+                self.activities_applied += 1
+            else:
+                self._apply_content(record.key.decode(), record.value)
+                self.contents_applied += 1
+        except (DecodeError, UnicodeDecodeError, ValueError) as error:
+            self.records_skipped += 1
+            if self.records_skipped <= 10:  # a wrong encoder would log once an item
+                _log.error("item_record_skipped", topic=record.topic, offset=record.offset, error=str(error))
+
+    def _apply_activity(self, value: bytes) -> None:
+        activity = ItemActivity.FromString(value)
+        if activity.fingerprint != self.table.vocabulary.fingerprint:
+            raise ValueError(f"item {activity.item_id}: counted for other tasks; restart all processes with one tasks file")
+        values = np.array(activity.values)
+        self.table.set_activity(activity.item_id, values[1], values[2:].reshape(-1, len(HALF_LIFE_NAMES)))
+
+    def _apply_content(self, item_id: str, value: bytes | None) -> None:
+        if value is None:
+            self.table.delete(item_id)
+            return
+        content = ItemContent.FromString(value)
+        self.table.set_content(content.item, np.frombuffer(content.vector, dtype="<f4") if content.vector else None)

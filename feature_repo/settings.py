@@ -1,0 +1,92 @@
+"""Owns the settings of what every process connects to: Kafka, the online store, the tasks file."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, RedisDsn, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from feature_repo.tasks import load_tasks
+from feature_repo.vocabulary import Vocabulary
+
+__all__ = ["FeatureSettings", "KafkaSettings", "StoreSettings"]
+
+_DAY = 86_400
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the event log; read from HEADWATER_KAFKA_*."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_KAFKA_", frozen=True)
+
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port of one or more brokers, by comma.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ssl_cafile: str | None = Field(default=None, description="CA certificates (PEM) that the brokers' are signed by.")
+    ssl_certfile: str | None = Field(default=None, description="Client certificate (PEM) for mutual TLS.")
+    ssl_keyfile: str | None = Field(default=None, description="Key (PEM) of the client certificate.")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+
+    def client_options(self) -> dict[str, object]:
+        """Keyword arguments for any client of kafka-python."""
+        options: dict[str, object] = {
+            "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
+            "security_protocol": self.security_protocol,
+        }
+        if "SSL" in self.security_protocol:
+            options |= {"ssl_cafile": self.ssl_cafile, "ssl_certfile": self.ssl_certfile, "ssl_keyfile": self.ssl_keyfile}
+        return options | self._sasl()
+
+    def aiokafka_options(self) -> dict[str, object]:
+        """Keyword arguments for any client of aiokafka."""
+        from aiokafka.helpers import create_ssl_context  # a producer host has kafka-python only
+
+        options: dict[str, object] = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": self.security_protocol,
+        }
+        if "SSL" in self.security_protocol:
+            options["ssl_context"] = create_ssl_context(
+                cafile=self.ssl_cafile, certfile=self.ssl_certfile, keyfile=self.ssl_keyfile
+            )
+        return options | self._sasl()
+
+    def _sasl(self) -> dict[str, object]:
+        if not self.security_protocol.startswith("SASL"):
+            return {}
+        if self.sasl_username is None or self.sasl_password is None:
+            raise ValueError(
+                f"{self.security_protocol} needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD to be set"
+            )
+        return {
+            "sasl_mechanism": self.sasl_mechanism,
+            "sasl_plain_username": self.sasl_username,
+            "sasl_plain_password": self.sasl_password.get_secret_value(),
+        }
+
+
+class StoreSettings(BaseSettings):
+    """Where feature rows live; read from HEADWATER_STORE_*."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_STORE_", frozen=True)
+
+    kind: Literal["sqlite", "redis"] = Field(default="sqlite", description="SQLite for one machine, Redis for more.")
+    directory: Path = Field(default=Path("data/store"), description="Holds the Feast registry and, for SQLite, the rows.")
+    redis_url: RedisDsn = Field(default=RedisDsn("redis://127.0.0.1:6379/0"), description="Used where kind is redis.")
+    redis_timeout_seconds: float = Field(default=0.5, gt=0, description="A call that takes longer counts as failed.")
+    user_ttl_seconds: float = Field(
+        default=180 * _DAY, gt=0, description="A user's row whose newest event is older than this is treated as absent."
+    )
+
+
+class FeatureSettings(BaseSettings):
+    """What is predicted and so counted; read from HEADWATER_*."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True)
+
+    tasks_file: Path = Field(default=Path("tasks.toml"), description="TOML file that declares the tasks.")
+
+    def vocabulary(self) -> Vocabulary:
+        """Names and order of all counters and features; raises TasksError for a file that cannot be used."""
+        return Vocabulary(load_tasks(self.tasks_file))

@@ -1,0 +1,178 @@
+"""Owns reading and writing rows in Feast's online store (SQLite or Redis); calls block, so loops give them to an executor.
+
+Rows go through the store's own `online_read` and `online_write_batch`, which take and give protobuf values: the paths over
+data frames and over `get_online_features` spend most of their time on conversion.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from feast import FeatureStore, FeatureView, RepoConfig
+from feast.infra.online_stores.helpers import get_online_store_from_config
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from feature_repo.codec import RowSchemaError, decode_item, decode_user, encode_content, encode_item, encode_user
+from feature_repo.definitions import ITEM_ACTIVITY, ITEM_CONTENT, OBJECTS, USER_ACTIVITY
+from feature_repo.rows import ItemRow, UserRow
+from feature_repo.settings import StoreSettings
+from feature_repo.vocabulary import Vocabulary
+from protos.streams_pb2 import ItemContent
+
+__all__ = ["RowSchemaError", "RowStore", "StoreUnavailable", "apply", "repo_config"]
+
+_BATCH = 500  # rows a call: SQLite takes at most 999 keys in one query on old builds
+
+
+class StoreUnavailable(ConnectionError):
+    """The online store did not answer; the message says which one and how to check it."""
+
+
+def repo_config(settings: StoreSettings) -> RepoConfig:
+    """Feast's configuration for these settings."""
+    directory = settings.directory.absolute()
+    online: dict[str, Any] = {"type": "sqlite", "path": str(directory / "online.db")}
+    if settings.kind == "redis":
+        # One worker owns a key and its rows carry their own positions, so Feast's check-then-set of timestamps adds a round
+        # trip and, after a clock steps back, would drop writes silently.
+        online = {"type": "redis", "connection_string": _redis_address(settings), "skip_dedup": True}
+    return RepoConfig(
+        project="headwater",
+        provider="local",
+        registry=str(directory / "registry.db"),
+        online_store=online,
+        offline_store={"type": "file"},
+        entity_key_serialization_version=3,
+    )
+
+
+def apply(settings: StoreSettings) -> None:
+    """Registers the views and creates their tables; does nothing where they stand already."""
+    settings.directory.mkdir(parents=True, exist_ok=True)
+    if settings.kind == "sqlite":
+        # Readers and the writer stop waiting for each other; the mode stays with the file.
+        with sqlite3.connect(settings.directory / "online.db") as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    FeatureStore(config=repo_config(settings)).apply(list(OBJECTS))
+
+
+class RowStore:
+    """Rows by id. Not for use from several threads at once: SQLite's connection is one."""
+
+    def __init__(self, settings: StoreSettings, vocabulary: Vocabulary) -> None:
+        self._settings = settings
+        self._vocabulary = vocabulary
+        self._config = repo_config(settings)
+        self._online = get_online_store_from_config(self._config.online_store)
+
+    def read_users(self, user_ids: Sequence[str]) -> dict[str, UserRow]:
+        """Whole rows of the users that have one.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+            RowSchemaError: a row was written for other tasks.
+        """
+        found = self._read(USER_ACTIVITY, "user_id", user_ids)
+        return {user_id: decode_user(user_id, values, self._vocabulary) for user_id, values in found.items()}
+
+    def read_user(self, user_id: str, now: float) -> UserRow | None:
+        """A user's row for serving, without what awaits labels; None if unknown or past its time to live at `now`.
+
+        Raises as `read_users` does.
+        """
+        values = self._read(USER_ACTIVITY, "user_id", (user_id,), _SERVED).get(user_id)
+        if values is None:
+            return None
+        row = decode_user(user_id, values, self._vocabulary, whole=False)
+        return row if now - row.updated_at <= self._settings.user_ttl_seconds else None
+
+    def write_users(self, rows: Sequence[UserRow]) -> None:
+        """Writes each row, its position with it, in one atomic write a row; raises StoreUnavailable."""
+        self._write(USER_ACTIVITY, "user_id", [(row.user_id, encode_user(row, self._vocabulary)) for row in rows])
+
+    def read_items(self, item_ids: Sequence[str]) -> dict[str, ItemRow]:
+        """Activity rows of the items that have one; raises as `read_users` does."""
+        found = self._read(ITEM_ACTIVITY, "item_id", item_ids)
+        return {item_id: decode_item(item_id, values, self._vocabulary) for item_id, values in found.items()}
+
+    def write_items(self, rows: Sequence[ItemRow]) -> None:
+        """Writes each activity row in one atomic write a row; raises StoreUnavailable."""
+        self._write(ITEM_ACTIVITY, "item_id", [(row.item_id, encode_item(row, self._vocabulary)) for row in rows])
+
+    def write_contents(self, contents: Sequence[ItemContent]) -> None:
+        """Writes catalogue entries with their vectors; raises StoreUnavailable."""
+        self._write(ITEM_CONTENT, "item_id", [(content.item.item_id, encode_content(content)) for content in contents])
+
+    def delete_items(self, item_ids: Sequence[str]) -> None:
+        """Empties the content rows of deleted items (Feast's stores have no call that deletes one row)."""
+        self.write_contents([_empty_content(item_id) for item_id in item_ids])
+
+    def _read(
+        self, view: FeatureView, join_key: str, ids: Sequence[str], features: list[str] | None = None
+    ) -> dict[str, dict[str, Value]]:
+        found: dict[str, dict[str, Value]] = {}
+        for start in range(0, len(ids), _BATCH):
+            part = ids[start : start + _BATCH]
+            keys = [_entity_key(join_key, entity_id) for entity_id in part]
+            try:
+                rows = self._online.online_read(self._config, view, keys, features)
+            except _store_errors() as error:
+                raise self._unavailable("read", error) from error
+            found |= {entity_id: values for entity_id, (_, values) in zip(part, rows, strict=True) if values}
+        return found
+
+    def _write(self, view: FeatureView, join_key: str, rows: Sequence[tuple[str, dict[str, Value]]]) -> None:
+        now = datetime.now(UTC)
+        data: list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]] = [
+            (_entity_key(join_key, entity_id), values, now, now) for entity_id, values in rows
+        ]
+        for start in range(0, len(data), _BATCH):
+            try:
+                self._online.online_write_batch(self._config, view, data[start : start + _BATCH], None)
+            except _store_errors() as error:
+                raise self._unavailable("written", error) from error
+
+    def _unavailable(self, what: str, error: Exception) -> StoreUnavailable:
+        where = self._settings.redis_url.host if self._settings.kind == "redis" else self._settings.directory
+        return StoreUnavailable(
+            f"the {self._settings.kind} online store at {where} could not be {what}: {error}. "
+            "Check that it runs, has space, and that HEADWATER_STORE_* point to it; `headwater up` prepares it"
+        )
+
+
+_SERVED = [field.name for field in USER_ACTIVITY.schema if field.name != "awaiting"]
+
+
+def _entity_key(join_key: str, entity_id: str) -> EntityKey:
+    return EntityKey(join_keys=[join_key], entity_values=[Value(string_val=entity_id)])
+
+
+def _empty_content(item_id: str) -> ItemContent:
+    content = ItemContent()
+    content.item.item_id = item_id
+    return content
+
+
+def _store_errors() -> tuple[type[Exception], ...]:
+    try:
+        from redis.exceptions import RedisError  # only where the redis extra is installed
+    except ImportError:
+        return (sqlite3.Error, OSError)
+    return (sqlite3.Error, RedisError, OSError)
+
+
+def _redis_address(settings: StoreSettings) -> str:
+    """Feast's own form of a Redis address: host:port, then options by comma."""
+    url = settings.redis_url
+    seconds = settings.redis_timeout_seconds
+    options = [f"db={(url.path or '/0').lstrip('/') or 0}", f"socket_timeout={seconds}", f"socket_connect_timeout={seconds}"]
+    if url.username:
+        options.append(f"username={url.username}")
+    if url.password:
+        options.append(f"password={url.password}")
+    if url.scheme == "rediss":
+        options.append("ssl=true")
+    return ",".join((f"{url.host}:{url.port}", *options))
