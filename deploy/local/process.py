@@ -1,0 +1,121 @@
+"""Owns one child process of the stack: its start, its log lines, its health and its end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Child", "ChildDiedError", "ChildError", "ChildUnhealthyError", "Command"]
+
+_TAIL = 20
+_POLL_SECONDS = 0.05
+
+
+class ChildError(RuntimeError):
+    """A child that does not do its work; the message names it, quotes its last lines and says where its log is."""
+
+
+class ChildDiedError(ChildError):
+    """The process ended although nobody asked it to."""
+
+
+class ChildUnhealthyError(ChildError):
+    """The process runs but did not become healthy in time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """What to run under which name, with which environment on top of this one's, and how to tell that it is healthy."""
+
+    name: str
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    healthy: Callable[[], bool]
+
+
+class Child:
+    """A running command in a session of its own, so that a Ctrl-C in the terminal reaches the stack alone.
+
+    Each line that it prints goes to `log_dir`/NAME.log and to `echo(name, line)`.
+    """
+
+    def __init__(self, command: Command, *, log_dir: Path, echo: Callable[[str, str], None]) -> None:
+        self.command = command
+        self.log = log_dir / f"{command.name}.log"
+        self._echo = echo
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+        log_dir.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.local.launcher", str(os.getpid()), *command.argv],
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **command.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, name=f"log-{command.name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def name(self) -> str:
+        """The command's name."""
+        return self.command.name
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the id of its process group."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raises ChildDiedError if the process has ended."""
+        code = self._process.poll()
+        if code is not None:
+            self._reader.join(timeout=1.0)
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+            raise ChildDiedError(self._describe(how))
+
+    def wait_healthy(self, seconds: float) -> None:
+        """Returns when the child is healthy; raises ChildDiedError or, after `seconds`, ChildUnhealthyError."""
+        deadline = time.monotonic() + seconds
+        while not self.command.healthy():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ChildUnhealthyError(self._describe(f"was not healthy after {seconds:.0f} s"))
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self, grace_seconds: float) -> None:
+        """Ends the process and all that it started: asks with SIGTERM, kills after `grace_seconds`."""
+        self._signal(signal.SIGTERM)
+        try:
+            self._process.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            self._echo(self.name, f"did not stop within {grace_seconds:.0f} s and is killed")
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(timeout=1.0)
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return  # the whole group has ended
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines, self.log.open("w", encoding="utf-8") as log:
+            for raw in lines:
+                line = raw.decode("utf-8", errors="replace").rstrip()
+                self._tail.append(line)
+                log.write(line + "\n")
+                log.flush()
+                self._echo(self.name, line)
+
+    def _describe(self, what: str) -> str:
+        quoted = "\n".join(f"  | {line}" for line in self._tail) or "  | (it printed nothing)"
+        return f"{self.name} (process {self.pid}) {what}. Its last lines:\n{quoted}\nThe whole log: {self.log}"

