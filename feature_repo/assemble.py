@@ -112,6 +112,4 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     values_NT1 = np.empty((min(len(age_N), HISTORY), tasks + 1), dtype=np.float32)
     values_NT1[:, :tasks] = residual_NT[:HISTORY]
     values_NT1[:, tasks] = np.log1p(age_N[:HISTORY])
-    return Assembled(
-        x_BF=x_BF, item_rows_B=item_rows_B, history_rows_N=history_N[:HISTORY], history_values_NT1=values_NT1
-    )
+    return Assembled(x_BF=x_BF, item_rows_B=item_rows_B, history_rows_N=history_N[:HISTORY], history_values_NT1=values_NT1)

@@ -2,7 +2,7 @@
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -45,9 +45,9 @@ class Task:
         if not self.event or self.event == "impression":
             raise TasksError(f"task {self.name}: `event` must name the event that labels it, such as click or read")
         if self.kind != "binary" and self.at_least is not None:
-            raise TasksError(f"task {self.name}: `at_least` belongs to binary tasks only; remove it or set kind = \"binary\"")
+            raise TasksError(f'task {self.name}: `at_least` belongs to binary tasks only; remove it or set kind = "binary"')
         if self.kind != "binary" and self.event == "click":
-            raise TasksError(f"task {self.name}: a click has no value to predict; use kind = \"binary\"")
+            raise TasksError(f'task {self.name}: a click has no value to predict; use kind = "binary"')
         for field, value in (("window_seconds", self.window_seconds), ("weight", self.weight)):
             if not (math.isfinite(value) and value > 0):
                 raise TasksError(f"task {self.name}: `{field}` must be a positive number, not {value}")
@@ -72,6 +72,13 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     tasks: dict[str, dict[str, object]]
 
 
+def _task(name: str, body: dict[str, object]) -> Task:
+    allowed = [field.name for field in fields(Task) if field.name != "name"]
+    if unknown := sorted(body.keys() - allowed):
+        raise TasksError(f"task {name}: unknown key {', '.join(unknown)}; a task has {', '.join(allowed)}")
+    return msgspec.convert({"name": name, **body}, Task)
+
+
 def parse_tasks(text: str, *, source: str = "tasks") -> tuple[Task, ...]:
     """Tasks of a TOML text, in order of declaration.
 
@@ -83,9 +90,9 @@ def parse_tasks(text: str, *, source: str = "tasks") -> tuple[Task, ...]:
     """
     try:
         declared = msgspec.convert(tomllib.loads(text), _File).tasks
-        tasks = tuple(msgspec.convert({"name": name, **body}, Task) for name, body in declared.items())
+        tasks = tuple(_task(name, body) for name, body in declared.items())
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, TasksError) as error:
-        raise TasksError(f"{source}: {error}. A task reads: [tasks.click] kind = \"binary\" event = \"click\"") from error
+        raise TasksError(f'{source}: {error}. A task reads: [tasks.click] kind = "binary" event = "click"') from error
     if not tasks:
         raise TasksError(f"{source}: no task is declared; add a table such as [tasks.click]")
     return tasks

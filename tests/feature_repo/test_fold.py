@@ -1,0 +1,171 @@
+"""Folding one user's events: counts, labels, and that redelivery and repeats change nothing."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_repo.fold import fold_item
+from feature_repo.occurrence import IMPRESSION, Occurrence, Served
+from feature_repo.rows import MAX_PENDING, ItemRow, UserRow
+from feature_repo.vocabulary import RECENT
+from protos.streams_pb2 import Example, ItemAction
+from tests.feature_repo.worlds import CLICK, DWELL, LIKE, VOCABULARY, at_offset, event, fold_over, histories, table_of
+
+
+def run(events: list[tuple[int, Occurrence]]) -> tuple[UserRow, list[Example], list[ItemAction]]:
+    """Folds (offset, event) pairs into one row."""
+    fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
+    examples, actions = [], []
+    for offset, occurrence in events:
+        folded = fold.fold(row, occurrence, at_offset(offset))
+        examples += folded.examples
+        actions += [folded.action] if folded.action else []
+    return row, examples, actions
+
+
+def assert_equal_rows(one: UserRow, other: UserRow) -> None:
+    np.testing.assert_array_equal(one.counters_CH, other.counters_CH)
+    np.testing.assert_array_equal(one.recent_R, other.recent_R)
+    assert one.recent_ids == other.recent_ids
+    assert (one.first_at, one.updated_at) == (other.first_at, other.updated_at)
+    assert [waiting.SerializeToString() for waiting in one.pending] == [waiting.SerializeToString() for waiting in other.pending]
+
+
+def test_click_after_impression_labels_the_impression_with_the_features_it_was_shown_with() -> None:
+    """The joined example is positive, and its features are those of before either event."""
+    _, examples, _ = run([(0, event(IMPRESSION)), (1, event("click", at=1010.0))])
+    assert len(examples) == 1
+    assert examples[0].labels[CLICK] == 1.0
+    assert math.isnan(examples[0].labels[DWELL])
+    assert (examples[0].shown_at, examples[0].labelled_at) == (1000.0, 1010.0)
+    assert examples[0].features[VOCABULARY.features.index("user_known")] == 0.0
+
+
+def test_impression_without_a_click_becomes_negative_after_its_window() -> None:
+    """The next event of the user that lies past the window settles the click task only."""
+    _, early, _ = run([(0, event(IMPRESSION)), (1, event(IMPRESSION, "i1", 1599.0))])
+    assert early == []
+    _, examples, _ = run([(0, event(IMPRESSION)), (1, event(IMPRESSION, "i1", 1600.0))])
+    assert [(example.item_id, example.labels[CLICK]) for example in examples] == [("i0", 0.0)]
+    assert math.isnan(examples[0].labels[LIKE])
+
+
+def test_explicit_label_needs_no_impression_and_no_window() -> None:
+    """A rating teaches at once, both ways, whether or not the item was seen to be shown."""
+    _, examples, _ = run([(0, event("rate", value=2.0)), (1, event("rate", "i1", value=5.0))])
+    assert [example.labels[LIKE] for example in examples] == [0.0, 1.0]
+
+
+def test_duration_is_learned_on_log_seconds() -> None:
+    """A read of 99 seconds is labelled log(100)."""
+    _, examples, _ = run([(0, event("read", value=99.0))])
+    assert examples[0].labels[DWELL] == pytest.approx(math.log(100.0))
+
+
+def test_click_without_impression_counts_but_teaches_no_rate() -> None:
+    """Positives that have no negatives beside them would teach that everything is clicked."""
+    row, examples, actions = run([(0, event("click"))])
+    assert examples == []
+    assert list(actions[0].observations)[CLICK] == list(actions[0].label_sums)[CLICK] == 1.0
+    assert row.recent_ids == ["i0"]
+
+
+def test_second_click_on_one_impression_is_one_positive() -> None:
+    """The rate of an item never exceeds one."""
+    _, examples, actions = run([(0, event(IMPRESSION)), (1, event("click", at=1010.0)), (2, event("click", at=1020.0))])
+    assert len(examples) == 1
+    assert sum(action.observations[CLICK] for action in actions) == sum(action.label_sums[CLICK] for action in actions) == 1.0
+
+
+def test_action_of_another_recommendation_does_not_label_the_impression() -> None:
+    """Where an action names its recommendation, only that one's impression is meant."""
+    shown = event(IMPRESSION, recommendation_id="a")
+    _, examples, _ = run([(0, shown), (1, event("click", at=1010.0, recommendation_id="b"))])
+    assert examples == []
+
+
+def test_features_as_served_are_kept_to_the_bit() -> None:
+    """An impression that carries the server's values is learned from with exactly these."""
+    values = tuple(float(number) / 7 for number in range(len(VOCABULARY.features)))
+    served = Served(fingerprint=VOCABULARY.fingerprint, features=values)
+    shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
+    _, examples, _ = run([(0, shown), (1, event("click", at=1001.0))])
+    assert np.array_equal(np.array(examples[0].features, dtype=np.float32), np.array(values, dtype=np.float32))
+
+
+def test_features_of_another_vocabulary_are_made_anew() -> None:
+    """Values whose names and order are not ours cannot be learned from."""
+    served = Served(fingerprint=1, features=(9.0,))
+    shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
+    _, examples, _ = run([(0, shown), (1, event("click", at=1001.0))])
+    assert len(examples[0].features) == len(VOCABULARY.features)
+
+
+def test_what_a_row_keeps_is_bounded() -> None:
+    """However much a user sees and does, the row stays small, and what is pushed out is settled, not lost."""
+    shown = [(number, event(IMPRESSION, f"i{number}", 1000.0)) for number in range(MAX_PENDING + 5)]
+    row, examples, _ = run(shown)
+    assert len(row.pending) <= MAX_PENDING + 1
+    assert [example.labels[CLICK] for example in examples] == [0.0] * 4
+    done = [(number, event("click", f"i{number}", 1000.0 + number)) for number in range(RECENT + 5)]
+    row, _, _ = run(done)
+    assert len(row.recent_ids) == len(row.recent_R) == RECENT
+    assert row.recent_ids[0] == f"i{RECENT + 4}"
+
+
+@given(histories(), st.data())
+def test_redelivery_from_any_earlier_offset_changes_nothing(events: list[Occurrence], data: st.DataObject) -> None:
+    """A worker that restarts and reads part of the log again ends with the same row and teaches nothing twice."""
+    numbered = list(enumerate(events))
+    clean_row, clean_examples, clean_actions = run(numbered)
+    crash = data.draw(st.integers(0, len(numbered)))
+    again = data.draw(st.integers(0, crash))
+    row, examples, actions = run(numbered[:crash] + numbered[again:])
+    assert_equal_rows(clean_row, row)
+    assert [example.SerializeToString() for example in clean_examples] == [example.SerializeToString() for example in examples]
+    assert len(actions) == len(clean_actions)
+
+
+@given(histories(), st.data())
+def test_repeat_of_an_event_by_its_producer_counts_once(events: list[Occurrence], data: st.DataObject) -> None:
+    """The same event id again, under a new offset, changes no count and yields no example."""
+    clean_row, clean_examples, _ = run(list(enumerate(events)))
+    repeated: list[Occurrence] = []
+    for number, occurrence in enumerate(events):
+        repeated.append(occurrence)
+        repeated += [events[data.draw(st.integers(0, number))]] if data.draw(st.booleans()) else []
+    row, examples, _ = run(list(enumerate(repeated)))
+    assert_equal_rows(clean_row, row)
+    assert len(examples) == len(clean_examples)
+
+
+def test_recreated_log_starts_again_without_hiding_events() -> None:
+    """Offsets from 0 of a topic with another id are new events, not redelivered ones."""
+    fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
+    fold.fold(row, event("click", at=1000.0), at_offset(50))
+    assert not fold.fold(row, event("click", at=2000.0), at_offset(0, log=2)).duplicate
+    assert fold.fold(row, event("click", at=2001.0), at_offset(0, log=2)).duplicate
+
+
+def test_item_row_counts_each_source_record_once() -> None:
+    """An item hears of many partitions; each one's redelivered actions are recognised by that partition's own offset."""
+    row = ItemRow.empty("i0", VOCABULARY)
+
+    def action(partition: int, offset: int) -> ItemAction:
+        source = at_offset(offset, partition=partition)
+        return ItemAction(
+            item_id="i0", source=source, occurred_at=10.0, impression=True, observations=[1, 0, 0], label_sums=[0, 0, 0]
+        )
+
+    assert [fold_item(row, action(*where)) for where in [(0, 5), (1, 2), (0, 5), (0, 4), (1, 3)]] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert row.counters_CH[0, -1] == 3.0
+    assert row.offsets == {0: 5, 1: 3}

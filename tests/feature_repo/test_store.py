@@ -1,0 +1,96 @@
+"""Rows in a real SQLite store: round trips, bounds, and clear words when it cannot serve."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from feature_repo.codec import decode_item, decode_user, encode_item, encode_user
+from feature_repo.occurrence import Occurrence
+from feature_repo.rows import ItemRow
+from feature_repo.settings import StoreSettings
+from feature_repo.store import RowSchemaError, RowStore, StoreUnavailable, apply
+from feature_repo.tasks import parse_tasks
+from feature_repo.vocabulary import Vocabulary
+from protos.catalogue_pb2 import Item
+from protos.streams_pb2 import ItemContent
+from tests.feature_repo.test_fold import assert_equal_rows, run
+from tests.feature_repo.worlds import VOCABULARY, event, histories
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> StoreSettings:
+    store = StoreSettings(directory=tmp_path_factory.mktemp("store"))
+    apply(store)
+    return store
+
+
+@given(histories())
+@settings(max_examples=30)
+def test_user_row_survives_encoding(events: list[Occurrence]) -> None:
+    """What is read back is what was written, to the bit."""
+    row, _, _ = run(list(enumerate(events)))
+    back = decode_user("u", encode_user(row, VOCABULARY), VOCABULARY)
+    assert_equal_rows(row, back)
+    assert list(back.seen) == list(row.seen)
+    assert (back.log, back.partition, back.offset) == (row.log, row.partition, row.offset)
+
+
+def test_item_row_survives_encoding() -> None:
+    """Positions of several partitions come back each to its own."""
+    row = ItemRow.empty("i", VOCABULARY)
+    row.log, row.offsets, row.updated_at = 2**62, {3: 7, 1: 9}, 5.5
+    row.counters_CH += 0.1
+    back = decode_item("i", encode_item(row, VOCABULARY), VOCABULARY)
+    assert (back.log, back.offsets, back.updated_at) == (row.log, row.offsets, row.updated_at)
+    np.testing.assert_array_equal(back.counters_CH, row.counters_CH)
+
+
+def test_rows_written_are_read_back_by_another_process_view(place: StoreSettings) -> None:
+    """A second connection, as the server has one, sees the write; ids without a row are absent."""
+    row, _, _ = run([(0, event("click"))])
+    RowStore(place, VOCABULARY).write_users([row])
+    found = RowStore(place, VOCABULARY).read_users(["u", "nobody"])
+    assert list(found) == ["u"]
+    assert_equal_rows(found["u"], row)
+
+
+def test_row_past_its_time_to_live_is_absent_when_served(place: StoreSettings) -> None:
+    """Feast does not check the age on reads, so the store does."""
+    row, _, _ = run([(0, event("click", at=1000.0))])
+    store = RowStore(place, VOCABULARY)
+    store.write_users([row])
+    assert store.read_user("u", 1000.0 + place.user_ttl_seconds) is not None
+    assert store.read_user("u", 1001.0 + place.user_ttl_seconds) is None
+
+
+def test_row_of_other_tasks_is_refused_in_words(place: StoreSettings) -> None:
+    """Counters of other tasks would be read as if they were ours."""
+    row, _, _ = run([(0, event("click"))])
+    RowStore(place, VOCABULARY).write_users([row])
+    other = Vocabulary(parse_tasks('[tasks.buy]\nkind = "binary"\nevent = "purchase"'))
+    with pytest.raises(RowSchemaError, match="other tasks"):
+        RowStore(place, other).read_users(["u"])
+
+
+def test_store_that_was_never_prepared_says_so(tmp_path: Path) -> None:
+    """The error names the store and the way out."""
+    with pytest.raises(StoreUnavailable, match="headwater up"):
+        RowStore(StoreSettings(directory=tmp_path), VOCABULARY).read_users(["u"])
+
+
+def test_catalogue_entries_are_ordinary_feast_features(place: StoreSettings) -> None:
+    """Another team reads titles and vectors through Feast's own API, without Headwater."""
+    from feast import FeatureStore
+
+    from feature_repo.store import repo_config
+
+    vector = np.array([0.6, 0.8], dtype="<f4")
+    content = ItemContent(item=Item(item_id="i9", type="song", title="A title"), vector=vector.tobytes(), encoder_version="e1")
+    RowStore(place, VOCABULARY).write_contents([content])
+    found = FeatureStore(config=repo_config(place)).get_online_features(
+        features=["item_content:title", "item_content:vector"], entity_rows=[{"item_id": "i9"}]
+    )
+    assert found.to_dict()["title"] == ["A title"]
+    np.testing.assert_allclose(found.to_dict()["vector"][0], vector)

@@ -1,0 +1,55 @@
+"""The item table: priors, growth, deletion, and vectors of another encoder."""
+
+import numpy as np
+import pytest
+
+from feature_repo.table import ItemTable, category_bits
+from protos.catalogue_pb2 import Item
+from tests.feature_repo.worlds import LIKE, VOCABULARY, table_of
+
+
+def counters(observations: float, label_sum: float) -> np.ndarray:
+    values = np.zeros((len(VOCABULARY.counters), 4))
+    values[2 + LIKE], values[5 + LIKE] = observations, label_sum
+    return values
+
+
+def test_priors_are_the_mean_over_all_items_as_last_written() -> None:
+    """Replacing an item's counters replaces its share in the mean."""
+    table = table_of()
+    table.set_activity("i0", 1.0, counters(99.0, 0.0))
+    table.set_activity("i0", 2.0, counters(3.0, 3.0))
+    table.set_activity("new", 2.0, counters(6.0, 3.0))
+    assert table.priors()[LIKE] == pytest.approx((6.0 + 0.5) / (9.0 + 1.0))
+
+
+def test_table_grows_and_keeps_row_numbers() -> None:
+    """Numbers handed out before stay valid while thousands of items come."""
+    table = ItemTable(VOCABULARY, dimensions=2, capacity=1)
+    for number in range(1000):
+        table.set_content(Item(item_id=f"n{number}"), np.array([number, 0], dtype=np.float32))
+    assert table.rows(["n999", "n0", "none"]).tolist() == [999, 0, -1]
+    assert table.vectors[999, 0] == 999.0
+
+
+def test_deleted_item_is_not_live_and_may_come_back() -> None:
+    """Deletion takes it out of recommendation, a later upsert puts it in again."""
+    table = table_of()
+    table.delete("i3")
+    assert not table.live[3]
+    table.delete("never heard of")
+    table.set_content(Item(item_id="i3"), None)
+    assert table.live[3]
+    assert not table.vectors[3].any()
+
+
+def test_vector_of_another_encoder_is_refused() -> None:
+    """A width that differs is said in words, not broadcast."""
+    with pytest.raises(ValueError, match="another encoder"):
+        table_of().set_content(Item(item_id="i0"), np.zeros(3, dtype=np.float32))
+
+
+def test_category_overlap_is_a_count_of_bits() -> None:
+    """Equal names meet in the same bit, whatever their case."""
+    both = category_bits(["Drama", "war"]) & category_bits(["drama", "comedy"])
+    assert int(np.bitwise_count(both).sum()) == 1

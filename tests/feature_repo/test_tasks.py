@@ -1,0 +1,46 @@
+"""The tasks file: what it may say, and the words for what it may not."""
+
+from pathlib import Path
+
+import pytest
+
+from feature_repo.tasks import TasksError, load_tasks, parse_tasks
+from feature_repo.vocabulary import Vocabulary
+
+CLICK = '[tasks.click]\nkind = "binary"\nevent = "click"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "tasks"),
+        ("[tasks]", "no task"),
+        ("[tasks.click", "tasks.toml"),
+        ('[tasks.click]\nkind = "ordinal"\nevent = "click"', "ordinal"),
+        ('[tasks.click]\nkind = "binary"', "event"),
+        (CLICK + "windw_seconds = 3", "windw_seconds"),
+        (CLICK + "window_seconds = -1", "window_seconds"),
+        ('[tasks."Click me"]\nkind = "binary"\nevent = "click"', "Click me"),
+        ('[tasks.t]\nkind = "regression"\nevent = "click"', "no value"),
+        ('[tasks.t]\nkind = "duration"\nevent = "read"\nat_least = 3', "at_least"),
+    ],
+)
+def test_mistake_is_named_with_its_place(text: str, words: str) -> None:
+    """Every mistake ends in an error that says which file and what."""
+    with pytest.raises(TasksError, match=words) as caught:
+        parse_tasks(text, source="tasks.toml")
+    assert "tasks.toml" in str(caught.value)
+
+
+def test_missing_file_says_which_setting_to_change(tmp_path: Path) -> None:
+    """A wrong path is told with the setting that holds it."""
+    with pytest.raises(TasksError, match="HEADWATER_TASKS_FILE"):
+        load_tasks(tmp_path / "none.toml")
+
+
+def test_fingerprint_follows_the_names_and_their_order() -> None:
+    """Processes agree on a fingerprint exactly if they agree on every name and place."""
+    buy = '[tasks.buy]\nkind = "binary"\nevent = "purchase"\n'
+    one, same, turned = (Vocabulary(parse_tasks(text)) for text in (CLICK + buy, CLICK + buy + "weight = 2.0", buy + CLICK))
+    assert one.fingerprint == same.fingerprint != turned.fingerprint
+    assert len(set(one.features)) == len(one.features)

@@ -1,0 +1,97 @@
+"""Owns the small worlds that the tests of the feature repo are played in: tasks, items with vectors, random events."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from feature_repo.assemble import assemble
+from feature_repo.fold import UserFold
+from feature_repo.occurrence import IMPRESSION, Occurrence, Served
+from feature_repo.rows import UserRow
+from feature_repo.table import ItemTable
+from feature_repo.tasks import parse_tasks
+from feature_repo.vocabulary import HISTORY, Vocabulary
+from protos.catalogue_pb2 import Item
+from protos.streams_pb2 import SourcePosition
+
+TASKS = """
+[tasks.click]
+kind = "binary"
+event = "click"
+window_seconds = 600
+
+[tasks.dwell]
+kind = "duration"
+event = "read"
+
+[tasks.like]
+kind = "binary"
+event = "rate"
+at_least = 4
+"""
+
+VOCABULARY = Vocabulary(parse_tasks(TASKS))
+CLICK, DWELL, LIKE = range(3)
+
+
+def table_of(count: int = 8, dimensions: int = 6) -> ItemTable:
+    """Items i0, i1, ... with random unit vectors and two categories in turn."""
+    random = np.random.default_rng(7)
+    table = ItemTable(VOCABULARY, dimensions=dimensions, capacity=2)
+    for number in range(count):
+        vector = random.normal(size=dimensions).astype(np.float32)
+        item = Item(
+            item_id=f"i{number}", type="article", title=f"Item {number}", categories=["even" if number % 2 == 0 else "odd"]
+        )
+        table.set_content(item, vector / np.linalg.norm(vector))
+    return table
+
+
+def fold_over(table: ItemTable) -> UserFold:
+    """The user fold with features made from this table."""
+
+    def features_of(row: UserRow, item_id: str, at: float) -> Served:
+        made = assemble(row, table, table.rows([item_id]), at)
+        return Served(
+            fingerprint=VOCABULARY.fingerprint,
+            features=tuple(made.x_BF[0].tolist()),
+            history_item_ids=tuple(row.recent_ids[:HISTORY]),
+            history_values=tuple(made.history_values_NT1.ravel().tolist()),
+        )
+
+    return UserFold(VOCABULARY, features_of)
+
+
+def at_offset(offset: int, *, log: int = 1, partition: int = 0) -> SourcePosition:
+    return SourcePosition(log=log, partition=partition, offset=offset)
+
+
+def event(
+    kind: str,
+    item_id: str = "i0",
+    at: float = 1000.0,
+    value: float | None = None,
+    *,
+    event_id: str = "",
+    recommendation_id: str = "",
+) -> Occurrence:
+    return Occurrence(
+        event_id=event_id or f"{kind}-{item_id}-{at}",
+        user_id="u",
+        item_id=item_id,
+        at=at,
+        kind=kind,
+        value=value,
+        recommendation_id=recommendation_id,
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn, max_size: int = 40) -> list[Occurrence]:
+    """One user's events in the order of their times, ids unique."""
+    kinds = st.sampled_from([(IMPRESSION, None), ("click", None), ("read", 30.0), ("rate", 5.0), ("rate", 1.0), ("hide", None)])
+    steps = draw(st.lists(st.tuples(kinds, st.integers(0, 9), st.integers(0, 900)), max_size=max_size))
+    events, now = [], 1_000_000.0
+    for number, ((kind, value), item, wait) in enumerate(steps):
+        now += wait
+        events.append(event(kind, f"i{item}", now, value, event_id=f"e{number}"))
+    return events
