@@ -1,0 +1,32 @@
+"""Owns the losses: pure functions from outputs and labels to one number per task, passing over unknown labels."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["ROBUST_BEYOND", "task_losses"]
+
+ROBUST_BEYOND = 4.0
+"""Standard deviations of error past which a regression's loss grows linearly, not by the square."""
+
+
+def task_losses(outputs_BT: Tensor, labels_BT: Tensor, *, binary_T: Tensor, deviation_T: Tensor) -> Tensor:
+    """Loss of each task, (T,): log loss of binary ones, Huber (1964) of others, with errors in standard deviations.
+
+    Each is a sum over the known labels, divided by B: every known label weighs the same, and a task with one label in a batch
+    does not shout as loud as one with all. A task without labels gives 0.
+
+    Args:
+        outputs_BT: logits, or values in training space.
+        labels_BT: labels in training space; NaN where unknown.
+        binary_T: True for binary tasks.
+        deviation_T: standard deviation of each task's labels.
+    """
+    known_BT = ~labels_BT.isnan()
+    # Unknown labels are replaced before the losses: NaN times zero is NaN, in the gradient too.
+    labels_BT = torch.where(known_BT, labels_BT, 0.0)
+    log_loss_BT = F.binary_cross_entropy_with_logits(outputs_BT, torch.where(binary_T, labels_BT, 0.0), reduction="none")
+    errors_BT = (outputs_BT - labels_BT) / deviation_T
+    robust_BT = F.huber_loss(errors_BT, torch.zeros_like(errors_BT), reduction="none", delta=ROBUST_BEYOND)
+    losses_BT = torch.where(binary_T, log_loss_BT, robust_BT)
+    return torch.where(known_BT, losses_BT, 0.0).sum(0) / len(labels_BT)

@@ -1,0 +1,149 @@
+"""Owns the recommender: text adapter, attention over the user's history, shared trunk, one small head per task.
+
+Shape suffixes are listed in training/batch.py.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from feature_repo.vocabulary import Vocabulary
+from training.batch import Batch
+from training.moments import RunningMoments
+from training.trunks import TrunkName, build_trunk
+
+__all__ = ["Attention", "Heads", "ModelConfig", "Recommender"]
+
+LONGEST_LOG_SECONDS = math.log1p(30 * 86_400.0)
+"""No duration above 30 days is predicted, whatever a head says."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """Sizes of the model; kept in every snapshot, from which the model is rebuilt."""
+
+    text_dimension: int = 384
+    """Dimensions D of the encoder's vectors."""
+    width: int = 32
+    """Dimensions E that the adapter keeps of a text vector."""
+    trunk: TrunkName = "shared_bottom"
+    hidden: tuple[int, ...] = (64, 32)
+    """Widths of the trunk's layers (of each expert's, in an MMoE)."""
+    experts: int = 4
+    """Experts of an MMoE; unused by the shared bottom."""
+
+    def __post_init__(self) -> None:
+        if not self.hidden or min(self.text_dimension, self.width, self.experts, *self.hidden) < 1:
+            raise ValueError(f"ModelConfig: every size must be 1 or more and `hidden` not empty, got {self}")
+
+
+class Attention(nn.Module):
+    """Attends from the item to the user's history: which of the things this user judged are like this one?
+
+    Scaled dot product (Vaswani et al., 2017, eq. 1) over adapted text, plus a learned term in the values (recency, liking).
+    """
+
+    def __init__(self, width: int, values: int) -> None:
+        super().__init__()
+        self.temperature = nn.Parameter(torch.tensor(4.0))
+        self.value_bias = nn.Linear(values, 1, bias=False)
+        nn.init.zeros_(self.value_bias.weight)
+
+    def forward(self, query_BE: Tensor, keys_BNE: Tensor, values_BNS: Tensor, mask_BN: Tensor) -> tuple[Tensor, Tensor]:
+        """Attended text (B, E) and attended values (B, S); zeros for an empty history."""
+        scores_BN = self.temperature * (keys_BNE @ query_BE.unsqueeze(2)).squeeze(2) + self.value_bias(values_BNS).squeeze(2)
+        # A finite floor, not -inf: a row that is masked throughout would turn into NaN.
+        weights_BN = scores_BN.masked_fill(~mask_BN, -1e4).softmax(dim=1) * mask_BN
+        weights_B1N = weights_BN.unsqueeze(1)
+        return (weights_B1N @ keys_BNE).squeeze(1), (weights_B1N @ values_BNS).squeeze(1)
+
+
+class Heads(nn.Module):
+    """One linear head per task over its hidden state, and a skip path over the plain features.
+
+    The skip path starts at the task's own `expected` feature (item mean plus user bias), and the hidden path at zero, so
+    that the first predictions are already sensible and the trunk learns what the counters cannot say.
+    """
+
+    def __init__(self, hidden: int, skip: int, *, expected: tuple[int, ...]) -> None:
+        super().__init__()
+        tasks = len(expected)
+        self.weight_TH = nn.Parameter(torch.zeros(tasks, hidden))
+        self.skip = nn.Linear(skip, tasks)
+        nn.init.zeros_(self.skip.weight)
+        nn.init.zeros_(self.skip.bias)
+        with torch.no_grad():
+            self.skip.weight[range(tasks), list(expected)] = 0.5
+
+    def forward(self, h_BTH: Tensor, skip_BK: Tensor) -> Tensor:
+        """One number for each task, (B, T): logits, or values in standard deviations from the mean."""
+        outputs: Tensor = (h_BTH * self.weight_TH).sum(2) + self.skip(skip_BK)
+        return outputs
+
+
+class Recommender(nn.Module):
+    """Scores items for users on every declared task.
+
+    `forward` leaves the state alone; what it knows of the scale of features and labels changes only by `observe`.
+    """
+
+    binary_T: Tensor
+
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.config, self.vocabulary = config, vocabulary
+        tasks, features = len(vocabulary.tasks), len(vocabulary.features)
+        expected = tuple(vocabulary.features.index(f"{task.name}:expected") for task in vocabulary.tasks)
+        self.register_buffer("binary_T", torch.tensor([task.kind == "binary" for task in vocabulary.tasks]), persistent=False)
+        self.features = RunningMoments(features)
+        self.targets = RunningMoments(tasks)
+        self.adapter = nn.Linear(config.text_dimension, config.width, bias=False)
+        if config.width <= config.text_dimension:
+            # Orthogonal rows of this length keep the cosine of two texts, on average, as their dot product.
+            nn.init.orthogonal_(self.adapter.weight, gain=math.sqrt(config.text_dimension / config.width))
+        self.attention = Attention(config.width, tasks + 1)
+        skip = features + tasks + 1
+        self.trunk = build_trunk(config.trunk, skip + 3 * config.width, config.hidden, tasks=tasks, experts=config.experts)
+        self.heads = Heads(config.hidden[-1], skip, expected=expected)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Outputs (B, T) in training space: a logit for a binary task, log1p seconds for a duration, else the value itself."""
+        x_BF = self.features(batch.x_BF)
+        text_VE = self.adapter(batch.vectors_VD)
+        item_BE = text_VE[batch.item_B]
+        history_BNE = text_VE[batch.history_BN]
+        taste_BE, opinion_BS = self.attention(item_BE, history_BNE, self._scaled(batch.history_values_BNS), batch.history_mask_BN)
+        skip_BK = torch.cat((x_BF, opinion_BS), dim=1)
+        h_BTH = self.trunk(torch.cat((skip_BK, item_BE, taste_BE, item_BE * taste_BE), dim=1))
+        return self._anchored(self.heads(h_BTH, skip_BK))
+
+    @torch.inference_mode()
+    def predict(self, batch: Batch) -> Tensor:
+        """Predictions (B, T) in the tasks' own units: a probability, seconds (0 or more), or the value."""
+        expected_BT = self.expectation(self(batch))
+        for index, task in enumerate(self.vocabulary.tasks):
+            if task.kind == "duration":
+                expected_BT[:, index] = expected_BT[:, index].clamp(0.0, LONGEST_LOG_SECONDS).expm1()
+        return expected_BT
+
+    def expectation(self, outputs_BT: Tensor) -> Tensor:
+        """Outputs on the scale of the labels, so that the two can be compared: probabilities, other outputs as they are."""
+        return torch.where(self.binary_T, outputs_BT.sigmoid(), outputs_BT)
+
+    def observe(self, batch: Batch) -> None:
+        """Folds a batch into what the model knows of the scale of features and labels."""
+        self.features.observe(batch.x_BF)
+        self.targets.observe(batch.labels_BT)
+
+    def _anchored(self, outputs_BT: Tensor) -> Tensor:
+        """Moves outputs from "standard deviations from usual" to training space; usual is the running mean of the labels."""
+        targets = self.targets
+        usual_T = ((targets.mean * targets.count + 1.0) / (targets.count + 2.0)).clamp(1e-4, 1 - 1e-4)
+        return torch.where(self.binary_T, outputs_BT + usual_T.logit(), outputs_BT * targets.deviation + targets.mean)
+
+    def _scaled(self, values_BNS: Tensor) -> Tensor:
+        """Residuals in standard deviations of their task's labels, within 5; log1p of age, at most 30 or so, in tens."""
+        residuals_BNT = (values_BNS[..., :-1] / self.targets.deviation).clamp(-5.0, 5.0)
+        return torch.cat((residuals_BNT, values_BNS[..., -1:] / 10.0), dim=2).nan_to_num()

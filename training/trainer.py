@@ -1,0 +1,187 @@
+"""Owns learning from the stream: each batch is scored, then learned from, and nothing else changes the weights."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from feature_repo.tasks import Task
+from feature_repo.vocabulary import Vocabulary
+from training.balancing import Balancing, FixedWeights
+from training.batch import Batch, concatenate
+from training.losses import task_losses
+from training.model import ModelConfig, Recommender
+from training.replay import Replay
+
+__all__ = ["Report", "Trainer", "TrainerConfig", "TrainerError"]
+
+
+class TrainerError(ValueError):
+    """A saved state that this trainer cannot take up; the message says what differs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainerConfig:
+    """How the model learns."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    replayed: float = 2.0
+    """Recent examples learned again beside each new one."""
+    replay_capacity: int = 4096
+    """How many of the last examples are kept to replay from."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "clip_norm"):
+            if not (math.isfinite(value := getattr(self, name)) and value > 0):
+                raise ValueError(f"TrainerConfig: {name} must be a positive number, not {value}")
+        if self.replay_capacity < 1 or self.replayed < 0 or self.weight_decay < 0:
+            raise ValueError(f"TrainerConfig: replay_capacity must be 1 or more, replayed and weight_decay 0 or more, got {self}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Report:
+    """What happened to one batch."""
+
+    predictions_BT: Tensor
+    """Made before learning: probabilities for binary tasks, training space for others (see `Recommender.expectation`)."""
+    labels_BT: Tensor
+    losses_T: Tensor
+    """Losses that were descended, replayed examples included."""
+    gradient_norm: float
+    """Before clipping; NaN if the batch was skipped."""
+    skipped: bool
+    """True where a loss or gradient was not finite: the batch was scored but nothing learned."""
+
+
+class Trainer:
+    """Learns a `Recommender` from batches in order.
+
+    The same config, vocabulary, seed and batches give the same weights bit for bit, on one machine and number of threads,
+    also across `state_dict` and `load_state_dict`.
+    """
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        vocabulary: Vocabulary,
+        *,
+        seed: int,
+        balancing: Callable[[tuple[Task, ...]], Balancing] = FixedWeights,
+    ) -> None:
+        self.config, self.vocabulary = config, vocabulary
+        # The initial weights come from torch's global generator; forking leaves it as it was for everyone else.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.model = Recommender(config.model, vocabulary)
+        self._optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True
+        )
+        self._balancing = balancing(vocabulary.tasks)
+        self._replay = Replay(capacity=config.replay_capacity, seed=seed)
+        self.examples = 0
+        """Examples learned from, replays not counted."""
+        self.batches = 0
+        """Batches learned from."""
+        self.skipped = 0
+        """Batches that were skipped because a loss or gradient was not finite."""
+
+    def learn(self, batch: Batch) -> Report:
+        """Scores a batch with the weights as they are, then learns from it.
+
+        A batch whose loss or gradient is not finite leaves weights, statistics and replay as they were.
+
+        Raises:
+            ValueError: the batch is empty.
+        """
+        if not len(batch):
+            raise ValueError("Trainer.learn: the batch is empty; give at least one example")
+        first = not self.batches
+        scored_BT = self._score_first(batch) if first else None
+        mixed = self._with_replayed(batch)
+        outputs_BT = self.model(mixed)
+        # Weights change only below, so these outputs serve as the score too: that saves a forward pass.
+        scored_BT = outputs_BT[: len(batch)].detach() if scored_BT is None else scored_BT
+        losses_T = self._losses(outputs_BT, mixed.labels_BT)
+        norm = self._descend(self._balancing.combine(losses_T))
+        skipped = not math.isfinite(norm)
+        if skipped:
+            self.skipped += 1
+        else:
+            self.batches += 1
+            self.examples += len(batch)
+            self._replay.add(batch)
+            if not first:
+                self.model.observe(batch)
+        return Report(
+            predictions_BT=self.model.expectation(scored_BT),
+            labels_BT=batch.labels_BT,
+            losses_T=losses_T.detach(),
+            gradient_norm=norm,
+            skipped=skipped,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that later learning depends on, as copies that `torch.load(weights_only=True)` accepts."""
+        return {
+            "fingerprint": self.vocabulary.fingerprint,
+            "model": {name: tensor.clone() for name, tensor in self.model.state_dict().items()},
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            "replay": self._replay.state_dict(),
+            "examples": self.examples,
+            "batches": self.batches,
+            "skipped": self.skipped,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a saved state.
+
+        Raises:
+            TrainerError: the state comes from other tasks or features, another model or another replay capacity.
+        """
+        if state["fingerprint"] != self.vocabulary.fingerprint:
+            raise TrainerError(
+                f"the checkpoint was learned with vocabulary {state['fingerprint']:08x}, this trainer has "
+                f"{self.vocabulary.fingerprint:08x}: restore its tasks file, or remove the checkpoint to learn afresh"
+            )
+        try:
+            self.model.load_state_dict(state["model"])
+            self._replay.load_state_dict(state["replay"])
+        except (RuntimeError, ValueError) as error:
+            raise TrainerError(f"the checkpoint does not fit this trainer's configuration: {error}") from error
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.examples, self.batches, self.skipped = state["examples"], state["batches"], state["skipped"]
+
+    @torch.no_grad()
+    def _score_first(self, batch: Batch) -> Tensor:
+        """Outputs of the untrained model, which then sees the scale of features and labels before its first step."""
+        outputs_BT: Tensor = self.model(batch)
+        if self._losses(outputs_BT, batch.labels_BT).isfinite().all():
+            self.model.observe(batch)
+        return outputs_BT
+
+    def _with_replayed(self, batch: Batch) -> Batch:
+        count = round(len(batch) * self.config.replayed)
+        return concatenate(batch, self._replay.sample(count)) if count and len(self._replay) else batch
+
+    def _losses(self, outputs_BT: Tensor, labels_BT: Tensor) -> Tensor:
+        return task_losses(outputs_BT, labels_BT, binary_T=self.model.binary_T, deviation_T=self.model.targets.deviation)
+
+    def _descend(self, loss: Tensor) -> float:
+        """Takes one step and returns the gradient's norm before clipping; NaN, and no step, if it or the loss is not finite."""
+        if not loss.isfinite():
+            return math.nan
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        if not norm.isfinite():
+            return math.nan
+        self._optimizer.step()
+        return float(norm)

@@ -1,0 +1,56 @@
+"""Owns the trunks, where what is known of user and item meets before the heads: shared-bottom and MMoE."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MMoE", "SharedBottom", "TrunkName", "build_trunk"]
+
+TrunkName = Literal["shared_bottom", "mmoe"]
+
+
+def _layers(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
+    widths = (inputs, *hidden)
+    steps = ((nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(widths))
+    return nn.Sequential(*(layer for step in steps for layer in step))
+
+
+class SharedBottom(nn.Module):
+    """One network that all tasks share (Caruana, 1997)."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], *, tasks: int) -> None:
+        super().__init__()
+        self.tasks = tasks
+        self.bottom = _layers(inputs, hidden)
+
+    def forward(self, z_BI: Tensor) -> Tensor:
+        """Hidden state for each task, (B, T, H); here the same for all."""
+        h_BH: Tensor = self.bottom(z_BI)
+        return h_BH.unsqueeze(1).expand(-1, self.tasks, -1)
+
+
+class MMoE(nn.Module):
+    """Several expert networks, mixed for each task by a gate of its own (Ma et al., KDD 2018, section 4.2)."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], *, tasks: int, experts: int) -> None:
+        super().__init__()
+        self.tasks, self.count = tasks, experts
+        self.experts = nn.ModuleList(_layers(inputs, hidden) for _ in range(experts))
+        self.gates = nn.Linear(inputs, tasks * experts)
+
+    def forward(self, z_BI: Tensor) -> Tensor:
+        """Hidden state for each task, (B, T, H)."""
+        h_BKH = torch.stack([expert(z_BI) for expert in self.experts], dim=1)
+        gates_BTK = self.gates(z_BI).view(-1, self.tasks, self.count).softmax(dim=2)
+        h_BTH: Tensor = gates_BTK @ h_BKH
+        return h_BTH
+
+
+def build_trunk(name: TrunkName, inputs: int, hidden: Sequence[int], *, tasks: int, experts: int) -> nn.Module:
+    """The trunk called `name`, from `inputs` columns to (B, tasks, hidden[-1])."""
+    if name == "mmoe":
+        return MMoE(inputs, hidden, tasks=tasks, experts=experts)
+    return SharedBottom(inputs, hidden, tasks=tasks)
