@@ -1,0 +1,237 @@
+"""Owns what a valid event and a valid catalogue change are, and turns bytes into them; for the workers and the server alike.
+
+Nothing here raises for bad input: what cannot be used comes back as a `Rejection`, so that it can be counted and kept.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from feature_repo.occurrence import IMPRESSION, Occurrence, Served
+from protos.catalogue_pb2 import CatalogueChange, Item
+from protos.events_pb2 import Event, ServedFeatures
+
+__all__ = [
+    "MAX_CHANGE_BYTES",
+    "MAX_EVENT_BYTES",
+    "MAX_FUTURE_SECONDS",
+    "Reason",
+    "Rejection",
+    "check_change",
+    "check_event",
+    "decode_change",
+    "decode_event",
+    "parse_event",
+]
+
+MAX_EVENT_BYTES = 64 * 1024
+MAX_CHANGE_BYTES = 900 * 1024  # with its vector an entry must still fit Kafka's usual limit of 1 MiB a record
+MAX_FUTURE_SECONDS = 600.0
+"""How far a producer's clock may run ahead."""
+
+_MAX_ID = 256
+_MAX_VALUE = 1e9  # labels travel as float32, and squares of errors must stay finite
+_MAX_HISTORY = 256
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_RESERVED = frozenset((IMPRESSION, "click", "read", "purchase"))
+
+Reason = Literal["unparseable", "constraint", "future", "too_large"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """Why a record cannot be used: a fixed word for metrics, and in words what is wrong and what to send instead."""
+
+    reason: Reason
+    detail: str
+
+
+def decode_event(value: bytes | None, *, key: bytes | None, now: float) -> Occurrence | Rejection:
+    """The event in a record of the events topic, or why it cannot be used; `now` is Unix seconds."""
+    event = parse_event(value)
+    if isinstance(event, Rejection):
+        return event
+    occurrence = check_event(event, now)
+    if isinstance(occurrence, Occurrence) and key != event.user_id.encode():
+        return _broken("the record's key is not the event's user_id: key it so, or one user's events lose their order")
+    return occurrence
+
+
+def decode_change(value: bytes | None, *, now: float) -> CatalogueChange | Rejection:
+    """The change in a record of the catalogue topic, or why it cannot be used; `now` is Unix seconds."""
+    change = _parse(value, CatalogueChange, MAX_CHANGE_BYTES)
+    if isinstance(change, Rejection):
+        return change
+    return check_change(change, now) or change
+
+
+def parse_event(value: bytes | None) -> Event | Rejection:
+    """An event from protobuf or JSON, not yet checked."""
+    return _parse(value, Event, MAX_EVENT_BYTES)
+
+
+def check_event(event: Event, now: float) -> Occurrence | Rejection:
+    """The event in the form that the folds work on, or the first constraint that it breaks; `now` is Unix seconds.
+
+    >>> check_event(Event(event_id="e1", user_id="u1"), now=0.0)
+    Rejection(reason='constraint', detail='item_id is missing')
+    """
+    for field, text in (("event_id", event.event_id), ("user_id", event.user_id), ("item_id", event.item_id)):
+        if not text:
+            return _broken(f"{field} is missing")
+        if len(text) > _MAX_ID:
+            return _broken(f"{field} has {len(text)} characters, {_MAX_ID} are allowed")
+    if len(event.recommendation_id) > _MAX_ID:
+        return _broken(f"recommendation_id has {len(event.recommendation_id)} characters, {_MAX_ID} are allowed")
+    if not event.HasField("occurred_at"):
+        return _broken("occurred_at is missing: send when it happened, on the producer's clock")
+    at = _when("occurred_at", event.occurred_at, now)
+    if isinstance(at, Rejection):
+        return at
+    body = event.WhichOneof("body")
+    if body is None:
+        return _broken("no body: give one of impression, click, read, purchase, action (or this version does not know it)")
+    kind: str = body
+    value: float | None = None
+    served: Served | None = None
+    problem: str | None = None
+    if body == "impression":
+        if event.impression.HasField("served"):
+            served, problem = _served(event.impression.served)
+    elif body == "read":
+        value = event.read.seconds
+        problem = _bad_magnitude("read.seconds", value)
+        if event.read.HasField("completion") and not 0.0 <= event.read.completion <= 1.0:
+            problem = f"read.completion is {event.read.completion}, not a fraction from 0 to 1"
+    elif body == "purchase":
+        value = event.purchase.amount
+        problem = _bad_magnitude("purchase.amount", value)
+        if event.purchase.currency and not _CURRENCY.fullmatch(event.purchase.currency):
+            problem = f"purchase.currency is {event.purchase.currency[:16]!r}, not an ISO 4217 code such as EUR"
+    elif body == "action":
+        kind = event.action.name
+        if not _NAME.fullmatch(kind):
+            problem = f"action.name is {kind[:80]!r}: use a lower-case letter, then up to 63 of a-z 0-9 _ . -"
+        elif kind in _RESERVED:
+            problem = f"action.name is {kind!r}, which has a body of its own: send that body"
+        if event.action.HasField("value"):
+            value = event.action.value
+            if not abs(value) <= _MAX_VALUE:
+                problem = f"action.value is {value}, not a number within {_MAX_VALUE:g}"
+    if problem is not None:
+        return _broken(problem)
+    return Occurrence(
+        event_id=event.event_id,
+        user_id=event.user_id,
+        item_id=event.item_id,
+        at=at,
+        kind=kind,
+        value=value,
+        recommendation_id=event.recommendation_id,
+        served=served,
+    )
+
+
+def check_change(change: CatalogueChange, now: float) -> Rejection | None:
+    """The first constraint that a catalogue change breaks, None if it is sound; `now` is Unix seconds."""
+    if change.HasField("occurred_at"):
+        at = _when("occurred_at", change.occurred_at, now)
+        if isinstance(at, Rejection):
+            return at
+    kind = change.WhichOneof("change")
+    if kind is None:
+        return _broken("no change: give upsert or delete")
+    item_id = change.upsert.item_id if kind == "upsert" else change.delete.item_id
+    if not item_id:
+        return _broken(f"{kind}.item_id is missing")
+    if len(item_id) > _MAX_ID:
+        return _broken(f"{kind}.item_id has {len(item_id)} characters, {_MAX_ID} are allowed")
+    return _check_item(change.upsert) if kind == "upsert" else None
+
+
+def _check_item(item: Item) -> Rejection | None:
+    if not _NAME.fullmatch(item.type):
+        return _broken(f"upsert.type is {item.type[:80]!r}: use a lower-case kind such as article, video or product")
+    for at, category in enumerate(item.categories):
+        if not 0 < len(category) <= _MAX_ID:
+            return _broken(f"upsert.categories[{at}] has {len(category)} characters, 1 to {_MAX_ID} are allowed")
+    if item.HasField("published_at") and not _representable(item.published_at):
+        return _broken("upsert.published_at is no time between the years 1 and 9999")
+    return None
+
+
+_M = TypeVar("_M", Event, CatalogueChange)
+
+
+def _parse(value: bytes | None, kind: type[_M], limit: int) -> _M | Rejection:
+    if value is None:
+        return Rejection(reason="unparseable", detail="the record has no value")
+    if len(value) > limit:
+        return Rejection(reason="too_large", detail=f"{len(value)} bytes, {limit} are allowed")
+    if value.lstrip()[:1] != b"{":
+        return _from_protobuf(value, kind)
+    parsed = _from_json(value, kind)
+    # Protobuf can look like JSON: a newline is the tag of the first field, and an id may start with a brace.
+    if isinstance(parsed, Rejection) and value[:1] != b"{" and isinstance(binary := _from_protobuf(value, kind), Message):
+        return binary
+    return parsed
+
+
+def _from_protobuf(value: bytes, kind: type[_M]) -> _M | Rejection:
+    try:
+        return kind.FromString(value)
+    except DecodeError as error:
+        return Rejection(reason="unparseable", detail=f"neither JSON nor a {kind.__name__} in protobuf: {error}")
+
+
+def _from_json(value: bytes, kind: type[_M]) -> _M | Rejection:
+    try:
+        # Fields that a newer producer may send are passed over, as protobuf does.
+        return Parse(value, kind(), ignore_unknown_fields=True)
+    except (ParseError, UnicodeError, ValueError, RecursionError) as error:
+        return Rejection(reason="unparseable", detail=f"JSON that is no {kind.__name__}: {str(error)[:500]}")
+
+
+def _when(field: str, stamp: Timestamp, now: float) -> float | Rejection:
+    at = stamp.seconds + stamp.nanos * 1e-9
+    if not _representable(stamp) or at <= 0.0:
+        return _broken(f"{field} is {stamp.seconds} s and {stamp.nanos} ns, not a time after 1970")
+    if at > now + MAX_FUTURE_SECONDS:
+        ahead = f"{field} is {at - now:.0f} s ahead of this machine's clock, {MAX_FUTURE_SECONDS:.0f} s are allowed"
+        return Rejection(reason="future", detail=f"{ahead}: check the producer's clock")
+    return at
+
+
+def _representable(stamp: Timestamp) -> bool:
+    return -62_135_596_800 <= stamp.seconds <= 253_402_300_799 and 0 <= stamp.nanos < 1_000_000_000
+
+
+def _served(served: ServedFeatures) -> tuple[Served, str | None]:
+    features, history = tuple(served.values), tuple(served.history_values)
+    problem = None
+    # A sum is finite only if every part is: float32 values cannot overflow a double.
+    if not math.isfinite(sum(features) + sum(history)):
+        problem = "impression.served holds values that are not finite"
+    elif len(served.history_item_ids) > _MAX_HISTORY:
+        problem = f"impression.served names {len(served.history_item_ids)} history items, {_MAX_HISTORY} are allowed"
+    taken = Served(
+        fingerprint=served.fingerprint,
+        features=features,
+        history_item_ids=tuple(served.history_item_ids),
+        history_values=history,
+    )
+    return taken, problem
+
+
+def _bad_magnitude(field: str, value: float) -> str | None:
+    return None if 0.0 <= value <= _MAX_VALUE else f"{field} is {value}, not a number from 0 to {_MAX_VALUE:g}"
+
+
+def _broken(detail: str) -> Rejection:
+    return Rejection(reason="constraint", detail=detail)
