@@ -1,0 +1,44 @@
+"""Owns the server's process: `python -m serving`, set by HEADWATER_* in the environment, ended by SIGTERM or SIGINT."""
+
+import asyncio
+import signal
+
+import structlog
+
+from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from serving.app import Application
+from serving.settings import ServerSettings
+
+__all__ = ["main"]
+
+
+async def _serve() -> None:
+    settings, features, kafka, store = ServerSettings(), FeatureSettings(), KafkaSettings(), StoreSettings()
+    effective = {type(part).__name__: part.model_dump(mode="json") for part in (settings, features, kafka, store)}
+    structlog.get_logger(__name__).info("settings", **effective)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    application = Application(settings, features=features, kafka=kafka, store=store)
+    await application.start()
+    await stopping.wait()
+    await application.stop()
+
+
+def main() -> None:
+    """Runs until told to stop."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    asyncio.run(_serve())
+
+
+if __name__ == "__main__":
+    main()

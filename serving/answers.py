@@ -1,0 +1,118 @@
+"""Owns the questions that the data plane takes and the answers that it gives, free of the wire."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Degradation", "Info", "RankedItem", "Reason", "RecommendQuery", "Recommendation", "Report", "ScoreQuery", "Scored"]
+
+
+class Reason(Enum):
+    """Why an answer is less than a full one; the names are those of protos/recommender.proto."""
+
+    UNKNOWN_USER = auto()
+    UNKNOWN_ITEM = auto()
+    STORE_UNAVAILABLE = auto()
+    NO_MODEL = auto()
+    CONTEXT_SKIPPED = auto()
+    EMPTY_CATALOGUE = auto()
+    STALE_FEATURES = auto()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Degradation:
+    """One reason, and the same in words with what to do."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreQuery:
+    """See `ScoreRequest` in protos/recommender.proto; `seconds` is the time left to answer."""
+
+    user_id: str
+    item_ids: Sequence[str]
+    tasks: Sequence[str] = ()
+    context_text: str = ""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecommendQuery:
+    """See `RecommendRequest` in protos/recommender.proto; `seconds` is the time left to answer."""
+
+    user_id: str
+    count: int
+    item_types: frozenset[str] = frozenset()
+    task_weights: Mapping[str, float] = field(default_factory=dict)
+    exclude_item_ids: Sequence[str] = ()
+    context_text: str = ""
+    include_seen: bool = False
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Info:
+    """What every answer says of itself."""
+
+    recommendation_id: str
+    model_version: str
+    """Empty where no model scored."""
+    features_as_of: float | None
+    """Event time of the newest event in the user's row, Unix seconds; None where no row was used."""
+    degradations: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What the process observes of one answer."""
+
+    stages: Mapping[str, float]
+    """Seconds by stage."""
+    event_to_served: float | None = None
+    """Age in seconds of the user's newest event, where this answer is the first to count it; see serving/freshness.py."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """Predictions for the items asked for, in their order. B items, T of the tasks asked for."""
+
+    item_ids: Sequence[str]
+    tasks: tuple[str, ...]
+    values_BT: NDArray[np.float32]
+    """In the tasks' own units: probability, seconds, or the value's unit. NaN where the task is not about the item's type."""
+    unknown_B: NDArray[np.bool_]
+    info: Info
+    report: Report
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankedItem:
+    """One place of a list, with the features that it was scored with."""
+
+    item_id: str
+    type: str
+    title: str
+    rank_score: float
+    values_T: NDArray[np.float32]
+    """As `Scored.values_BT`."""
+    x_F: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recommendation:
+    """A ranked list, best first, with all that its impressions need to be learned from."""
+
+    user_id: str
+    at: float
+    """When it was scored, Unix seconds."""
+    tasks: tuple[str, ...]
+    items: tuple[RankedItem, ...]
+    history_item_ids: Sequence[str]
+    history_values_NT1: NDArray[np.float32]
+    info: Info
+    report: Report

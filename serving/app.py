@@ -1,0 +1,168 @@
+"""Owns the composition of the server process: what it is made of, and in which order that starts and stops."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import structlog
+import torch
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer  # what `health.aio` is, which the stubs do not know
+from grpc_reflection.v1alpha import reflection
+
+from feature_repo.mirror import ItemMirror
+from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.store import RowStore
+from feature_repo.table import ItemTable
+from protos import recommender_pb2
+from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from serving.context import ContextEncoder
+from serving.event_log import EventLog
+from serving.impressions import ImpressionWriter
+from serving.limits import Limits
+from serving.metrics import ServerMetrics
+from serving.models import ModelWatcher, ServedModel
+from serving.pipeline import Pipeline
+from serving.probes import Probes
+from serving.recording import EventRecorder
+from serving.servicer import Servicer
+from serving.settings import ServerSettings
+from serving.users import UserReader
+from training.encoder import EncoderConfig, TextEncoder
+from training.snapshots import SnapshotStore
+
+__all__ = ["SERVICE", "Application"]
+
+_log = structlog.get_logger(__name__)
+
+SERVICE: str = recommender_pb2.DESCRIPTOR.services_by_name["Recommender"].full_name
+
+_READY_WAIT_SECONDS = 2.0
+
+
+class Application:
+    """The server: answers from the moment it has started, degraded; reports SERVING when the catalogue is read."""
+
+    def __init__(
+        self, settings: ServerSettings, *, features: FeatureSettings, kafka: KafkaSettings, store: StoreSettings
+    ) -> None:
+        self._settings = settings
+        vocabulary = features.vocabulary()
+        torch.set_num_threads(settings.torch_threads)
+        encoder = TextEncoder(EncoderConfig(model=settings.encoder))
+        table = ItemTable(vocabulary, dimensions=encoder.dimension)
+        self.metrics = ServerMetrics()
+        self._mirror = ItemMirror(table, kafka)
+        self._log = EventLog(kafka)
+        self._impressions = ImpressionWriter(
+            self._log,
+            vocabulary.fingerprint,
+            capacity=settings.impression_queue,
+            dropped=self.metrics.impressions_dropped.inc,
+        )
+        self._users = UserReader(
+            RowStore(store, vocabulary),
+            vocabulary,
+            ttl_seconds=store.user_ttl_seconds,
+            timeout_seconds=settings.store_timeout_seconds,
+        )
+        self._contexts = ContextEncoder(encoder, timeout_seconds=settings.context_timeout_seconds)
+        self._models = ModelWatcher(
+            SnapshotStore(settings.snapshot_dir, clock=time.time),
+            vocabulary,
+            dimensions=encoder.dimension,
+            encoder_version=encoder.version,
+            poll_seconds=settings.snapshot_poll_seconds,
+            swapped=self._follow_model,
+            rejected=self.metrics.snapshots_rejected.inc,
+        )
+        self._threads = ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring")
+        limits = Limits(
+            tasks=vocabulary.tasks,
+            max_candidates=settings.max_candidates,
+            candidate_pool=settings.candidate_pool,
+            max_events=settings.max_events,
+        )
+        pipeline = Pipeline(
+            table=table,
+            users=self._users,
+            contexts=self._contexts,
+            model=self._models.current,
+            shown=self._impressions.offer,
+            limits=limits,
+            threads=self._threads,
+        )
+        self._servicer = Servicer(
+            pipeline,
+            EventRecorder(self._log, limits),
+            self.metrics,
+            max_in_flight=settings.max_in_flight,
+            default_deadline_seconds=settings.default_deadline_seconds,
+        )
+        self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
+        self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
+        self._serving = False
+        self._health = HealthServicer()
+        self._probes = Probes(settings.host, settings.metrics_port, self.metrics.registry, lambda: self._serving)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._grpc: grpc.aio.Server | None = None
+        self.address = ""
+        """host:port of gRPC, once started."""
+        self.metrics_port = self._probes.port
+
+    async def start(self) -> None:
+        """Starts everything; returns as soon as requests are taken."""
+        self._probes.start()
+        self._mirror.start()
+        self._log.start()
+        self._impressions.start()
+        await self._models.refresh()
+        self._grpc = grpc.aio.server()
+        add_RecommenderServicer_to_server(self._servicer, self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+        await self._set_health(serving=False)
+        host = self._settings.host
+        port = self._grpc.add_insecure_port(f"{host}:{self._settings.port}")
+        await self._grpc.start()
+        self.address = f"{host}:{port}"
+        self._tasks = [
+            asyncio.create_task(self._models.watch(), name="models"),
+            asyncio.create_task(self._contexts.warm(), name="warm-encoder"),
+            asyncio.create_task(self._become_ready(), name="ready"),
+        ]
+        _log.info("server_started", address=self.address, metrics_port=self.metrics_port)
+
+    async def stop(self) -> None:
+        """Refuses new requests, lets those in flight end, writes the impressions that wait, then closes in reverse order."""
+        _log.info("server_draining", seconds=self._settings.drain_seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._set_health(serving=False)
+        if self._grpc is not None:
+            await self._grpc.stop(self._settings.drain_seconds)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._contexts.close()
+        self._users.close()
+        await self._impressions.stop(self._settings.drain_seconds)
+        await self._log.stop()
+        await asyncio.to_thread(self._mirror.stop)
+        await asyncio.to_thread(self._probes.stop)
+        _log.info("server_stopped")
+
+    async def _become_ready(self) -> None:
+        while not await asyncio.to_thread(self._mirror.wait_ready, _READY_WAIT_SECONDS):
+            _log.info("server_waits_for_catalogue", lag_records=self._mirror.lag_records)
+        await self._set_health(serving=True)
+        _log.info("server_ready", items=self._mirror.contents_applied)
+
+    async def _set_health(self, *, serving: bool) -> None:
+        self._serving = serving
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for service in (health.OVERALL_HEALTH, SERVICE):
+            await self._health.set(service, status)
+
+    def _follow_model(self, model: ServedModel) -> None:
+        self.metrics.follow_model(model.number, model.created_at)

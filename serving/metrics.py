@@ -1,0 +1,67 @@
+"""Owns the server's metrics: rate, errors and duration by method; seconds by stage; freshness; the model; what degraded."""
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
+
+from serving.answers import Info, Reason, Report
+
+__all__ = ["ServerMetrics"]
+
+_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_FRESHNESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0)
+
+
+class ServerMetrics:
+    """All of them, on a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            registry.register(collector)
+        self.handled = Counter("grpc_server_handled_total", "Requests answered.", ["grpc_method", "grpc_code"], registry=registry)
+        self.handling = Histogram(
+            "grpc_server_handling_seconds", "Time to answer.", ["grpc_method"], buckets=_SECONDS, registry=registry
+        )
+        self.in_flight = Gauge("headwater_requests_in_flight", "Requests being answered.", registry=registry)
+        self.stage = Histogram(
+            "headwater_stage_seconds", "Time in one stage of an answer.", ["stage"], buckets=_SECONDS, registry=registry
+        )
+        self.event_to_served = Histogram(
+            "headwater_event_to_served_seconds",
+            "From a user's newest event to the first answer that counts it (events under an hour old).",
+            buckets=_FRESHNESS,
+            registry=registry,
+        )
+        self.degraded = Counter(
+            "headwater_degraded_total", "Answers that were less than full ones.", ["reason"], registry=registry
+        )
+        for reason in Reason:
+            self.degraded.labels(reason.name.lower())
+        self.impressions_dropped = Counter(
+            "headwater_impressions_dropped_total", "Impressions that were not written to the log.", registry=registry
+        )
+        self.model_version = Gauge(
+            "headwater_model_version", "Number of the snapshot that scores; 0 for none.", registry=registry
+        )
+        self.model_age = Gauge("headwater_model_age_seconds", "Since the snapshot was published.", registry=registry)
+        self.snapshots_rejected = Counter(
+            "headwater_model_load_failures_total", "Snapshots that could not be served.", registry=registry
+        )
+        self.catalogue_items = Gauge("headwater_catalogue_items", "Items that can be recommended.", registry=registry)
+        self.mirror_lag = Gauge("headwater_mirror_lag_records", "Item records not yet in the table.", registry=registry)
+
+    def observe_answer(self, report: Report, info: Info) -> None:
+        """Counts what one answer reports of itself."""
+        for stage, seconds in report.stages.items():
+            self.stage.labels(stage).observe(seconds)
+        if report.event_to_served is not None:
+            self.event_to_served.observe(report.event_to_served)
+        for degradation in info.degradations:
+            self.degraded.labels(degradation.reason.name.lower()).inc()
+
+    def follow_model(self, version: int, created_at: float, clock: Callable[[], float] = time.time) -> None:
+        """The model that scores from now on; `created_at` in Unix seconds."""
+        self.model_version.set(version)
+        self.model_age.set_function(lambda: clock() - created_at)

@@ -1,0 +1,158 @@
+"""Owns the data plane: from a question to an answer, free of transport, degrading rather than failing.
+
+The user's row is read fresh, the items come from the table that the mirror keeps, and one forward pass scores all candidates.
+Only what the caller must change raises.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_repo.assemble import Assembled
+from feature_repo.rows import UserRow
+from feature_repo.table import ItemTable
+from feature_repo.vocabulary import HISTORY
+from serving.answers import Degradation, Info, RankedItem, Recommendation, RecommendQuery, Report, Scored, ScoreQuery
+from serving.context import ContextEncoder
+from serving.degradations import context_skipped, empty_catalogue, no_model, unknown_items
+from serving.freshness import FreshnessTracker
+from serving.limits import Limits
+from serving.models import ServedModel
+from serving.ranker import rank
+from serving.scoring import predict, where_applicable
+from serving.stages import Stopwatch
+from serving.users import UserFeatures, UserReader
+
+__all__ = ["Pipeline"]
+
+_READ_SHARE = 0.5  # of the time left, that reading may take: the rest is for scoring
+
+
+class Pipeline:
+    """Answers questions; one for the process.
+
+    `model()` gives the model of the moment, which an answer keeps to its end; `shown` is told of every list given out.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: ItemTable,
+        users: UserReader,
+        contexts: ContextEncoder,
+        model: Callable[[], ServedModel | None],
+        shown: Callable[[Recommendation], None],
+        limits: Limits,
+        threads: ThreadPoolExecutor,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._table = table
+        self._users = users
+        self._contexts = contexts
+        self._model = model
+        self._shown = shown
+        self._limits = limits
+        self._threads = threads
+        self._clock = clock
+        self._freshness = FreshnessTracker()
+
+    async def score(self, query: ScoreQuery) -> Scored:
+        """Predictions for the items asked for, in their order; raises InvalidRequest."""
+        self._limits.check_user(query.user_id)
+        self._limits.check_items(query.item_ids)
+        columns = self._limits.columns(query.tasks)
+        now, model, watch = self._clock(), self._model(), Stopwatch()
+        user = await self._users.read(query.user_id, now, query.seconds * _READ_SHARE)
+        watch.lap("feature_read")
+        rows_B = self._table.rows(query.item_ids)
+        loop = asyncio.get_running_loop()
+        values_BT = await loop.run_in_executor(self._threads, self._score, user.row, rows_B, now, model, watch)
+        watch.lap("return")
+        unknown_B = (rows_B < 0) | ~self._table.live[rows_B]
+        found = [*self._found(user, model), unknown_items(query.item_ids, unknown_B)]
+        if query.context_text:
+            found.append(context_skipped("predictions do not depend on context_text; Recommend ranks by it"))
+        return Scored(
+            item_ids=query.item_ids,
+            tasks=tuple(self._limits.names[column] for column in columns),
+            values_BT=values_BT[:, columns],
+            unknown_B=unknown_B,
+            info=_info(model, user, found),
+            report=self._report(watch, query.user_id, user, now),
+        )
+
+    async def recommend(self, query: RecommendQuery) -> Recommendation:
+        """A ranked list, at most `count` long: shorter where the catalogue has no more that fit. Raises InvalidRequest."""
+        self._limits.check_user(query.user_id)
+        self._limits.check_count(query.count)
+        weights_T = self._limits.weights(query.task_weights)
+        now, model, watch = self._clock(), self._model(), Stopwatch()
+        seconds = query.seconds * _READ_SHARE
+        user, context_D = await asyncio.gather(
+            self._users.read(query.user_id, now, seconds), self._encode(query.context_text, seconds)
+        )
+        watch.lap("feature_read")
+
+        def work() -> tuple[tuple[RankedItem, ...], Assembled]:
+            return rank(
+                query,
+                user.row,
+                self._table,
+                weights_T=weights_T,
+                context_D=context_D,
+                model=model,
+                pool=self._limits.candidate_pool,
+                now=now,
+                watch=watch,
+            )
+
+        items, assembled = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        watch.lap("return")
+        found = self._found(user, model)
+        if query.context_text and context_D is None:
+            found.append(context_skipped("context_text was not encoded in time: ranked without it; allow a longer deadline"))
+        answer = Recommendation(
+            user_id=query.user_id,
+            at=now,
+            tasks=self._limits.names,
+            items=items,
+            history_item_ids=user.row.recent_ids[:HISTORY],
+            history_values_NT1=assembled.history_values_NT1,
+            info=_info(model, user, found),
+            report=self._report(watch, query.user_id, user, now),
+        )
+        self._shown(answer)
+        return answer
+
+    def _score(
+        self, row: UserRow, rows_B: NDArray[np.intp], now: float, model: ServedModel | None, watch: Stopwatch
+    ) -> NDArray[np.float32]:
+        watch.lap("queue")
+        return where_applicable(predict(row, self._table, rows_B, now, model, watch).values_BT, self._table, rows_B)
+
+    async def _encode(self, text: str, seconds: float) -> NDArray[np.float32] | None:
+        return await self._contexts.encode(text, seconds) if text else None
+
+    def _found(self, user: UserFeatures, model: ServedModel | None) -> list[Degradation | None]:
+        return [
+            user.degradation,
+            None if self._table.live.any() else empty_catalogue(),
+            no_model() if model is None else None,
+        ]
+
+    def _report(self, watch: Stopwatch, user_id: str, user: UserFeatures, now: float) -> Report:
+        return Report(stages=watch.seconds, event_to_served=self._freshness.observe(user_id, user.as_of, now))
+
+
+def _info(model: ServedModel | None, user: UserFeatures, found: Sequence[Degradation | None]) -> Info:
+    return Info(
+        recommendation_id=uuid.uuid4().hex,
+        model_version="" if model is None else model.version,
+        features_as_of=user.as_of,
+        degradations=tuple(degradation for degradation in found if degradation is not None),
+    )

@@ -1,0 +1,45 @@
+"""Owns the server's settings; read once, from HEADWATER_SERVER_* and the few names that all processes share."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["ServerSettings"]
+
+
+def _shared(name: str) -> AliasChoices:
+    """A setting that every process knows by one name, which the server's own name overrides."""
+    return AliasChoices(f"HEADWATER_SERVER_{name}", f"HEADWATER_{name}")
+
+
+class ServerSettings(BaseSettings):
+    """How the gRPC server listens, what bounds its work, and where its model comes from."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_SERVER_", frozen=True, populate_by_name=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: int = Field(default=50051, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    metrics_port: int = Field(
+        default=9100, ge=0, le=65535, validation_alias=_shared("METRICS_PORT"), description="Port of /healthz and /metrics."
+    )
+    snapshot_dir: Path = Field(
+        default=Path("data/snapshots"), validation_alias=_shared("SNAPSHOT_DIR"), description="Where the learner publishes."
+    )
+    encoder: str = Field(
+        default="sentence-transformers/all-MiniLM-L6-v2",
+        validation_alias=_shared("ENCODER"),
+        description="Name or path of the text encoder: the one that encoded the catalogue.",
+    )
+    snapshot_poll_seconds: float = Field(default=1.0, gt=0, description="How often to look for a new snapshot.")
+    max_candidates: int = Field(default=1000, ge=1, description="Items that one Score may name.")
+    candidate_pool: int = Field(default=500, ge=1, description="Items that one Recommend scores, and the most it returns.")
+    max_events: int = Field(default=1000, ge=1, description="Events that one RecordEvents may carry.")
+    max_in_flight: int = Field(default=64, ge=1, description="Requests beyond these are refused at once.")
+    default_deadline_seconds: float = Field(default=1.0, gt=0, description="Time for a request that sets no deadline.")
+    store_timeout_seconds: float = Field(default=0.25, gt=0, description="After it the answer goes without the user's row.")
+    context_timeout_seconds: float = Field(default=0.1, gt=0, description="After it the answer goes without the context text.")
+    impression_queue: int = Field(default=1000, ge=1, description="Lists whose impressions may wait; more are dropped, counted.")
+    scoring_threads: int = Field(default=1, ge=1, description="Threads that assemble and score.")
+    torch_threads: int = Field(default=1, ge=1, description="Threads within one forward pass.")
+    drain_seconds: float = Field(default=10.0, ge=0, description="Time that requests in flight have to end at shutdown.")
