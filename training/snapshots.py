@@ -80,7 +80,7 @@ class SnapshotStore:
     def publish(
         self, model: Recommender, *, encoder_version: str, examples: int, metrics: Mapping[str, Mapping[str, float | None]]
     ) -> Manifest:
-        """Writes the model as the next version, makes it current, and removes the oldest beyond `keep`; returns its manifest."""
+        """Writes the model as the next version, makes it current, and removes the oldest beyond `keep`, save its parent."""
         weights = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()})
         with self._writing():
             parent = self._read_current()
@@ -104,7 +104,7 @@ class SnapshotStore:
             partial.rename(self._path(manifest.version))
             _sync(self.directory)
             self._point_to(manifest.version)
-            self._retire()
+            self._retire(needed={manifest.version, parent})
         return manifest
 
     def versions(self) -> list[int]:
@@ -198,10 +198,9 @@ class SnapshotStore:
         partial.replace(self.directory / CURRENT)
         _sync(self.directory)
 
-    def _retire(self) -> None:
-        current = self._read_current()
+    def _retire(self, *, needed: set[int | None]) -> None:
         for version in self.versions()[: -self._keep]:
-            if version != current:
+            if version not in needed:
                 shutil.rmtree(self._path(version))
         for left_by_a_crash in self.directory.glob(".partial-*"):
             shutil.rmtree(left_by_a_crash)
