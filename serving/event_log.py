@@ -1,4 +1,4 @@
-"""Owns writing events to Kafka from the server: idempotent, acknowledged by all replicas, and never needed to start."""
+"""Owns writing events to Kafka from the server: acknowledged by all replicas, and never needed to start."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,11 @@ _LINGER_MS = 2
 
 
 class EventLog:
-    """The events topic, for appending; connects in the background, since a server without Kafka still answers."""
+    """The events topic, for appending; connects in the background, since a server without Kafka still answers.
+
+    A retry may write an event twice; its event_id makes that count once. aiokafka keeps the order within a partition by
+    itself, and its idempotent mode is refused by the embedded broker.
+    """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
@@ -59,9 +63,7 @@ class EventLog:
 
     async def _connect(self) -> None:
         while True:
-            producer = AIOKafkaProducer(
-                acks="all", enable_idempotence=True, linger_ms=_LINGER_MS, **self._kafka.aiokafka_options()
-            )
+            producer = AIOKafkaProducer(acks="all", linger_ms=_LINGER_MS, **self._kafka.aiokafka_options())
             try:
                 await producer.start()
             except KafkaError as error:
