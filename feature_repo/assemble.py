@@ -15,7 +15,8 @@ __all__ = ["Assembled", "assemble"]
 _PRIOR_COUNT = 5.0  # observations that a prior is worth against an item's or a user's own
 _BIAS_COUNT = 3.0
 _SESSION_SECONDS = 1800.0
-_TEXT_SHARPNESS = 8.0
+_TEXT_SHARPNESS = 15.0
+_AGE_WIDTH = 0.5  # of log age: items half as old again are alike
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,13 +80,26 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     either_BN = np.bitwise_count(mine_BW[:, None] | theirs_NW).sum(axis=2, dtype=np.float64)
     category_BN = both_BN / np.maximum(either_BN, 1.0)
     text_BN[~known_B] = category_BN[~known_B] = cosine_BN[~known_B] = 0.0
-    text_affinity_BT = text_BN @ centred_NT / (text_BN @ known_NT + 0.05)
-    category_affinity_BT = category_BN @ centred_NT / (category_BN @ known_NT + 1.0)
+    popularity_B, popularity_N = np.log1p(counters_BCH[:, 1, ALL]), np.log1p(table.counters[history_N, 1, ALL])
+    published_B, published_N = table.published_at[item_rows_B], table.published_at[history_N]
+    dated_B, dated_N = known_B & (published_B != 0.0), published_N != 0.0
+    log_age_B = np.where(dated_B, np.log1p(np.maximum(now - published_B, 0.0)), 0.0)
+    log_age_N = np.where(dated_N, np.log1p(np.maximum(now - published_N, 0.0)), 0.0)
+    popularity_BN = np.exp(-((popularity_B[:, None] - popularity_N) ** 2))
+    age_BN = np.exp(-np.abs(log_age_B[:, None] - log_age_N) / _AGE_WIDTH) * (dated_B[:, None] & dated_N)
+    affinities = [
+        kernel_BN @ centred_NT / (kernel_BN @ known_NT + floor)
+        for kernel_BN, floor in ((text_BN, 0.02), (category_BN, 1.0), (popularity_BN, 1.0), (age_BN, 1.0))
+    ]
+    slopes = [
+        _slope(mean_BT, usual_NT, centred_NT, known_NT, ridge=2.0),
+        _slope(popularity_B[:, None], popularity_N[:, None], centred_NT, known_NT, ridge=10.0),
+        _slope(log_age_B[:, None], log_age_N[:, None], centred_NT, known_NT, ridge=10.0) * dated_B[:, None],
+    ]
 
     user = (user_mean_T, np.log1p(user_n_T), bias_T, session_T, first_T, first3_T)
     any_history = len(age_N) > 0
     item_silence_B = np.where(known_B, np.maximum(now - table.updated_at[item_rows_B], 0.0), 0.0)
-    published_B = table.published_at[item_rows_B]
     context = (
         np.log1p(max(now - row.updated_at, 0.0)) if row.updated_at else 0.0,
         np.log1p(session_N.sum()),
@@ -95,7 +109,7 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
         np.log1p(counters_BCH[:, 0, ALL]),
         np.log1p(counters_BCH[:, 0, DAY]),
         np.log1p(item_silence_B),
-        np.where(known_B & (published_B != 0.0), np.log1p(np.maximum(now - published_B, 0.0)), 0.0),
+        log_age_B,
         cosine_BN.max(axis=1) if any_history else 0.0,
         cosine_BN.mean(axis=1) if any_history else 0.0,
         category_BN.mean(axis=1) if any_history else 0.0,
@@ -103,7 +117,7 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
         known_B,
     )
     x_BF = np.empty((size, len(table.vocabulary.features)), dtype=np.float32)
-    blocks = (mean_BT, trend_BT, np.log1p(n_BTH[..., ALL]), *user, text_affinity_BT, category_affinity_BT, mean_BT + bias_T)
+    blocks = (mean_BT, trend_BT, np.log1p(n_BTH[..., ALL]), *user, *affinities, *slopes, mean_BT + bias_T)
     for at, block in enumerate(blocks):
         x_BF[:, at * tasks : (at + 1) * tasks] = block
     for at, column in enumerate(context, start=len(blocks) * tasks):
@@ -113,3 +127,20 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     values_NT1[:, :tasks] = residual_NT[:HISTORY]
     values_NT1[:, tasks] = np.log1p(age_N[:HISTORY])
     return Assembled(x_BF=x_BF, item_rows_B=item_rows_B, history_rows_N=history_N[:HISTORY], history_values_NT1=values_NT1)
+
+
+def _slope(
+    value_BK: NDArray[np.float64],
+    value_NK: NDArray[np.float64],
+    centred_NT: NDArray[np.float64],
+    known_NT: NDArray[np.bool_],
+    *,
+    ridge: float,
+) -> NDArray[np.float64]:
+    """How the user's residuals rise with a quantity of items, times where the candidate lies on it: (B, T); K is 1 or T."""
+    count_T = np.maximum(known_NT.sum(axis=0), 1)
+    middle_T = (value_NK * known_NT).sum(axis=0) / count_T
+    off_NT = (value_NK - middle_T) * known_NT
+    slope_T = (centred_NT * off_NT).sum(axis=0) / ((off_NT**2).sum(axis=0) + ridge)
+    risen_BT: NDArray[np.float64] = slope_T * (value_BK - middle_T)
+    return risen_BT

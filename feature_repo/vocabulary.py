@@ -24,7 +24,16 @@ HISTORY = 20
 
 _ITEM = ("item_mean", "item_trend", "item_count_log")
 _USER = ("user_mean", "user_count_log", "user_bias", "user_session", "user_last", "user_last3")
-_CROSS = ("text_affinity", "category_affinity", "expected")
+_CROSS = (
+    "text_affinity",
+    "category_affinity",
+    "popularity_affinity",
+    "age_affinity",
+    "mean_slope",
+    "popularity_slope",
+    "age_slope",
+    "expected",
+)
 _CONTEXT = (
     "user_silence_log",
     "user_session_log",
