@@ -135,7 +135,9 @@ class TextEncoder:
     def _parts(self) -> tuple[Any, Any]:
         # Imported here: it takes seconds, and processes that never encode should not wait for it.
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # a bar has no place among a worker's logs
         try:
             tokenizer = AutoTokenizer.from_pretrained(self._directory)
             model = AutoModel.from_pretrained(self._directory, dtype=getattr(torch, self.config.dtype))
