@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from deploy.demo.movielens import Rating
 
@@ -10,6 +11,11 @@ __all__ = ["ItemMean", "UserItemMean", "progressive"]
 
 _PRIOR = 5.0
 """Ratings' worth of the mean above that an item or a user starts with."""
+
+
+class _Baseline(Protocol):
+    def predict(self, rating: Rating) -> float: ...
+    def learn(self, rating: Rating, value: float) -> None: ...
 
 
 @dataclass(slots=True)
@@ -66,7 +72,10 @@ def progressive(ratings: Iterable[Rating], at_least: float) -> dict[str, dict[st
     Returns:
         by baseline and task (`like`: at least `at_least` stars; `stars`): one prediction a rating, in order.
     """
-    kinds = {"item_mean": (ItemMean(), ItemMean()), "user_item_mean": (UserItemMean(), UserItemMean())}
+    kinds: dict[str, tuple[_Baseline, _Baseline]] = {
+        "item_mean": (ItemMean(), ItemMean()),
+        "user_item_mean": (UserItemMean(), UserItemMean()),
+    }
     out: dict[str, dict[str, list[float]]] = {name: {"like": [], "stars": []} for name in kinds}
     for rating in ratings:
         like, stars = float(rating.stars >= at_least), float(rating.stars)

@@ -100,7 +100,7 @@ class Stack:
         self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(_listens, broker_port))
         self._children[0].wait_healthy(_BROKER_SECONDS)
         self._report("topics and feature store")
-        ensure_topics(kafka, config.partitions)
+        ensure_topics(kafka, partitions=config.partitions)
         apply(store)
         for name, port in metrics_ports.items():
             module = "serving" if name == "server" else f"streams.{name}"

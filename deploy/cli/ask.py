@@ -1,0 +1,118 @@
+"""Owns `headwater score` and `headwater recommend`: a question to the running server, its answer as a table."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.table import Table
+
+from deploy.cli.connection import CliError, DataDir, Server, console, server_address
+
+if TYPE_CHECKING:
+    from protos.recommender_pb2 import ResponseInfo
+    from protos.recommender_pb2_grpc import RecommenderStub
+
+__all__ = ["recommend", "register", "score"]
+
+_Response = TypeVar("_Response")
+_DEADLINE_SECONDS = 5.0
+
+User = Annotated[str, typer.Argument(help="User id; one that is not known gets a flagged answer.")]
+Context = Annotated[str, typer.Option(help="What the user is looking at or for, in words.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command()(score)
+    app.command()(recommend)
+
+
+def score(
+    user: User,
+    items: Annotated[list[str], typer.Argument(help="Item ids.")],
+    task: Annotated[list[str] | None, typer.Option(help="Task to answer, repeatable; else all.")] = None,
+    context: Context = "",
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Score items that you name for a user: one prediction a task."""
+    from protos.recommender_pb2 import ScoreRequest
+
+    request = ScoreRequest(user_id=user, item_ids=items, tasks=task or [], context_text=context)
+    response = _call(server_address(server, data_dir), lambda stub: stub.Score(request, timeout=_DEADLINE_SECONDS))
+    names = sorted({name for item in response.items for name in item.scores})
+    table = Table("item", *names)
+    for item in response.items:
+        table.add_row(item.item_id, *_cells(item.scores, names), style="dim" if item.unknown_item else None)
+    console.print(table)
+    _print_info(response.info)
+
+
+def recommend(
+    user: User,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Items wanted.")] = 10,
+    item_type: Annotated[list[str] | None, typer.Option(help="Type to draw from, repeatable; else all.")] = None,
+    weight: Annotated[list[str] | None, typer.Option(help="TASK=WEIGHT in the ranking, repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Item id to leave out, repeatable.")] = None,
+    include_seen: Annotated[bool, typer.Option(help="Leave in what the user has acted on.")] = False,
+    context: Context = "",
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Recommend items to a user, the best first."""
+    from protos.recommender_pb2 import RecommendRequest
+
+    request = RecommendRequest(
+        user_id=user,
+        count=count,
+        item_types=item_type or [],
+        task_weights=dict(map(_weight, weight or [])),
+        exclude_item_ids=exclude or [],
+        include_seen=include_seen,
+        context_text=context,
+    )
+    response = _call(server_address(server, data_dir), lambda stub: stub.Recommend(request, timeout=_DEADLINE_SECONDS))
+    names = sorted({name for item in response.items for name in item.scores})
+    table = Table("", "item", "title", *names, "rank score")
+    for place, item in enumerate(response.items, start=1):
+        table.add_row(str(place), item.item_id, item.title, *_cells(item.scores, names), f"{item.rank_score:.3f}")
+    console.print(table)
+    _print_info(response.info)
+
+
+def _weight(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise typer.BadParameter(f"--weight {text}: write TASK=NUMBER, such as click=2") from None
+
+
+def _call(address: str, question: "Callable[[RecommenderStub], _Response]") -> _Response:
+    import grpc
+
+    from protos.recommender_pb2_grpc import RecommenderStub
+
+    try:
+        with grpc.insecure_channel(address) as channel:
+            return question(RecommenderStub(channel))
+    except grpc.RpcError as error:
+        code, detail = error.code().name, error.details()
+        hint = "; check the address, or start a stack with `headwater up`" if code == "UNAVAILABLE" else ""
+        raise CliError(f"the server at {address} answered {code}: {detail}{hint}") from error
+
+
+def _cells(scores: Mapping[str, float], names: list[str]) -> list[str]:
+    return [f"{scores[name]:.3f}" if name in scores else "-" for name in names]
+
+
+def _print_info(info: "ResponseInfo") -> None:
+    from protos.recommender_pb2 import Degradation
+
+    as_of = "no events known"
+    if info.HasField("features_as_of"):
+        as_of = f"as of {datetime.fromtimestamp(info.features_as_of.seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    console.print(f"model {info.model_version or '(none)'}, features {as_of}, recommendation {info.recommendation_id}")
+    for flag in info.degradations:
+        console.print(f"[yellow]degraded:[/] {Degradation.Reason.Name(flag.reason)}: {flag.detail}", soft_wrap=True)

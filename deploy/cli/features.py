@@ -1,0 +1,52 @@
+"""Owns `headwater features`: what the feature store knows of one user, aged to now."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from deploy.cli.connection import CliError, DataDir, console, store_settings
+
+__all__ = ["features", "register"]
+
+_RECENT = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(features)
+
+
+def features(user: Annotated[str, typer.Argument(help="User id.")], data_dir: DataDir = None) -> None:
+    """Show what the feature store knows of a user.
+
+    Counters by half-life, aged to now, and the items last engaged with.
+    """
+    settings, tasks_file = store_settings(data_dir)
+    from feature_repo.counters import HALF_LIFE_NAMES, decay
+    from feature_repo.store import RowStore
+    from feature_repo.tasks import load_tasks
+    from feature_repo.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary(load_tasks(tasks_file))
+    row = RowStore(settings, vocabulary).read_users([user]).get(user)
+    if row is None:
+        raise CliError(f"nothing is known of user {user!r}: no event of that id was folded; look at `headwater topics`")
+
+    counters_CH = row.counters_CH * decay(time.time() - row.updated_at)
+    table = Table("counter", *(f"half-life {name}" for name in HALF_LIFE_NAMES[:-1]), "all time")
+    for name, values_H in zip(vocabulary.counters, counters_CH, strict=True):
+        table.add_row(name.replace("_", " "), *(f"{value:,.2f}" for value in values_H))
+    console.print(table)
+
+    recent = Table("recent item", "when (UTC)", *(task.name for task in vocabulary.tasks))
+    for item_id, (at, *labels) in list(zip(row.recent_ids, row.recent_R.tolist(), strict=True))[:_RECENT]:
+        recent.add_row(item_id, _when(at), *("-" if label != label else f"{label:.2f}" for label in labels))
+    console.print(recent)
+    console.print(f"first event {_when(row.first_at)}, newest {_when(row.updated_at)} UTC; {len(row.pending)} impressions await")
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"

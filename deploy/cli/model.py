@@ -1,0 +1,89 @@
+"""Owns `headwater model`: the published snapshots, what one is made of, and going back to an earlier one."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from deploy.cli.connection import CliError, DataDir, console
+from deploy.local.state import find_running
+
+if TYPE_CHECKING:
+    from training.snapshots import SnapshotStore
+
+__all__ = ["register"]
+
+SnapshotDir = Annotated[
+    Path | None, typer.Option(envvar="HEADWATER_SNAPSHOT_DIR", help="Where snapshots are published; else the local stack's.")
+]
+_group = typer.Typer(help="Look at published model snapshots, or roll back to an earlier one.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group of commands to the application."""
+    app.add_typer(_group, name="model")
+
+
+@_group.command("list")
+def list_(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
+    """List the snapshots that are held; the one that serves is marked."""
+    from training.snapshots import version_name
+
+    store = _store(snapshot_dir, data_dir)
+    current = store.current()
+    manifests = store.list()
+    metrics = sorted({f"{task} {name}" for manifest in manifests for task, values in manifest.metrics.items() for name in values})
+    table = Table("", "version", "published (UTC)", "examples", *metrics)
+    for manifest in manifests:
+        judged = {f"{task} {name}": value for task, values in manifest.metrics.items() for name, value in values.items()}
+        cells = [f"{value:.3f}" if (value := judged.get(metric)) is not None else "-" for metric in metrics]
+        serves = "serves" if manifest.version == current else ""
+        when = f"{datetime.fromtimestamp(manifest.created_at, UTC):%Y-%m-%d %H:%M:%S}"
+        table.add_row(serves, version_name(manifest.version), when, f"{manifest.examples:,}", *cells)
+    console.print(table)
+
+
+@_group.command()
+def show(
+    version: Annotated[str, typer.Argument(help="Such as v00000012 or 12; else the one that serves.")] = "",
+    snapshot_dir: SnapshotDir = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show what one snapshot is: its tasks, shape, encoder, parent and metrics."""
+    import msgspec
+
+    store = _store(snapshot_dir, data_dir)
+    number = _number(version) if version else store.current()
+    if number is None:
+        raise CliError(f"{store.directory} holds no snapshot yet; the learner publishes one after the first examples")
+    console.print_json(msgspec.json.encode(store.manifest(number)).decode())
+
+
+@_group.command()
+def rollback(
+    version: Annotated[str, typer.Argument(help="Such as v00000012 or 12; else the one before the current.")] = "",
+    snapshot_dir: SnapshotDir = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let an earlier snapshot serve again; servers take it up within seconds."""
+    from training.snapshots import version_name
+
+    manifest = _store(snapshot_dir, data_dir).rollback(_number(version) if version else None)
+    console.print(f"{version_name(manifest.version)} serves from now on; the next one published will replace it")
+
+
+def _store(snapshot_dir: Path | None, data_dir: Path | None) -> "SnapshotStore":
+    import time
+
+    from training.snapshots import SnapshotStore
+
+    return SnapshotStore(snapshot_dir or Path(find_running(data_dir).snapshot_dir), clock=time.time)
+
+
+def _number(text: str) -> int:
+    digits = text.removeprefix("v")
+    if not digits.isdigit():
+        raise typer.BadParameter(f"{text!r} is no version; write v00000012 or 12")
+    return int(digits)

@@ -1,0 +1,96 @@
+"""Owns `headwater up`: the embedded stack in the foreground, until Ctrl-C or the death of a part."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from deploy import local
+from deploy.cli.connection import console
+from deploy.local.state import DEFAULT_DIRECTORIES
+
+__all__ = ["interrupt_on_signals", "print_access", "register", "up"]
+
+_TASKS = Path(local.__file__).with_name("tasks.toml")
+_COLORS = {"broker": "magenta", "features": "green", "catalogue": "cyan", "learner": "yellow", "server": "blue"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(up)
+
+
+def up(
+    tasks: Annotated[
+        Path,
+        typer.Option(
+            envvar="HEADWATER_TASKS_FILE",
+            exists=True,
+            dir_okay=False,
+            show_default="click, read_seconds, purchase",
+            help="TOML file that declares what to predict.",
+        ),
+    ] = _TASKS,
+    data_dir: Annotated[
+        Path, typer.Option(envvar="HEADWATER_DATA_DIR", help="Holds rows, snapshots, caches and logs.")
+    ] = DEFAULT_DIRECTORIES[0],
+    port: Annotated[int | None, typer.Option(envvar="HEADWATER_SERVER_PORT", help="gRPC port; else a free one.")] = None,
+    broker_port: Annotated[int | None, typer.Option(help="Kafka port; else a free one.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of each topic whose order over all keys is free.")] = 4,
+    redis_url: Annotated[str | None, typer.Option(help="redis:// URL of an online store; else SQLite.")] = None,
+    encoder: Annotated[str | None, typer.Option(envvar="HEADWATER_ENCODER", help="transformers model; else MiniLM.")] = None,
+) -> None:
+    """Run the whole of Headwater on this machine: broker, workers and server.
+
+    The embedded broker keeps its log in memory: what was published is gone after a restart; learned weights and rows stay.
+    """
+    from deploy.local.stack import Stack, StackConfig
+
+    config = StackConfig(
+        data_dir=data_dir,
+        tasks_file=tasks,
+        partitions=partitions,
+        server_port=port,
+        broker_port=broker_port,
+        redis_url=redis_url,
+        encoder=encoder,
+    )
+
+    def echo(name: str, line: str) -> None:
+        console.print(f"[{_COLORS[name]}]{name:>9}[/] {escape(line)}", soft_wrap=True)
+
+    interrupt_on_signals()
+    with Stack(config, report=lambda line: console.print(f"[bold]{line}[/]"), echo=echo) as stack:
+        try:
+            state = stack.start()
+            print_access(state.server, state.bootstrap_servers)
+            stack.watch()
+        except KeyboardInterrupt:
+            console.print("[bold]stopping everything[/]")
+
+
+def interrupt_on_signals() -> None:
+    """Lets SIGTERM and SIGHUP end the command as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+
+
+def print_access(server: str, bootstrap_servers: str) -> None:
+    """Says how to talk to a running stack."""
+    console.print(
+        f"\n[bold green]Headwater is up.[/] gRPC [bold]{server}[/], Kafka [bold]{bootstrap_servers}[/]. In another terminal:\n"
+        "  headwater recommend USER          ranked items with a score for each task\n"
+        "  headwater score USER ITEM...      scores of items that you name\n"
+        "  headwater features USER           what is known of a user by now\n"
+        "  headwater produce FILE            events, one JSON object a line\n"
+        "  headwater topics                  what the log holds\n"
+        "Ctrl-C stops it.\n",
+        soft_wrap=True,
+    )

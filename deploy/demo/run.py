@@ -1,0 +1,148 @@
+"""Owns the demo's course: fetch, start, publish, wait, measure, ask, report; run it with `headwater demo`."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from rich.console import Console
+from rich.table import Table
+
+from deploy.demo import report
+from deploy.demo.flow import EVENT_TO_FEATURE, Flow
+from deploy.demo.measure import event_to_served, percentiles, score_latency
+from deploy.demo.movielens import CITATION, MovieLens, fetch, load
+from deploy.demo.predictions import read_predictions
+from deploy.demo.progress import judge
+from deploy.demo.scrape import quantile, scrape
+from deploy.local.stack import Stack, StackConfig
+from deploy.local.state import StackState
+from feature_repo.settings import KafkaSettings
+from protos.recommender_pb2 import RecommendRequest
+from protos.recommender_pb2_grpc import RecommenderStub
+from streams.producer import EventProducer
+from streams.settings import LearnerSettings
+
+__all__ = ["run"]
+
+_TASKS = Path(__file__).with_name("movielens.toml")
+_CANDIDATES = 100
+_SCORE_CALLS = 500
+_PROBES = 100
+_USERS = 3
+_LIST = 5
+_CATALOGUE_SECONDS = 120.0
+
+
+def run(out: Path, console: Console, *, hold: Callable[[str, str], None] | None) -> None:
+    """Runs the whole demo and writes report.json and report.html into `out`.
+
+    With `hold` the stack stays up afterwards: it is called with the addresses of server and broker.
+
+    Raises:
+        FlowError: published is not folded + dead-lettered + duplicates, or nothing moves for a minute.
+        ChildError, MovieLensError: a part of the stack, or the data set, is missing.
+    """
+    phases: dict[str, float] = {}
+
+    @contextmanager
+    def phase(name: str, title: str) -> Iterator[None]:
+        console.print(f"[bold blue]{title}[/]")
+        began = time.perf_counter()
+        yield
+        phases[name] = round(time.perf_counter() - began, 3)
+
+    console.print(CITATION, style="dim", markup=False)
+    with phase("fetch", "Fetching the data set"):
+        movielens = load(fetch(out / "datasets"))
+    data_dir = out / "stack"
+    # The embedded broker begins a new log; what an earlier run counted and learned would only be counted on top.
+    for leftover in ("store", "snapshots", "checkpoints"):
+        shutil.rmtree(data_dir / leftover, ignore_errors=True)
+    config = StackConfig(data_dir=data_dir, tasks_file=_TASKS, partitions=1)  # one partition keeps the order of all events
+    with Stack(config, report=lambda line: console.print(f"  {line}", style="dim"), echo=lambda name, line: None) as stack:
+        with phase("start", "Starting the stack"):
+            state = stack.start()
+        with (
+            EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer,
+            grpc.insecure_channel(state.server) as channel,
+        ):
+            stub = RecommenderStub(channel)
+            flow = Flow(
+                console=console,
+                send=producer.send,
+                check=stack.check,
+                metrics_ports=state.metrics_ports,
+                expected=2 * len(movielens.ratings),
+            )
+            with phase("catalogue", f"Publishing {len(movielens.films):,} films; their texts are encoded"):
+                for film in movielens.films:
+                    producer.send_change(film)
+                producer.flush(raise_on_failure=True)
+                _await_catalogue(state, stack.check, len(movielens.films))
+            with phase("ratings", f"Publishing {len(movielens.ratings):,} ratings in order of time"):
+                flow.publish(movielens.events())
+                producer.flush(raise_on_failure=True)
+            with phase("settle", "Waiting until each event is accounted for"):
+                flow.settle(LearnerSettings().batch_size)
+            with phase("measure", "Measuring latency and freshness"):
+                users = list(dict.fromkeys(rating.user_id for rating in reversed(movielens.ratings)))
+                films = list(movielens.titles)[:_CANDIDATES]
+                latency = percentiles(score_latency(stub, users[:50], films, calls=_SCORE_CALLS))
+                before = scrape(state.metrics_ports["features"])
+                flow.expected += _PROBES
+                served = percentiles(event_to_served(stub, flow.send_one, user_id="probe", items=films, probes=_PROBES))
+                flow.settle(LearnerSettings().batch_size)
+                feature = {
+                    "p50_s": quantile(0.5, EVENT_TO_FEATURE, before, flow.features),
+                    "p99_s": quantile(0.99, EVENT_TO_FEATURE, before, flow.features),
+                }
+            with phase("judge", "Judging the predictions that were made before learning"):
+                quality = judge(movielens.ratings, read_predictions(Path(state.snapshot_dir)))
+            _show_lists(console, stub, movielens, users[:_USERS])
+        account = flow.account()
+        result = {
+            "events": {
+                "published": account.published,
+                "folded": account.folded,
+                "dead_lettered": account.dead_lettered,
+                "duplicates": account.duplicates,
+            },
+            "examples_learned": flow.learned,
+            "snapshots_published": flow.snapshots,
+            "quality": {"judged": quality.judged, **quality.figures},
+            "latency": {"score_100": latency},
+            "freshness": {"event_to_feature": feature, "event_to_served": served},
+            "phases": phases,
+        }
+        report.write(out, result, quality)
+        console.print(report.quality_table(quality))
+        console.print(report.system_table(result))
+        console.print(f"Report: {out / 'report.json'}, {out / 'report.html'}")
+        if hold is not None:
+            hold(state.server, state.bootstrap_servers)
+            stack.watch()
+
+
+def _await_catalogue(state: StackState, check: Callable[[], None], films: int) -> None:
+    """Returns when the server can recommend all films; raises TimeoutError that says how many it knows."""
+    deadline = time.monotonic() + _CATALOGUE_SECONDS
+    while (known := scrape(state.metrics_ports["server"]).total("headwater_catalogue_items")) < films:
+        check()
+        if time.monotonic() > deadline:
+            raise TimeoutError(
+                f"the server knows {known:.0f} of {films} films after {_CATALOGUE_SECONDS:.0f} s; look at the log of catalogue"
+            )
+        time.sleep(0.2)
+
+
+def _show_lists(console: Console, stub: RecommenderStub, movielens: MovieLens, users: list[str]) -> None:
+    for user in users:
+        response = stub.Recommend(RecommendRequest(user_id=user, count=_LIST), timeout=10.0)
+        title = f"For user {user}, by model {response.info.model_version}"
+        table = Table("title", "chance of a like", "stars expected", title=title, title_justify="left")
+        for item in response.items:
+            table.add_row(item.title, f"{item.scores['like']:.0%}", f"{item.scores['stars']:.2f}")
+        console.print(table)
