@@ -137,7 +137,8 @@ class TextEncoder:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()  # a bar has no place among a worker's logs
+        # A bar has no place among a worker's logs.
+        disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers does not type it
         try:
             tokenizer = AutoTokenizer.from_pretrained(self._directory)
             model = AutoModel.from_pretrained(self._directory, dtype=getattr(torch, self.config.dtype))

@@ -1,0 +1,120 @@
+"""Tests what the parts of the model promise: scales, units, attention and losses."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_repo.tasks import parse_tasks
+from feature_repo.vocabulary import Vocabulary
+from training.balancing import FixedWeights
+from training.batch import Batch
+from training.losses import task_losses
+from training.model import Attention, ModelConfig, Recommender
+from training.moments import RunningMoments
+
+Stream = Callable[..., list[Batch]]
+
+
+@given(st.lists(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=6), min_size=1, max_size=6))
+def test_moments_of_batches_are_those_of_the_whole(batches: list[list[float]]) -> None:
+    """However a stream is cut into batches, mean and variance are those of all of it."""
+    moments = RunningMoments(1)
+    for batch in batches:
+        moments.observe(torch.tensor(batch).unsqueeze(1))
+    whole = torch.tensor([value for batch in batches for value in batch], dtype=torch.float64)
+    assert float(moments.mean) == pytest.approx(float(whole.mean()), abs=1e-2)
+    assert float(moments.variance) == pytest.approx(float(whole.var(correction=0)), rel=1e-3, abs=1e-1)
+
+
+def test_moments_pass_over_unknown_values_and_follow_drift() -> None:
+    """NaN and infinity count for nothing; with a short memory, a changed level is soon the level."""
+    moments = RunningMoments(2, memory=50.0)
+    moments.observe(torch.tensor([[1.0, math.nan], [3.0, math.inf]]))
+    assert moments.mean.tolist() == [2.0, 0.0]
+    assert moments.count.tolist() == [2.0, 0.0]
+    for _ in range(100):
+        moments.observe(torch.full((10, 2), 8.0))
+    assert moments.mean.tolist() == pytest.approx([8.0, 8.0], abs=1e-3)
+    assert moments(torch.tensor([[math.nan, 1e9]])).tolist() == [[0.0, 5.0]]
+
+
+def test_attention_prefers_what_is_like_the_item() -> None:
+    """Of two things in the history, the opinion on the one that is like the item counts more; an empty history gives zeros."""
+    attention = Attention(2, 1)
+    query_BE = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    keys_BNE = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).expand(2, 2, 2)
+    values_BNS = torch.tensor([[1.0], [-1.0]]).expand(2, 2, 1)
+    taste_BE, opinion_BS = attention(query_BE, keys_BNE, values_BNS, torch.tensor([[True, True], [False, False]]))
+    assert opinion_BS[0] > 0.9
+    assert taste_BE[1].tolist() == [0.0, 0.0]
+    assert opinion_BS[1].tolist() == [0.0]
+
+
+def test_predictions_are_in_the_units_of_the_tasks(vocabulary: Vocabulary, stream: Stream) -> None:
+    """Probabilities lie within 0 and 1, durations are seconds and never negative nor endless, values are values."""
+    batch = stream(1, size=64)[0]
+    model = Recommender(ModelConfig(text_dimension=24, width=8), vocabulary)
+    model.observe(replace(batch, labels_BT=torch.tensor([[1.0, math.log1p(90.0), 4.0], [0.0, math.log1p(90.0), 4.0]])))
+    usual = replace(batch, x_BF=torch.full_like(batch.x_BF, math.nan))
+    assert model.predict(usual)[0].tolist() == pytest.approx([0.5, 90.0, 4.0], rel=1e-3)
+    with torch.no_grad():
+        model.targets.mean[1] = 500.0
+        assert model.predict(usual)[0, 1] == pytest.approx(30 * 86_400, rel=1e-3)
+        model.targets.mean[1] = -500.0
+        assert model.predict(usual)[0, 1] == 0.0
+
+
+def test_first_predictions_follow_what_is_expected(vocabulary: Vocabulary, stream: Stream) -> None:
+    """Before any step, a higher `expected` feature means a higher score of that task, and of no other."""
+    batch = stream(1)[0]
+    model = Recommender(ModelConfig(text_dimension=24, width=8), vocabulary)
+    for index, task in enumerate(vocabulary.tasks):
+        higher = batch.x_BF.clone()
+        higher[:, vocabulary.features.index(f"{task.name}:expected")] = 4.9
+        lower = replace(batch, x_BF=torch.where(higher == 4.9, -4.9, higher))
+        change_BT = model(replace(batch, x_BF=higher)) - model(lower)
+        assert (change_BT[:, index] > 0).all()
+        assert change_BT.count_nonzero() == len(batch)
+
+
+def test_losses_pass_over_unknown_labels() -> None:
+    """A loss sums over known labels alone, and an unknown one sends no gradient back."""
+    outputs_BT = torch.tensor([[0.0, 1.0], [2.0, 5.0]], requires_grad=True)
+    labels_BT = torch.tensor([[1.0, 3.0], [math.nan, math.nan]])
+    losses_T = task_losses(outputs_BT, labels_BT, binary_T=torch.tensor([True, False]), deviation_T=torch.tensor([1.0, 2.0]))
+    assert losses_T.tolist() == pytest.approx([math.log(2) / 2, 0.5 * 1.0 / 2])
+    losses_T.sum().backward()  # type: ignore[no-untyped-call]  # torch does not type it
+    assert outputs_BT.grad is not None
+    assert outputs_BT.grad[1].tolist() == [0.0, 0.0]
+    assert (outputs_BT.grad[0] != 0).all()
+
+
+def test_outliers_pull_no_harder_than_the_bound() -> None:
+    """Past four standard deviations of error the gradient of a regression stops growing."""
+    outputs_BT = torch.zeros(2, 1, requires_grad=True)
+    labels_BT = torch.tensor([[10.0], [1e6]])
+    losses_T = task_losses(outputs_BT, labels_BT, binary_T=torch.tensor([False]), deviation_T=torch.ones(1))
+    losses_T.sum().backward()  # type: ignore[no-untyped-call]  # torch does not type it
+    assert outputs_BT.grad is not None
+    assert outputs_BT.grad[0] == outputs_BT.grad[1]
+
+
+def test_fixed_weights_are_shares() -> None:
+    """The combined loss is the mean of the losses, weighted as the tasks file says."""
+    tasks = parse_tasks(
+        '[tasks.a]\nkind = "binary"\nevent = "click"\nweight = 3.0\n[tasks.b]\nkind = "binary"\nevent = "like"\nweight = 1.0'
+    )
+    assert float(FixedWeights(tasks).combine(torch.tensor([1.0, 5.0]))) == pytest.approx(2.0)
+
+
+def test_sizes_that_cannot_be_are_refused() -> None:
+    """A model without layers or width is no model."""
+    with pytest.raises(ValueError, match="hidden"):
+        ModelConfig(hidden=())
+    with pytest.raises(ValueError, match="1 or more"):
+        ModelConfig(width=0)
