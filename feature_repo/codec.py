@@ -1,6 +1,7 @@
 """Owns how rows are laid out as Feast values, and refuses rows that another vocabulary wrote."""
 
 import numpy as np
+import prometheus_client  # noqa: F401  before feast, which turns its metrics into multiprocess files if it comes first
 from feast.protos.feast.types.Value_pb2 import Value
 
 from feature_repo.counters import HALF_LIFE_NAMES

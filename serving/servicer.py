@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import structlog
@@ -73,26 +73,26 @@ class Servicer(RecommenderServicer):
         return await self._answer("RecordEvents", context, answer)
 
     async def _answer(self, method: str, context: _Context, answer: Callable[[float], Awaitable[_R]]) -> _R:
-        started, code = time.perf_counter(), grpc.StatusCode.OK
+        started, code, detail = time.perf_counter(), grpc.StatusCode.OK, ""
         self._in_flight += 1
         self._metrics.in_flight.set(self._in_flight)
         try:
             return await self._in_time(context, answer)
         except ServingError as error:
-            code = _STATUS[type(error)]
-            await _abort(context, code, str(error))
+            code, detail = _STATUS[type(error)], str(error)
         except asyncio.CancelledError:
             code = grpc.StatusCode.CANCELLED
             raise
         except Exception:
-            code = grpc.StatusCode.INTERNAL
+            code, detail = grpc.StatusCode.INTERNAL, f"{method} failed by a fault of the server; its log says more"
             _log.exception("request_failed", method=method)
-            await _abort(context, code, f"{method} failed by a fault of the server; its log says more")
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.set(self._in_flight)
             self._metrics.handled.labels(method, code.name).inc()
             self._metrics.handling.labels(method).observe(time.perf_counter() - started)
+        await context.abort(code, detail)
+        raise AssertionError("abort always raises")
 
     async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_R]]) -> _R:
         if self._in_flight > self._max_in_flight:
@@ -106,8 +106,3 @@ class Servicer(RecommenderServicer):
                 return await answer(seconds)
         except TimeoutError as error:
             raise DeadlinePassed(f"no answer within {seconds:.3f} s: allow more time or ask for fewer items") from error
-
-
-async def _abort(context: _Context, code: grpc.StatusCode, detail: str) -> NoReturn:
-    await context.abort(code, detail)
-    raise AssertionError("abort always raises")

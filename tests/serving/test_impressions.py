@@ -1,0 +1,52 @@
+"""Impressions behind the answers: what they carry, and what happens when the log cannot take them."""
+
+import numpy as np
+import pytest
+
+from feature_repo.decode import check_event
+from feature_repo.occurrence import Occurrence
+from feature_repo.settings import KafkaSettings
+from serving.answers import Recommendation, RecommendQuery
+from serving.event_log import EventLog
+from serving.impressions import ImpressionWriter, impressions_of
+from tests.serving.worlds import NOW, VOCABULARY, World, user_row
+from training.model import Recommender
+
+
+@pytest.fixture
+async def shown(world: World, model: Recommender) -> Recommendation:
+    """A list that a known user got."""
+    world.rows.write_users([user_row()])
+    world.publish(model)
+    await world.watcher.refresh()
+    return await world.pipeline.recommend(RecommendQuery(user_id="ann", count=4, seconds=5.0))
+
+
+async def test_impressions_carry_what_was_scored(shown: Recommendation) -> None:
+    """Each passes the workers' checks and holds the features, history and version of the answer; ids repeat with it."""
+    events = list(impressions_of(shown, VOCABULARY.fingerprint))
+    assert [event.item_id for event in events] == [item.item_id for item in shown.items]
+    assert [event.impression.position for event in events] == [0, 1, 2, 3]
+    assert [event.event_id for event in events] == [f"{shown.info.recommendation_id}:{at}" for at in range(4)]
+    for event, item in zip(events, shown.items, strict=True):
+        occurrence = check_event(event, NOW)
+        assert isinstance(occurrence, Occurrence)
+        assert occurrence.at == pytest.approx(NOW)
+        assert occurrence.served is not None
+        np.testing.assert_array_equal(np.array(occurrence.served.features, dtype=np.float32), item.x_F)
+        assert occurrence.served.history_item_ids == ("i3", "i11")
+        assert len(occurrence.served.history_values) == 2 * (1 + len(VOCABULARY.tasks))
+        assert event.impression.served.model_version == "v00000001"
+
+
+async def test_impressions_that_cannot_be_kept_are_counted(shown: Recommendation) -> None:
+    """Neither a full queue nor a log that is away holds anything up, and every item lost is counted."""
+    lost: list[int] = []
+    log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
+    writer = ImpressionWriter(log, VOCABULARY.fingerprint, capacity=1, dropped=lost.append)
+    writer.offer(shown)
+    writer.offer(shown)
+    assert lost == [4]
+    writer.start()
+    await writer.stop(1.0)
+    assert lost == [4, 4]

@@ -1,0 +1,213 @@
+"""The gRPC face over real parts: answers, flags, statuses, overload and deadlines, through a real channel."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import grpc
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from feature_repo.settings import KafkaSettings
+from protos import recommender_pb2 as pb
+from protos.events_pb2 import Event
+from protos.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
+from serving.event_log import EventLog
+from serving.metrics import ServerMetrics
+from serving.recording import EventRecorder
+from serving.servicer import Servicer
+from tests.serving.worlds import NOW, World, user_row
+from training.model import Recommender
+
+Reason = pb.Degradation.Reason
+
+
+@pytest.fixture
+def metrics() -> ServerMetrics:
+    return ServerMetrics()
+
+
+@pytest.fixture
+async def stub(world: World, metrics: ServerMetrics) -> AsyncIterator[RecommenderStub]:
+    """A client of a server whose Kafka does not exist; at most two requests at once."""
+    log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
+    recorder = EventRecorder(log, world.limits, clock=lambda: NOW)
+    servicer = Servicer(world.pipeline, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0)
+    server = grpc.aio.server()
+    add_RecommenderServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield RecommenderStub(channel)
+    await server.stop(None)
+
+
+def reasons(info: pb.ResponseInfo) -> set[str]:
+    return {Reason.Name(one.reason) for one in info.degradations}
+
+
+async def test_whole_answer_carries_no_flag(world: World, stub: RecommenderStub, model: Recommender) -> None:
+    """Known user, known items, a model: scores in the order asked, and what the model learned shows in them."""
+    world.rows.write_users([user_row()])
+    world.publish(model)
+    await world.watcher.refresh()
+    response = await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i8", "i6", "i1"]))
+    assert [item.item_id for item in response.items] == ["i8", "i6", "i1"]
+    assert not response.info.degradations
+    assert response.info.model_version == "v00000001"
+    assert response.info.recommendation_id
+    assert response.info.features_as_of.ToNanoseconds() == int((NOW - 60.0) * 1e9)
+    liked, disliked, song = response.items
+    assert 0.0 <= disliked.scores["click"] < liked.scores["click"] <= 1.0
+    assert disliked.scores["stars"] < liked.scores["stars"]
+    assert set(song.scores) == {"click", "stars"}  # reading time is about articles
+
+
+async def test_every_shortcoming_is_flagged_and_still_answered(stub: RecommenderStub) -> None:
+    """Unknown user, unknown item, no model, words that cannot count: finite scores and the four reasons."""
+    request = pb.ScoreRequest(user_id="nobody", item_ids=["i0", "nope"], tasks=["stars", "click"], context_text="axis 1")
+    response = await stub.Score(request)
+    assert reasons(response.info) == {"UNKNOWN_USER", "UNKNOWN_ITEM", "NO_MODEL", "CONTEXT_SKIPPED"}
+    assert [item.unknown_item for item in response.items] == [False, True]
+    assert all(np.isfinite(value) for item in response.items for value in item.scores.values())
+    assert response.items[1].scores["click"] == pytest.approx(0.5)
+    assert not response.info.HasField("features_as_of")
+    assert all(one.detail for one in response.info.degradations)
+
+
+async def test_empty_catalogue_gives_an_empty_flagged_list(world: World, stub: RecommenderStub) -> None:
+    """With item types asked for, too: nothing is known of which types there will be."""
+    for item_id in list(world.table.ids):
+        world.table.delete(item_id)
+    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3, item_types=["song"]))
+    assert not response.items
+    assert "EMPTY_CATALOGUE" in reasons(response.info)
+
+
+async def test_list_keeps_to_the_request(world: World, stub: RecommenderStub, model: Recommender) -> None:
+    """Type, exclusions and what was seen are honoured; the order is that of the rank scores; impressions are told of it."""
+    world.rows.write_users([user_row()])
+    world.publish(model)
+    await world.watcher.refresh()
+    request = pb.RecommendRequest(user_id="ann", count=20, item_types=["song"], exclude_item_ids=["i1"])
+    response = await stub.Recommend(request)
+    ids = [item.item_id for item in response.items]
+    assert {"i1", "i3", "i11"}.isdisjoint(ids)
+    assert len(ids) == len(set(ids)) == 17
+    assert all(item.type == "song" and item.title for item in response.items)
+    ranks = [item.rank_score for item in response.items]
+    assert ranks == sorted(ranks, reverse=True)
+    assert [item.item_id for item in world.shown[0].items] == ids
+    request.include_seen = True
+    assert {"i3", "i11"} <= {item.item_id for item in (await stub.Recommend(request)).items}
+
+
+async def test_weights_and_words_change_the_order(stub: RecommenderStub, world: World, model: Recommender) -> None:
+    """A negative weight puts last what was first; context words bring their own items to the top."""
+    world.publish(model)
+    await world.watcher.refresh()
+    liked = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=20, task_weights={"stars": 1.0}))
+    hated = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=20, task_weights={"stars": -1.0}))
+    assert [item.item_id for item in liked.items] == [item.item_id for item in hated.items][::-1]
+    words = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3, context_text="axis 6"))
+    assert all(int(item.item_id[1:]) % 8 == 6 for item in words.items)
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "words"),
+    [
+        ("Score", pb.ScoreRequest(item_ids=["i0"]), "user_id is empty"),
+        ("Score", pb.ScoreRequest(user_id="ann"), "item_ids: got 0, from 1 to 100"),
+        ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0"] * 101), "item_ids: got 101"),
+        ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0", ""]), r"item_ids\[1\] is empty"),
+        ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0"], tasks=["buy"]), "buy is not declared; there are: click"),
+        ("Recommend", pb.RecommendRequest(user_id="ann"), "count: got 0"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", count=21), "count: got 21, from 1 to 20"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, item_types=["sonnet"]), "is of type sonnet"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"buy": 1.0}), "buy is not declared"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"click": float("nan")}), "finite"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"click": 0.0}), "other than 0"),
+        ("RecordEvents", pb.RecordEventsRequest(), "events: got 0, from 1 to 10"),
+    ],
+)
+async def test_request_that_cannot_be_is_refused_in_words(
+    stub: RecommenderStub, metrics: ServerMetrics, method: str, request_: object, words: str
+) -> None:
+    """INVALID_ARGUMENT, which field, and what would do; counted under its status."""
+    with pytest.raises(grpc.aio.AioRpcError, match=words) as refused:
+        await getattr(stub, method)(request_)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    labels = {"grpc_method": method, "grpc_code": "INVALID_ARGUMENT"}
+    assert metrics.registry.get_sample_value("grpc_server_handled_total", labels) == 1.0
+
+
+async def test_events_without_a_log_are_unavailable_unless_all_are_unsound(stub: RecommenderStub) -> None:
+    """The caller learns to try again, and of an unsound event that trying again is no use."""
+    sound = Event(event_id="e", user_id="u", item_id="i")
+    sound.occurred_at.FromSeconds(int(NOW))
+    sound.click.SetInParent()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.RecordEvents(pb.RecordEventsRequest(events=[sound]))
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
+    assert response.accepted == 0
+    assert response.rejected[0].detail == "item_id is missing"
+
+
+async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub) -> None:
+    """With both places taken, the third request is refused without waiting; the two are answered."""
+    world.threads.submit(time.sleep, 0.3)
+    request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
+    held = [asyncio.ensure_future(stub.Score(request)) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    started = time.perf_counter()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.Score(request)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert time.perf_counter() - started < 0.1
+    assert all(response.items for response in await asyncio.gather(*held))
+
+
+async def test_deadline_is_kept_and_frees_its_place(world: World, stub: RecommenderStub) -> None:
+    """A caller that cannot wait is not waited for, and the requests after it are answered."""
+    world.threads.submit(time.sleep, 0.3)
+    request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
+    for _ in range(3):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Score(request, timeout=0.05)
+        assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert (await stub.Score(request)).items
+
+
+async def test_encoder_too_slow_for_the_deadline_costs_the_words_only(
+    world: World, stub: RecommenderStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list comes in time, without the context and saying so."""
+
+    def slow(texts: Sequence[str]) -> NDArray[np.float32]:
+        time.sleep(0.5)
+        return np.zeros((len(texts), 8), dtype=np.float32)
+
+    monkeypatch.setattr(world.encoder, "encode", slow)
+    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=2, context_text="axis 1"), timeout=0.45)
+    assert len(response.items) == 2
+    assert "CONTEXT_SKIPPED" in reasons(response.info)
+
+
+async def test_swaps_under_load_drop_no_request(world: World, stub: RecommenderStub, model: Recommender) -> None:
+    """Every answer comes from one of the versions published while it was under way."""
+    world.publish(model)
+    await world.watcher.refresh()
+    watching = asyncio.create_task(world.watcher.watch())
+    versions: list[str] = []
+    for _ in range(4):
+        world.publish(model)
+        for _ in range(10):
+            response = await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0", "i5"]))
+            versions.append(response.info.model_version)
+            assert not reasons(response.info) & {"NO_MODEL"}
+            await asyncio.sleep(0.005)
+    watching.cancel()
+    assert versions == sorted(versions)
+    assert len(set(versions)) > 1
