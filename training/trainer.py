@@ -29,14 +29,14 @@ class TrainerConfig:
     """How the model learns."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     replayed: float = 2.0
     """Recent examples learned again beside each new one."""
-    replay_capacity: int = 4096
-    """How many of the last examples are kept to replay from."""
+    replay_capacity: int = 16_384
+    """How many of the last examples are kept to replay from; they are part of every checkpoint."""
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "clip_norm"):

@@ -16,7 +16,7 @@ from training.model import ModelConfig
 from training.trainer import Trainer, TrainerConfig, TrainerError
 
 Stream = Callable[..., list[Batch]]
-CONFIG = TrainerConfig(model=ModelConfig(text_dimension=24, width=8, hidden=(16, 8)), replay_capacity=128)
+CONFIG = TrainerConfig(model=ModelConfig(text_dimension=24, width=8, hidden=(16, 8)), learning_rate=2e-3, replay_capacity=128)
 
 
 def test_learning_beats_the_constant(vocabulary: Vocabulary, stream: Stream) -> None:
