@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MAX_EVENT_BYTES = 64 * 1024
-MAX_CHANGE_BYTES = 900 * 1024  # with its vector an entry must still fit Kafka's usual limit of 1 MiB a record
+MAX_CHANGE_BYTES = 256 * 1024  # with its vector an entry must stay well within Kafka's usual limit of 1 MiB a record
 MAX_FUTURE_SECONDS = 600.0
 """How far a producer's clock may run ahead."""
 
@@ -91,7 +91,7 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
         return _broken(f"recommendation_id has {len(event.recommendation_id)} characters, {_MAX_ID} are allowed")
     if not event.HasField("occurred_at"):
         return _broken("occurred_at is missing: send when it happened, on the producer's clock")
-    at = _when("occurred_at", event.occurred_at, now)
+    at = _when(event.occurred_at, now)
     if isinstance(at, Rejection):
         return at
     body = event.WhichOneof("body")
@@ -141,9 +141,10 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
 def check_change(change: CatalogueChange, now: float) -> Rejection | None:
     """The first constraint that a catalogue change breaks, None if it is sound; `now` is Unix seconds."""
     if change.HasField("occurred_at"):
-        at = _when("occurred_at", change.occurred_at, now)
-        if isinstance(at, Rejection):
-            return at
+        if not _representable(change.occurred_at):
+            return _broken("occurred_at is no time between the years 1 and 9999")
+        if rejection := _ahead(change.occurred_at.seconds, now):
+            return rejection
     kind = change.WhichOneof("change")
     if kind is None:
         return _broken("no change: give upsert or delete")
@@ -198,14 +199,18 @@ def _from_json(value: bytes, kind: type[_M]) -> _M | Rejection:
         return Rejection(reason="unparseable", detail=f"JSON that is no {kind.__name__}: {str(error)[:500]}")
 
 
-def _when(field: str, stamp: Timestamp, now: float) -> float | Rejection:
+def _when(stamp: Timestamp, now: float) -> float | Rejection:
     at = stamp.seconds + stamp.nanos * 1e-9
     if not _representable(stamp) or at <= 0.0:
-        return _broken(f"{field} is {stamp.seconds} s and {stamp.nanos} ns, not a time after 1970")
-    if at > now + MAX_FUTURE_SECONDS:
-        ahead = f"{field} is {at - now:.0f} s ahead of this machine's clock, {MAX_FUTURE_SECONDS:.0f} s are allowed"
-        return Rejection(reason="future", detail=f"{ahead}: check the producer's clock")
-    return at
+        return _broken(f"occurred_at is {stamp.seconds} s and {stamp.nanos} ns, not a time after 1970")
+    return _ahead(at, now) or at
+
+
+def _ahead(at: float, now: float) -> Rejection | None:
+    if at <= now + MAX_FUTURE_SECONDS:
+        return None
+    ahead = f"occurred_at is {at - now:.0f} s ahead of this machine's clock, {MAX_FUTURE_SECONDS:.0f} s are allowed"
+    return Rejection(reason="future", detail=f"{ahead}: check the producer's clock")
 
 
 def _representable(stamp: Timestamp) -> bool:

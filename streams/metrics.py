@@ -1,0 +1,68 @@
+"""Owns the metrics of the stream workers; one registry a process, made by its composition root."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["FeatureMetrics", "LearnerMetrics", "WorkerMetrics"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class WorkerMetrics:
+    """What every worker shows."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Gauge(
+            "headwater_consumer_lag_records", "Records in the log that are not finished yet.", ["topic"], registry=registry
+        )
+        self.last_commit_age = Gauge(
+            "headwater_last_commit_age_seconds", "Time since offsets were last committed; 0 before the first.", registry=registry
+        )
+        self.batch_seconds = Histogram(
+            "headwater_batch_seconds", "Time of one stage of one batch.", ["agent", "stage"], buckets=_SECONDS, registry=registry
+        )
+        self.dead_lettered = Counter(
+            "headwater_events_dead_lettered_total", "Events that could not be used.", ["reason"], registry=registry
+        )
+
+
+class FeatureMetrics:
+    """What the features worker shows beside."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.folded = Counter("headwater_events_folded_total", "Events counted in a user's row.", registry=registry)
+        self.duplicates = Counter(
+            "headwater_events_duplicate_total", "Events seen before and not counted again.", registry=registry
+        )
+        self.late = Counter(
+            "headwater_events_late_total", "Events older than their user's newest; folded as of their time.", registry=registry
+        )
+        self.examples = Counter("headwater_examples_published_total", "Labelled examples sent to the learner.", registry=registry)
+        self.item_actions = Counter("headwater_item_actions_folded_total", "Actions counted in an item's row.", registry=registry)
+        self.event_to_feature = Histogram(
+            "headwater_event_to_feature_seconds",
+            "Time from an event's append to the log until its user's row is written.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+
+class LearnerMetrics:
+    """What the learner shows beside."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.learned = Counter("headwater_examples_learned_total", "Examples scored and learned from.", registry=registry)
+        self.duplicates = Counter("headwater_examples_duplicate_total", "Examples seen before, passed over.", registry=registry)
+        self.unusable = Counter(
+            "headwater_examples_unusable_total", "Examples that do not fit this learner's tasks.", registry=registry
+        )
+        self.skipped = Counter(
+            "headwater_batches_skipped_total", "Batches not learned from: their loss was not finite.", registry=registry
+        )
+        self.published = Counter("headwater_snapshots_published_total", "Snapshots published.", registry=registry)
+        self.rejected = Counter("headwater_snapshots_rejected_total", "Candidates not good enough to publish.", registry=registry)
+        self.auc = Gauge(
+            "headwater_progressive_auc", "AUC of predictions made before learning.", ["task", "window"], registry=registry
+        )
+        self.rmse = Gauge(
+            "headwater_progressive_rmse", "RMSE of the same, in training space.", ["task", "window"], registry=registry
+        )

@@ -1,0 +1,113 @@
+"""Owns the order of steps by which an event counts once: fold, publish and await, write, and only then acknowledge."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from feature_repo.store import StoreUnavailable
+from streams.record import Publication, Record
+
+__all__ = ["Pipeline", "Processor", "Publishes", "Work"]
+
+_log = structlog.get_logger(__name__)
+_RETRY_SECONDS = 1.0
+
+
+class Work(Protocol):
+    """What a batch led to, ready to publish and to write."""
+
+    publications: list[Publication]
+
+
+W = TypeVar("W", bound=Work)
+R = TypeVar("R")
+
+
+class Processor(Protocol[W]):
+    """The pure part of an agent."""
+
+    def process(self, records: Sequence[Record]) -> W: ...
+
+    def write(self, work: W) -> None: ...
+
+    def forget(self) -> None: ...
+
+
+class Publishes(Protocol):
+    """Publishes records and returns when all are acknowledged; `streams.publisher.Publisher` does."""
+
+    async def publish(self, publications: Sequence[Publication]) -> None: ...
+
+
+class Pipeline(Generic[W]):
+    """Runs one processor's batches, one at a time, with everything that blocks on the process's executor.
+
+    A batch is published before it is written: what a crash between the two publishes again is recognised by its source.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        processor: Processor[W],
+        *,
+        publisher: Publishes,
+        executor: Executor,
+        observe_seconds: Callable[[str, str, float], None],
+    ) -> None:
+        """Args: `observe_seconds(name, stage, seconds)` hears how long each stage took."""
+        self.name = name
+        self._processor, self._publisher, self._executor = processor, publisher, executor
+        self._observe = observe_seconds
+        self._turn = asyncio.Lock()
+        self._leaving = False
+
+    async def handle(self, records: Sequence[Record]) -> W | None:
+        """Processes a batch to its end; None if its partitions went away first, and then it must not be acknowledged.
+
+        Raises:
+            PublishError: the broker did not take what the batch led to; only a restart brings rows and log together again.
+        """
+        async with self._turn:
+            work = await self._insist("fold", lambda: self._processor.process(records))
+            if work is None:
+                return None
+            began = time.perf_counter()
+            await self._publisher.publish(work.publications)
+            self._observe(self.name, "publish", time.perf_counter() - began)
+
+            def write() -> bool:
+                self._processor.write(work)
+                return True
+
+            return work if await self._insist("write", write) else None
+
+    async def leave(self) -> None:
+        """Ends the batch under way and forgets all rows; called before partitions go to another worker."""
+        self._leaving = True
+        try:
+            async with self._turn:
+                await self._run(self._processor.forget)
+        finally:
+            self._leaving = False
+
+    async def _insist(self, stage: str, step: Callable[[], R]) -> R | None:
+        """Runs a step until the store answers; None when the partitions go away in the meantime."""
+        while True:
+            began = time.perf_counter()
+            try:
+                result = await self._run(step)
+            except StoreUnavailable as error:
+                if self._leaving:
+                    return None
+                _log.warning("store_unavailable", agent=self.name, stage=stage, error=str(error), retry_seconds=_RETRY_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._observe(self.name, stage, time.perf_counter() - began)
+                return result
+
+    async def _run(self, step: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, step)

@@ -1,0 +1,61 @@
+"""Owns the settings of the stream workers; each process reads them once, at its start."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["EncoderSettings", "LearnerSettings", "WorkerSettings"]
+
+
+class WorkerSettings(BaseSettings):
+    """What every worker needs; read from HEADWATER_WORKER_* (the metrics port from HEADWATER_METRICS_PORT)."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_WORKER_", frozen=True, populate_by_name=True)
+
+    metrics_host: str = Field(default="127.0.0.1", description="Address that /metrics and /healthz listen on.")
+    metrics_port: int = Field(default=9100, ge=0, le=65535, validation_alias="HEADWATER_METRICS_PORT")
+    batch_size: int = Field(default=500, ge=1, description="Records that are folded and written together at most.")
+    batch_within_seconds: float = Field(default=0.02, gt=0, description="How long a batch waits for more records.")
+    cached_rows: int = Field(default=50_000, ge=1, description="User rows, and item rows, that are kept in memory.")
+    session_timeout_seconds: float = Field(
+        default=10.0, gt=0, description="A worker that is silent for longer loses its partitions to others."
+    )
+    commit_interval_seconds: float = Field(default=0.5, gt=0)
+    ready_timeout_seconds: float = Field(default=120.0, gt=0, description="How long the start waits for the items to be read.")
+    stall_seconds: float = Field(default=60.0, gt=0, description="Unhealthy when records wait and none was finished for so long.")
+
+
+class EncoderSettings(BaseSettings):
+    """Which frozen model reads the items; read from HEADWATER_ENCODER and HEADWATER_CACHE_DIR."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True)
+
+    encoder: str = Field(
+        default="sentence-transformers/all-MiniLM-L6-v2",
+        description="Name on the Hugging Face hub or path of a transformers model.",
+    )
+    cache_dir: Path = Field(default=Path("data/cache"), description="Holds the vectors of texts encoded before.")
+    encoder_threads: int = Field(default=1, ge=1, description="CPU threads that encoding may take.")
+
+
+class LearnerSettings(BaseSettings):
+    """How the learner learns and publishes; read from HEADWATER_LEARNER_* (the directory from HEADWATER_SNAPSHOT_DIR)."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_LEARNER_", frozen=True, populate_by_name=True)
+
+    snapshot_dir: Path = Field(default=Path("data/snapshots"), validation_alias="HEADWATER_SNAPSHOT_DIR")
+    batch_size: int = Field(default=32, ge=1, description="Examples a step; part of what makes two runs equal.")
+    seed: int = Field(default=1)
+    checkpoint_examples: int = Field(default=4096, ge=1, description="A checkpoint is written after so many examples,")
+    checkpoint_seconds: float = Field(default=10.0, gt=0, description="or after so many seconds in which any were learned.")
+    first_publish_examples: int = Field(default=512, ge=1, description="Examples before the first snapshot is published.")
+    publish_seconds: float = Field(default=10.0, gt=0, description="A snapshot is published at most this often.")
+    judged_examples: int = Field(default=5000, ge=1, description="The latest predictions by which a candidate is judged.")
+    worse_at_most: float = Field(
+        default=1.5, gt=1, description="A candidate whose loss is so many times that of the last published one is rejected."
+    )
+    keep_snapshots: int = Field(default=20, ge=2)
+    predictions_file: Path | None = Field(
+        default=None, description="Every prediction made before learning goes here as a JSON line; grows without bound."
+    )

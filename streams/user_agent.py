@@ -1,0 +1,122 @@
+"""Owns what a batch of events leads to: users' rows, actions for the items, labelled examples, dead letters."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from feature_repo.assemble import assemble
+from feature_repo.decode import Rejection, decode_event
+from feature_repo.fold import UserFold
+from feature_repo.occurrence import Occurrence, Served
+from feature_repo.rows import UserRow
+from feature_repo.table import ItemTable
+from feature_repo.vocabulary import HISTORY
+from protos.streams_pb2 import SourcePosition
+from protos.topics import EXAMPLES, ITEM_ACTIONS
+from streams.dead_letters import dead_letter
+from streams.record import Publication, Record
+from streams.rows import RowCache
+
+__all__ = ["UserProcessor", "UserRows", "UserWork"]
+
+
+class UserRows(Protocol):
+    """Where users' rows live; `feature_repo.store.RowStore` is one."""
+
+    def read_users(self, user_ids: Sequence[str]) -> dict[str, UserRow]: ...
+
+    def write_users(self, rows: Sequence[UserRow]) -> None: ...
+
+
+@dataclass(kw_only=True, slots=True)
+class UserWork:
+    """What one batch led to: first publish, then write the rows, then acknowledge."""
+
+    publications: list[Publication] = field(default_factory=list)
+    rows: dict[str, UserRow] = field(default_factory=dict)
+    folded_appended_at: list[float] = field(default_factory=list)
+    """When each folded event was appended to the log, Unix seconds."""
+    duplicates: int = 0
+    late: int = 0
+    examples: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Dead letters by reason."""
+
+
+class UserProcessor:
+    """Folds batches of events; holds rows between batches, so only one may work on a partition at a time."""
+
+    def __init__(
+        self, *, table: ItemTable, store: UserRows, log: Callable[[], int], clock: Callable[[], float], cached_rows: int
+    ) -> None:
+        """Args: `table` is kept current by someone else; `log` tells the id of the events topic, `clock` Unix seconds."""
+        self._vocabulary = table.vocabulary
+        self._table, self._store, self._log, self._clock = table, store, log, clock
+        self._fold = UserFold(table.vocabulary, self._features_of)
+        self._rows = RowCache(
+            read=store.read_users,
+            empty=lambda user_id: UserRow.empty(user_id, table.vocabulary),
+            capacity=cached_rows,
+        )
+        self._widths = len(self._vocabulary.features), 1 + len(self._vocabulary.tasks)
+
+    def process(self, records: Sequence[Record]) -> UserWork:
+        """Folds the records in order; raises what the store raises, and then nothing has changed."""
+        work, now, log = UserWork(), self._clock(), self._log()
+        decoded = [self._decode(record, now) for record in records]
+        rows = self._rows.take(event.user_id for event in decoded if isinstance(event, Occurrence))
+        for record, event in zip(records, decoded, strict=True):
+            if isinstance(event, Rejection):
+                work.publications.append(dead_letter(record, event, now))
+                work.rejected[event.reason] += 1
+                continue
+            row = rows[event.user_id]
+            late = event.at < row.updated_at
+            folded = self._fold.fold(row, event, SourcePosition(log=log, partition=record.partition, offset=record.offset))
+            work.rows[row.user_id] = row
+            if folded.action is None:
+                work.duplicates += 1
+                continue
+            work.late += late
+            work.examples += len(folded.examples)
+            work.folded_appended_at.append(record.appended_at)
+            action = Publication(ITEM_ACTIONS.name, event.item_id.encode(), folded.action.SerializeToString())
+            work.publications.append(action)
+            key = row.user_id.encode()
+            for example in folded.examples:
+                work.publications.append(Publication(EXAMPLES.name, key, example.SerializeToString()))
+        return work
+
+    def write(self, work: UserWork) -> None:
+        """Writes the rows that changed; raises what the store raises, and may then be called again."""
+        self._store.write_users(list(work.rows.values()))
+
+    def forget(self) -> None:
+        """Drops the rows in memory: another worker may own them now."""
+        self._rows.clear()
+
+    def _decode(self, record: Record, now: float) -> Occurrence | Rejection:
+        event = decode_event(record.value, key=record.key, now=now)
+        if isinstance(event, Occurrence) and event.served is not None:
+            served = event.served
+            features, width = self._widths
+            fits = len(served.features) == features and len(served.history_values) == len(served.history_item_ids) * width
+            if served.fingerprint == self._vocabulary.fingerprint and not fits:
+                detail = (
+                    f"impression.served has {len(served.features)} values and {len(served.history_values)} history values for "
+                    f"{len(served.history_item_ids)} items, not {features} and {width} an item: send them as the server does"
+                )
+                return Rejection(reason="constraint", detail=detail)
+        return event
+
+    def _features_of(self, row: UserRow, item_id: str, at: float) -> Served:
+        made = assemble(row, self._table, self._table.rows((item_id,)), at)
+        return Served(
+            fingerprint=self._vocabulary.fingerprint,
+            features=tuple(made.x_BF[0].tolist()),
+            history_item_ids=tuple(row.recent_ids[:HISTORY]),
+            history_values=tuple(np.ravel(made.history_values_NT1).tolist()),
+        )
