@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_repo.counters import ALL, DAY, MONTH, decay
+from feature_repo.occurrence import Served
 from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
 from feature_repo.vocabulary import HISTORY
 
-__all__ = ["Assembled", "assemble"]
+__all__ = ["Assembled", "assemble", "assemble_served"]
 
 _PRIOR_COUNT = 5.0  # observations that a prior is worth against an item's or a user's own
 _BIAS_COUNT = 3.0
@@ -127,6 +128,17 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     values_NT1[:, :tasks] = residual_NT[:HISTORY]
     values_NT1[:, tasks] = np.log1p(age_N[:HISTORY])
     return Assembled(x_BF=x_BF, item_rows_B=item_rows_B, history_rows_N=history_N[:HISTORY], history_values_NT1=values_NT1)
+
+
+def assemble_served(row: UserRow, table: ItemTable, item_id: str, now: float) -> Served:
+    """The inputs of one user and one item in the form that an impression carries them."""
+    made = assemble(row, table, table.rows((item_id,)), now)
+    return Served(
+        fingerprint=table.vocabulary.fingerprint,
+        features=tuple(made.x_BF[0].tolist()),
+        history_item_ids=tuple(row.recent_ids[:HISTORY]),
+        history_values=tuple(made.history_values_NT1.ravel().tolist()),
+    )
 
 
 def _slope(

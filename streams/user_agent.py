@@ -5,15 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
-from feature_repo.assemble import assemble
+from feature_repo.assemble import assemble_served
 from feature_repo.decode import Rejection, decode_event
 from feature_repo.fold import UserFold
-from feature_repo.occurrence import Occurrence, Served
+from feature_repo.occurrence import Occurrence
 from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
-from feature_repo.vocabulary import HISTORY
 from protos.streams_pb2 import SourcePosition
 from protos.topics import EXAMPLES, ITEM_ACTIONS
 from streams.dead_letters import dead_letter
@@ -54,8 +51,8 @@ class UserProcessor:
     ) -> None:
         """Args: `table` is kept current by someone else; `log` tells the id of the events topic, `clock` Unix seconds."""
         self._vocabulary = table.vocabulary
-        self._table, self._store, self._log, self._clock = table, store, log, clock
-        self._fold = UserFold(table.vocabulary, self._features_of)
+        self._store, self._log, self._clock = store, log, clock
+        self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
         self._rows = RowCache(
             read=store.read_users,
             empty=lambda user_id: UserRow.empty(user_id, table.vocabulary),
@@ -111,12 +108,3 @@ class UserProcessor:
                 )
                 return Rejection(reason="constraint", detail=detail)
         return event
-
-    def _features_of(self, row: UserRow, item_id: str, at: float) -> Served:
-        made = assemble(row, self._table, self._table.rows((item_id,)), at)
-        return Served(
-            fingerprint=self._vocabulary.fingerprint,
-            features=tuple(made.x_BF[0].tolist()),
-            history_item_ids=tuple(row.recent_ids[:HISTORY]),
-            history_values=tuple(np.ravel(made.history_values_NT1).tolist()),
-        )

@@ -6,28 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.assemble import assemble
+from feature_repo.assemble import assemble_served
 from feature_repo.fold import UserFold, fold_item
-from feature_repo.occurrence import Occurrence, Served
+from feature_repo.occurrence import Occurrence
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.table import ItemTable
-from feature_repo.vocabulary import HISTORY
 from protos.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
 from training.trainer import Trainer
 
-__all__ = ["HistoryRun", "Judged", "batch_of", "served_features"]
-
-
-def served_features(row: UserRow, table: ItemTable, item_id: str, at: float) -> Served:
-    """Features of one user and one item at a time, in the form that an impression carries them."""
-    made = assemble(row, table, table.rows([item_id]), at)
-    return Served(
-        fingerprint=table.vocabulary.fingerprint,
-        features=tuple(made.x_BF[0].tolist()),
-        history_item_ids=tuple(row.recent_ids[:HISTORY]),
-        history_values=tuple(made.history_values_NT1.ravel().tolist()),
-    )
+__all__ = ["HistoryRun", "Judged", "batch_of"]
 
 
 def batch_of(examples: list[Example], table: ItemTable) -> Batch:
@@ -63,7 +51,7 @@ class HistoryRun:
         self.users: dict[str, UserRow] = {}
         self.items: dict[str, ItemRow] = {}
         self.duplicates = 0
-        self._fold = UserFold(table.vocabulary, lambda row, item_id, at: served_features(row, table, item_id, at))
+        self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
         self._batch_size = batch_size
         self._events = 0
         self._waiting: list[Example] = []

@@ -3,13 +3,12 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from feature_repo.assemble import assemble
+from feature_repo.assemble import assemble_served
 from feature_repo.fold import UserFold
-from feature_repo.occurrence import IMPRESSION, Occurrence, Served
-from feature_repo.rows import UserRow
+from feature_repo.occurrence import IMPRESSION, Occurrence
 from feature_repo.table import ItemTable
 from feature_repo.tasks import parse_tasks
-from feature_repo.vocabulary import HISTORY, Vocabulary
+from feature_repo.vocabulary import Vocabulary
 from protos.catalogue_pb2 import Item
 from protos.streams_pb2 import SourcePosition
 
@@ -49,16 +48,7 @@ def table_of(count: int = 8, dimensions: int = 6) -> ItemTable:
 def fold_over(table: ItemTable) -> UserFold:
     """The user fold with features made from this table."""
 
-    def features_of(row: UserRow, item_id: str, at: float) -> Served:
-        made = assemble(row, table, table.rows([item_id]), at)
-        return Served(
-            fingerprint=VOCABULARY.fingerprint,
-            features=tuple(made.x_BF[0].tolist()),
-            history_item_ids=tuple(row.recent_ids[:HISTORY]),
-            history_values=tuple(made.history_values_NT1.ravel().tolist()),
-        )
-
-    return UserFold(VOCABULARY, features_of)
+    return UserFold(VOCABULARY, lambda row, item_id, at: assemble_served(row, table, item_id, at))
 
 
 def at_offset(offset: int, *, log: int = 1, partition: int = 0) -> SourcePosition:
