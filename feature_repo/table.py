@@ -98,9 +98,10 @@ class ItemTable:
             row = len(self.ids)
             if row == len(self.live):
                 self._grow()
-            self.ids.append(item_id)
+            # A reader in another thread takes the length from `ids` and numbers from `index`: these come last.
             self.content.append(None)
-            self.index[item_id] = row  # last: a reader that finds the id finds the row whole
+            self.ids.append(item_id)
+            self.index[item_id] = row
         return row
 
     def _grow(self) -> None:
