@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 
 import structlog
 
@@ -20,8 +21,12 @@ async def _serve() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    application = Application(settings, features=features, kafka=kafka, store=store)
-    await application.start()
+    try:
+        application = Application(settings, features=features, kafka=kafka, store=store)
+        await application.start()
+    except (OSError, RuntimeError, ValueError) as error:  # tasks file, encoder, ports: the message says what to do
+        structlog.get_logger(__name__).error("server_not_started", error=str(error))
+        sys.exit(1)
     await stopping.wait()
     await application.stop()
 

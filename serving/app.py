@@ -8,7 +8,6 @@ import grpc
 import structlog
 import torch
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer  # what `health.aio` is, which the stubs do not know
 from grpc_reflection.v1alpha import reflection
 
 from feature_repo.mirror import ItemMirror
@@ -103,7 +102,7 @@ class Application:
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
         self._serving = False
-        self._health = HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         self._probes = Probes(settings.host, settings.metrics_port, self.metrics.registry, lambda: self._serving)
         self._tasks: list[asyncio.Task[None]] = []
         self._grpc: grpc.aio.Server | None = None
@@ -135,12 +134,16 @@ class Application:
         _log.info("server_started", address=self.address, metrics_port=self.metrics_port)
 
     async def stop(self) -> None:
-        """Refuses new requests, lets those in flight end, writes the impressions that wait, then closes in reverse order."""
-        _log.info("server_draining", seconds=self._settings.drain_seconds)
+        """Tells callers to go elsewhere, lets requests in flight end, writes the impressions that wait, closes the rest.
+
+        The notice is what spares requests: gRPC cancels those that arrive in the very moment in which it closes.
+        """
+        _log.info("server_draining", notice_seconds=self._settings.drain_notice_seconds, seconds=self._settings.drain_seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._set_health(serving=False)
+        await asyncio.sleep(self._settings.drain_notice_seconds)
         if self._grpc is not None:
             await self._grpc.stop(self._settings.drain_seconds)
         self._threads.shutdown(wait=False, cancel_futures=True)

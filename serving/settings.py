@@ -42,4 +42,7 @@ class ServerSettings(BaseSettings):
     impression_queue: int = Field(default=1000, ge=1, description="Lists whose impressions may wait; more are dropped, counted.")
     scoring_threads: int = Field(default=1, ge=1, description="Threads that assemble and score.")
     torch_threads: int = Field(default=1, ge=1, description="Threads within one forward pass.")
-    drain_seconds: float = Field(default=10.0, ge=0, description="Time that requests in flight have to end at shutdown.")
+    drain_notice_seconds: float = Field(
+        default=1.0, ge=0, description="Time at shutdown in which health says NOT_SERVING and requests are still answered."
+    )
+    drain_seconds: float = Field(default=10.0, ge=0, description="Time that requests in flight then have to end.")

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -99,13 +100,48 @@ def test_health_reflection_and_metrics_are_there(running: Running) -> None:
         assert name in text
 
 
-def test_termination_drains_and_exits_cleanly(running: Running) -> None:
-    """Last of this file: SIGTERM ends the process with status 0 and frees its port."""
+def test_termination_costs_no_request_of_callers_that_heed_health(running: Running) -> None:
+    """Last of those that share the server: SIGTERM under load loses nothing, exits with 0 and frees the port."""
+    codes: list[grpc.StatusCode] = []
+    leave = threading.Event()
+
+    def call_on() -> None:
+        with grpc.insecure_channel(running.address) as channel:
+            stub = RecommenderStub(channel)
+            while not leave.is_set():
+                try:
+                    stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["a0", "a1"]), timeout=5.0)
+                    codes.append(grpc.StatusCode.OK)
+                except grpc.RpcError as error:
+                    codes.append(error.code())
+
+    callers = [threading.Thread(target=call_on) for _ in range(4)]
+    for caller in callers:
+        caller.start()
     running.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + 10.0
+    while _status(f"{running.http}/healthz") == 200 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    before_leaving = len(codes)
+    time.sleep(0.2)  # within the notice, requests are still answered
+    leave.set()
+    for caller in callers:
+        caller.join(timeout=20.0)
+    assert len(codes) > before_leaving
+    assert set(codes) == {grpc.StatusCode.OK}
     assert running.process.wait(timeout=20.0) == 0
     host, port = running.address.split(":")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)), timeout=1.0)
+
+
+def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """A missing tasks file is one line that names the setting, and exit status 1."""
+    environment = _environment(tmp_path, KafkaSettings(), free_port(), free_port())
+    ended = subprocess.run([sys.executable, "-m", "serving"], env=environment, capture_output=True, text=True, timeout=60.0)
+    assert ended.returncode == 1
+    assert "HEADWATER_TASKS_FILE" in ended.stdout
+    assert "Traceback" not in ended.stderr
 
 
 def _publish_catalogue(kafka: KafkaSettings) -> None:
@@ -133,14 +169,24 @@ def _environment(directory: Path, kafka: KafkaSettings, port: int, metrics_port:
     }
 
 
+def _status(url: str) -> int:
+    """HTTP status; 0 where nothing listens."""
+    try:
+        with urllib.request.urlopen(url, timeout=1.0) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
 def _wait_healthy(process: "subprocess.Popen[bytes]", url: str) -> None:
     deadline = time.monotonic() + 90.0
     while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=1.0):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+        if _status(url) == 200:
+            return
+        time.sleep(0.1)
     raise RuntimeError(f"the server did not become healthy (exit status {process.poll()})")
 
 
