@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from streams.user_agent import UserWork
+
 __all__ = ["FeatureMetrics", "LearnerMetrics", "WorkerMetrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -15,10 +17,7 @@ class WorkerMetrics:
             "headwater_consumer_lag_records", "Records in the log that are not finished yet.", ["topic"], registry=registry
         )
         self.last_commit_age = Gauge(
-            "headwater_last_commit_age_seconds", "Time since offsets were last committed; 0 before the first.", registry=registry
-        )
-        self.batch_seconds = Histogram(
-            "headwater_batch_seconds", "Time of one stage of one batch.", ["agent", "stage"], buckets=_SECONDS, registry=registry
+            "headwater_last_commit_age_seconds", "Time since offsets last moved.", ["topic"], registry=registry
         )
         self.dead_lettered = Counter(
             "headwater_events_dead_lettered_total", "Events that could not be used.", ["reason"], registry=registry
@@ -44,6 +43,15 @@ class FeatureMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def observe(self, work: UserWork, *, now: float) -> None:
+        """Takes over the counts of a batch whose rows were written at `now` (Unix seconds)."""
+        self.folded.inc(len(work.folded_appended_at))
+        self.duplicates.inc(work.duplicates)
+        self.late.inc(work.late)
+        self.examples.inc(work.examples)
+        for appended_at in work.folded_appended_at:
+            self.event_to_feature.observe(max(now - appended_at, 0.0))
 
 
 class LearnerMetrics:

@@ -1,0 +1,30 @@
+"""Owns the Faust agent that all of the folding workers run: take a batch, handle it, acknowledge it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from streams.group import Group
+from streams.pipeline import Pipeline, Work
+
+__all__ = ["define_agent"]
+
+W = TypeVar("W", bound=Work)
+
+
+def define_agent(
+    group: Group, pipeline: Pipeline[W], *, observe: Callable[[W], None], fail: Callable[[BaseException], None]
+) -> None:
+    """Registers the group's agent: `observe` sees each finished batch, `fail` hears of the error that ends it."""
+
+    async def handle_batches(stream: Any) -> None:
+        try:
+            async for taken in group.batches(stream):
+                work = await pipeline.handle(taken.records)
+                if work is not None:
+                    group.acknowledge(taken.events)
+                    observe(work)
+        except Exception as error:
+            fail(error)
+
+    group.agent(handle_batches)
+    group.before_leaving(pipeline.leave)

@@ -1,0 +1,151 @@
+"""Owns the learner process: examples in, model snapshots out. Run with `python -m streams.learner`."""
+
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+import torch
+from prometheus_client import CollectorRegistry
+
+from feature_repo.log import log_ids
+from feature_repo.mirror import ItemMirror
+from feature_repo.settings import FeatureSettings, KafkaSettings
+from feature_repo.table import ItemTable
+from protos.topics import EXAMPLES
+from streams.learning import Learned, Learner, Settled
+from streams.metrics import LearnerMetrics
+from streams.predictions import PredictionsFile
+from streams.settings import EncoderSettings, LearnerSettings, WorkerSettings
+from streams.worker import Worker, configure_logging
+from training.checkpoints import CheckpointFile
+from training.encoder import EncoderConfig, TextEncoder
+from training.model import ModelConfig
+from training.snapshots import SnapshotStore
+from training.trainer import Trainer, TrainerConfig
+
+__all__ = ["LearnerAgent", "main"]
+
+_log = structlog.get_logger(__name__)
+_SETTLE_SECONDS = 1.0
+R = TypeVar("R")
+
+
+class LearnerAgent:
+    """Drives a learner from its topic: learns on the executor, and acknowledges what a checkpoint holds."""
+
+    def __init__(self, worker: Worker, learner: Learner, metrics: LearnerMetrics, *, identify: Callable[[], int]) -> None:
+        """Args: `identify` tells the id of the examples topic."""
+        self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
+        self._unsaved: deque[Any] = deque()
+        self._group = worker.group("headwater-learner", EXAMPLES)
+        self._group.on_arrival(self._arrive)
+        self._group.before_leaving(self._leave)
+        self._group.agent(self._learn)
+
+    async def _learn(self, stream: Any) -> None:
+        try:
+            async for taken in self._group.batches(stream):
+                self._unsaved.extend(taken.events)
+                self._observe_learned(await self._run(partial(self._learner.learn, taken.records)))
+                self._group.finish(taken.events)
+                await self._settle()
+        except Exception as error:
+            self._worker.fail(error)
+
+    async def keep_settling(self) -> None:
+        """Checkpoints and publishes while no examples come; runs until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(_SETTLE_SECONDS)
+                await self._settle()
+        except Exception as error:
+            self._worker.fail(error)
+
+    async def _arrive(self) -> None:
+        self._unsaved.clear()
+        await self._run(lambda: self._learner.resume(self._identify()))
+
+    async def _leave(self) -> None:
+        await self._settle(leaving=True)
+
+    async def _settle(self, *, leaving: bool = False) -> None:
+        settled = await self._run(partial(self._learner.settle, leaving=leaving))
+        self._observe_settled(settled)
+        if settled.position is not None:
+            saved = []
+            while self._unsaved and self._unsaved[0].message.offset < settled.position:
+                saved.append(self._unsaved.popleft())
+            if saved:
+                self._group.acknowledge(saved)
+
+    async def _run(self, step: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._worker.executor, step)
+
+    def _observe_learned(self, learned: Learned) -> None:
+        self._metrics.learned.inc(learned.examples)
+        self._metrics.duplicates.inc(learned.duplicates)
+        self._metrics.unusable.inc(learned.unusable)
+        self._metrics.skipped.inc(learned.skipped_batches)
+
+    def _observe_settled(self, settled: Settled) -> None:
+        self._metrics.published.inc(settled.published)
+        self._metrics.rejected.inc(settled.rejected)
+        for window, qualities in settled.qualities.items():
+            for task, quality in qualities.items():
+                self._metrics.auc.labels(task, window).set(quality.auc)
+                self._metrics.rmse.labels(task, window).set(quality.rmse)
+
+
+async def _run() -> int:
+    kafka, settings, learning, features = KafkaSettings(), WorkerSettings(), LearnerSettings(), FeatureSettings()
+    encoder_settings = EncoderSettings()
+    configure_logging(kafka, settings, learning, features, encoder_settings)
+    torch.set_num_threads(1)  # the model is small, and the order of sums must not depend on the machine's cores
+    vocabulary = features.vocabulary()
+    encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
+    table = ItemTable(vocabulary, dimensions=encoder.dimension)
+    config = TrainerConfig(model=ModelConfig(text_dimension=encoder.dimension))
+    registry = CollectorRegistry()
+    metrics = LearnerMetrics(registry)
+    worker = Worker("learner", kafka=kafka, settings=settings, registry=registry)
+    mirror = ItemMirror(table, kafka)
+    tasks = [task.name for task in vocabulary.tasks]
+    predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
+    learner = Learner(
+        learning,
+        make_trainer=lambda: Trainer(config, vocabulary, seed=learning.seed),
+        table=table,
+        snapshots=SnapshotStore(learning.snapshot_dir, keep=learning.keep_snapshots, clock=time.time),
+        checkpoint=CheckpointFile(learning.snapshot_dir / "learner.checkpoint"),
+        encoder_version=encoder.version,
+        monotonic=time.monotonic,
+        predictions=predictions,
+    )
+    agent = LearnerAgent(worker, learner, metrics, identify=lambda: log_ids(kafka, (EXAMPLES.name,))[EXAMPLES.name])
+    mirror.start()
+    try:
+        if not await asyncio.to_thread(mirror.wait_ready, settings.ready_timeout_seconds):
+            _log.error("items_not_read", seconds=settings.ready_timeout_seconds, hint="check the topics with `headwater topics`")
+            return 1
+        settling = asyncio.create_task(agent.keep_settling())
+        status = await worker.run()
+        settling.cancel()
+        return status
+    finally:
+        mirror.stop()
+        if predictions is not None:
+            predictions.close()
+
+
+def main() -> None:
+    """Runs the learner until SIGTERM; exits with 1 after a failure."""
+    sys.exit(asyncio.run(_run()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""Owns learning from the examples log: which examples count, how they are cut into batches, what a checkpoint holds."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import structlog
+from google.protobuf.message import DecodeError
+
+from feature_repo.table import ItemTable
+from protos.streams_pb2 import Example
+from streams.judge import losses, objection
+from streams.predictions import PredictionsFile
+from streams.record import Record
+from streams.settings import LearnerSettings
+from training.batch import Batch, make_batch
+from training.checkpoints import CheckpointFile
+from training.progress import Progress, Quality
+from training.snapshots import SnapshotStore, version_name
+from training.trainer import Trainer
+
+__all__ = ["Learned", "Learner", "Settled"]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True, slots=True)
+class Learned:
+    """What became of some records."""
+
+    examples: int = 0
+    """Scored and learned from; at most a batch less one waits for more."""
+    duplicates: int = 0
+    unusable: int = 0
+    skipped_batches: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What was made safe: nothing before `position` of the examples topic will be asked for again."""
+
+    position: int | None = None
+    published: bool = False
+    rejected: bool = False
+    qualities: dict[str, dict[str, Quality]] = field(default_factory=dict)
+    """By window (`recent`, `all`), then by task; only where a candidate was judged."""
+
+
+class Learner:
+    """Scores and learns examples in the order of their log; blocking, and for one thread.
+
+    Batches hold a fixed number of examples and are cut by order alone. No pause, restart or repeat moves a cut, so heads
+    trained from the same log are equal bit for bit. That is why an idle stream leaves a part of a batch waiting.
+    """
+
+    _next: int
+    """Offset of the record that is expected next."""
+    _position: int
+    """Offset before which every record is in a learned batch or of no use; what a checkpoint goes back to."""
+    _waiting: list[Example]
+    """Examples of the batch that is not full yet."""
+    _seen: dict[str, tuple[int, ...]]
+    """By log and partition of the events: offset and index of the last example taken, by which repeats are known."""
+    _seen_in_batches: dict[str, tuple[int, ...]]
+    """The same as of `_position`."""
+    _published_losses: dict[str, float]
+    _published_at: float
+    _saved_at: float
+
+    def __init__(
+        self,
+        settings: LearnerSettings,
+        *,
+        make_trainer: Callable[[], Trainer],
+        table: ItemTable,
+        snapshots: SnapshotStore,
+        checkpoint: CheckpointFile,
+        encoder_version: str,
+        monotonic: Callable[[], float],
+        predictions: PredictionsFile | None = None,
+    ) -> None:
+        """Args: `table` holds the items' text vectors; `monotonic` gives seconds, by which checkpoints and snapshots are due."""
+        self._settings, self._make_trainer, self._table = settings, make_trainer, table
+        self._snapshots, self._checkpoint, self._encoder_version = snapshots, checkpoint, encoder_version
+        self._monotonic, self._predictions = monotonic, predictions
+        vocabulary = table.vocabulary
+        self._fingerprint = vocabulary.fingerprint
+        self._features, self._tasks = len(vocabulary.features), len(vocabulary.tasks)
+        self._begin(log=0)
+
+    def resume(self, log: int) -> None:
+        """Goes on from the checkpoint, or begins; `log` is the id of the examples topic.
+
+        Raises:
+            CheckpointError, TrainerError: the checkpoint cannot be read or was made for other tasks or settings.
+        """
+        self._begin(log)
+        state = self._checkpoint.load()
+        if state is None:
+            if self._predictions is not None:
+                self._predictions.cut(0)
+            return
+        self._trainer.load_state_dict(state["trainer"])
+        self._progress.load_state_dict(state["progress"])
+        self._seen = {where: tuple(last) for where, last in state["seen"].items()}
+        self._seen_in_batches = dict(self._seen)
+        self._published_losses, self._published_examples = state["published_losses"], state["published_examples"]
+        self._saved_examples = self._trainer.examples
+        if self._predictions is not None:
+            self._predictions.cut(state["predictions_bytes"])
+        if state["log"] == log:
+            self._next = self._position = state["position"]
+        else:
+            _log.warning("examples_log_is_new", hint="its examples are learned from its beginning, on top of what is known")
+
+    def learn(self, records: Sequence[Record]) -> Learned:
+        """Takes records of the examples topic in order; every full batch is scored and then learned from."""
+        done = Learned()
+        for record in records:
+            if record.offset < self._next:
+                done.duplicates += 1
+                continue
+            if record.offset > self._next:
+                missing = record.offset - self._next
+                _log.error(
+                    "examples_missing", count=missing, hint="the checkpoint is older than the log or than the group's offsets"
+                )
+            self._next = record.offset + 1
+            example = self._decode(record)
+            if example is None:
+                done.unusable += 1
+                continue
+            where, last = self._identity(example)
+            if last <= self._seen.get(where, (-1, -1)):
+                done.duplicates += 1
+                continue
+            self._seen[where] = last
+            self._waiting.append(example)
+            if len(self._waiting) == self._settings.batch_size:
+                self._learn_batch(done)
+        return done
+
+    def settle(self, *, leaving: bool = False) -> Settled:
+        """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`."""
+        now, examples = self._monotonic(), self._trainer.examples
+        published = rejected = False
+        qualities: dict[str, dict[str, Quality]] = {}
+        overdue = now - self._published_at >= self._settings.publish_seconds or not self._published_examples
+        if overdue and examples >= self._settings.first_publish_examples and examples > self._published_examples:
+            qualities = {"recent": self._progress.quality(self._settings.judged_examples), "all": self._progress.quality()}
+            published = self._publish(qualities["recent"])
+            rejected, self._published_at = not published, now
+        fresh = examples - self._saved_examples
+        elapsed = now - self._saved_at >= self._settings.checkpoint_seconds
+        if fresh and (leaving or fresh >= self._settings.checkpoint_examples or elapsed):
+            self._save()
+            self._saved_at = now
+        position = self._position if examples == self._saved_examples else None
+        return Settled(position=position, published=published, rejected=rejected, qualities=qualities)
+
+    def _begin(self, log: int) -> None:
+        self._trainer = self._make_trainer()
+        self._progress = Progress(self._table.vocabulary.tasks)
+        self._log_id = log
+        self._next = self._position = 0
+        self._waiting, self._seen, self._seen_in_batches, self._published_losses = [], {}, {}, {}
+        self._published_examples = self._saved_examples = 0
+        self._published_at = self._saved_at = self._monotonic()
+
+    def _learn_batch(self, done: Learned) -> None:
+        examples, self._waiting = self._waiting, []
+        report = self._trainer.learn(self._batch(examples))
+        self._progress.add(report.predictions_BT, report.labels_BT)
+        if self._predictions is not None:
+            self._predictions.append(examples, report.predictions_BT)
+        self._position, self._seen_in_batches = self._next, dict(self._seen)
+        done.examples += len(examples)
+        done.skipped_batches += report.skipped
+
+    def _batch(self, examples: Sequence[Example]) -> Batch:
+        item_rows = self._table.rows([example.item_id for example in examples])
+        history_rows = [self._table.rows(example.history_item_ids) for example in examples]
+        return make_batch(
+            features=np.array([example.features for example in examples], dtype=np.float32),
+            item_rows=item_rows,
+            history_rows=history_rows,
+            history_values=[np.array(example.history_values, dtype=np.float32) for example in examples],
+            # Read after the rows: the table may grow meanwhile, and what has a row now is in the array of then.
+            vectors=self._table.vectors,
+            labels=np.array([example.labels for example in examples], dtype=np.float32),
+            tasks=self._tasks,
+        )
+
+    def _decode(self, record: Record) -> Example | None:
+        try:
+            example = Example.FromString(record.value or b"")
+        except DecodeError:
+            return None
+        fits = (
+            example.fingerprint == self._fingerprint
+            and len(example.features) == self._features
+            and len(example.labels) == self._tasks
+            and len(example.history_values) == len(example.history_item_ids) * (self._tasks + 1)
+            and math.isfinite(sum(example.features) + sum(example.history_values))
+        )
+        return example if fits else None
+
+    @staticmethod
+    def _identity(example: Example) -> tuple[str, tuple[int, ...]]:
+        source = example.source
+        return f"{source.log}:{source.partition}", (source.offset, example.index)
+
+    def _publish(self, qualities: dict[str, Quality]) -> bool:
+        model, tasks = self._trainer.model, self._table.vocabulary.tasks
+        candidate = losses(tasks, qualities)
+        reason = objection(model, candidate, self._published_losses, worse_at_most=self._settings.worse_at_most)
+        if reason is not None:
+            _log.error("snapshot_rejected", reason=reason, examples=self._trainer.examples, hint="the last one stays published")
+            return False
+        metrics = {
+            task: {name: value if math.isfinite(value) else None for name, value in asdict(quality).items()}
+            for task, quality in qualities.items()
+        }
+        examples = self._trainer.examples
+        manifest = self._snapshots.publish(model, encoder_version=self._encoder_version, examples=examples, metrics=metrics)
+        self._published_losses, self._published_examples = candidate, examples
+        _log.info("snapshot_published", version=version_name(manifest.version), examples=examples, **candidate)
+        return True
+
+    def _save(self) -> None:
+        self._checkpoint.save(
+            {
+                "log": self._log_id,
+                "position": self._position,
+                "seen": {where: list(last) for where, last in self._seen_in_batches.items()},
+                "trainer": self._trainer.state_dict(),
+                "progress": self._progress.state_dict(),
+                "published_losses": dict(self._published_losses),
+                "published_examples": self._published_examples,
+                "predictions_bytes": 0 if self._predictions is None else self._predictions.size(),
+            }
+        )
+        self._saved_examples = self._trainer.examples
