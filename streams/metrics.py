@@ -19,6 +19,9 @@ class WorkerMetrics:
         self.last_commit_age = Gauge(
             "headwater_last_commit_age_seconds", "Time since offsets last moved.", ["topic"], registry=registry
         )
+        self.batch_seconds = Histogram(
+            "headwater_batch_seconds", "Time of one batch in one stage.", ["agent", "stage"], buckets=_SECONDS, registry=registry
+        )
         self.dead_lettered = Counter(
             "headwater_events_dead_lettered_total", "Events that could not be used.", ["reason"], registry=registry
         )
