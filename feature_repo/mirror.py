@@ -19,6 +19,7 @@ from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
 __all__ = ["ItemMirror"]
 
 _log = structlog.get_logger(__name__)
+_FETCH_WAIT_MS = 100  # the embedded broker lets a fetch wait to the end even when records come: this bounds staleness
 _TOPICS = (ITEM_CONTENT.name, ITEM_ACTIVITY.name)
 
 
@@ -63,7 +64,8 @@ class ItemMirror:
                 self._stop.wait(1.0)
 
     def _follow(self) -> None:
-        consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **self._kafka.client_options())
+        options = self._kafka.client_options()
+        consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=_FETCH_WAIT_MS, **options)
         try:
             partitions = self._partitions(consumer)
             consumer.assign(partitions)

@@ -15,6 +15,7 @@ from protos.topics import Topic
 from streams.health import Heartbeat
 from streams.record import Record
 from streams.settings import WorkerSettings
+from streams.transport import prompt_transport
 
 __all__ = ["Group", "Taken"]
 
@@ -57,6 +58,7 @@ class Group:
             topic_disable_leader=True,
             loghandlers=[],
         )
+        self.app.transport = prompt_transport(self.app, wait_seconds=settings.fetch_wait_seconds)
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.on_partitions_assigned.connect(self._assigned)
 

@@ -17,6 +17,7 @@ class WorkerSettings(BaseSettings):
     metrics_port: int = Field(default=9100, ge=0, le=65535, validation_alias="HEADWATER_METRICS_PORT")
     batch_size: int = Field(default=500, ge=1, description="Records that are folded and written together at most.")
     batch_within_seconds: float = Field(default=0.02, gt=0, description="How long a batch waits for more records.")
+    fetch_wait_seconds: float = Field(default=0.05, gt=0, description="How long a fetch may wait at the broker for records.")
     cached_rows: int = Field(default=50_000, ge=1, description="User rows, and item rows, that are kept in memory.")
     session_timeout_seconds: float = Field(
         default=10.0, gt=0, description="A worker that is silent for longer loses its partitions to others."

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,6 +55,17 @@ class MovieLens:
     def titles(self) -> dict[str, str]:
         """Title by item id."""
         return {film.upsert.item_id: film.upsert.title for film in self.films}
+
+    def ending_at(self, at: int) -> "MovieLens":
+        """The same history moved in time as a whole, so that its last rating is at `at` (Unix seconds).
+
+        All gaps and ages stay. What users did last in 1998 would by now be past its time to live.
+        """
+        shift = at - self.ratings[-1].at
+        return MovieLens(
+            films=tuple(_moved(film, shift) for film in self.films),
+            ratings=tuple(replace(rating, at=rating.at + shift) for rating in self.ratings),
+        )
 
     def events(self) -> Iterator[Event]:
         """For each rating the impression that it implies and then the action `rate` that carries the stars."""
@@ -127,6 +138,15 @@ def _film(row: dict[str, object]) -> CatalogueChange:
         item.published_at.FromDatetime(released)
         change.occurred_at.CopyFrom(item.published_at)
     return change
+
+
+def _moved(film: CatalogueChange, shift: int) -> CatalogueChange:
+    moved = CatalogueChange()
+    moved.CopyFrom(film)
+    if film.HasField("occurred_at"):
+        moved.occurred_at.seconds += shift
+        moved.upsert.published_at.seconds += shift
+    return moved
 
 
 def _event(rating: Rating, suffix: str) -> Event:

@@ -14,7 +14,7 @@ from deploy.demo import report
 from deploy.demo.flow import EVENT_TO_FEATURE, Flow
 from deploy.demo.measure import event_to_served, percentiles, score_latency
 from deploy.demo.movielens import CITATION, MovieLens, fetch, load
-from deploy.demo.predictions import read_predictions
+from deploy.demo.predictions import wait_for_predictions
 from deploy.demo.progress import judge
 from deploy.demo.scrape import quantile, scrape
 from deploy.local.stack import Stack, StackConfig
@@ -56,14 +56,17 @@ def run(out: Path, console: Console, *, hold: Callable[[str, str], None] | None)
 
     console.print(CITATION, style="dim", markup=False)
     with phase("fetch", "Fetching the data set"):
-        movielens = load(fetch(out / "datasets"))
+        movielens = load(fetch(out / "datasets")).ending_at(int(time.time()))
     data_dir = out / "stack"
-    # The embedded broker begins a new log; what an earlier run counted and learned would only be counted on top.
-    for leftover in ("store", "snapshots", "checkpoints"):
-        shutil.rmtree(data_dir / leftover, ignore_errors=True)
-    config = StackConfig(data_dir=data_dir, tasks_file=_TASKS, partitions=1)  # one partition keeps the order of all events
+    predictions = out / "predictions.jsonl"
+    # One partition keeps the order of all events.
+    config = StackConfig(data_dir=data_dir, tasks_file=_TASKS, partitions=1, predictions_file=predictions)
     with Stack(config, report=lambda line: console.print(f"  {line}", style="dim"), echo=lambda name, line: None) as stack:
         with phase("start", "Starting the stack"):
+            # The embedded broker begins a new log; what an earlier run counted and learned would be counted on top.
+            predictions.unlink(missing_ok=True)
+            for leftover in ("store", "snapshots"):
+                shutil.rmtree(data_dir / leftover, ignore_errors=True)
             state = stack.start()
         with (
             EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer,
@@ -100,7 +103,7 @@ def run(out: Path, console: Console, *, hold: Callable[[str, str], None] | None)
                     "p99_s": quantile(0.99, EVENT_TO_FEATURE, before, flow.features),
                 }
             with phase("judge", "Judging the predictions that were made before learning"):
-                quality = judge(movielens.ratings, read_predictions(Path(state.snapshot_dir)))
+                quality = judge(movielens.ratings, wait_for_predictions(predictions, flow.learned, stack.check))
             _show_lists(console, stub, movielens, users[:_USERS])
         account = flow.account()
         result = {

@@ -52,3 +52,12 @@ def test_an_article_behind_moves_in_front_and_nothing_else_moves() -> None:
     """Only a trailing article is moved; commas in a title stay."""
     assert clean_title("Horseman on the Roof, The (Hussard sur le toit, Le) (1995)").startswith("The Horseman on the Roof (Huss")
     assert clean_title("Paris, Texas (1984)") == "Paris, Texas (1984)"
+
+
+def test_the_history_moves_in_time_as_a_whole(data: MovieLens) -> None:
+    """The last rating is at the given time, and every gap, a film's age at a rating included, is what it was."""
+    moved = data.ending_at(5000)
+    assert [rating.at for rating in moved.ratings] == [4900, 5000, 5000]
+    age = data.ratings[0].at - data.films[0].upsert.published_at.seconds
+    assert moved.ratings[0].at - moved.films[0].upsert.published_at.seconds == age
+    assert not moved.films[1].upsert.HasField("published_at")
