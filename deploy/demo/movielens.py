@@ -63,7 +63,7 @@ class MovieLens:
         """
         shift = at - self.ratings[-1].at
         return MovieLens(
-            films=tuple(_moved(film, shift) for film in self.films),
+            films=tuple(_moved(film, shift, at) for film in self.films),
             ratings=tuple(replace(rating, at=rating.at + shift) for rating in self.ratings),
         )
 
@@ -140,12 +140,13 @@ def _film(row: dict[str, object]) -> CatalogueChange:
     return change
 
 
-def _moved(film: CatalogueChange, shift: int) -> CatalogueChange:
+def _moved(film: CatalogueChange, shift: int, latest: int) -> CatalogueChange:
+    """The film moved by `shift` seconds; announced at `latest` if it comes out later, for a change is not of the future."""
     moved = CatalogueChange()
     moved.CopyFrom(film)
     if film.HasField("occurred_at"):
-        moved.occurred_at.seconds += shift
         moved.upsert.published_at.seconds += shift
+        moved.occurred_at.seconds = min(moved.upsert.published_at.seconds, latest)
     return moved
 
 
