@@ -1,7 +1,8 @@
 """Owns pushing events through a running stack and watching them arrive: paced, shown live, accounted for to the last one."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -116,7 +117,7 @@ class Flow:
         seen, since = (-1, -1), time.monotonic()
         while True:
             self.look()
-            live.update(self._table())
+            live.update(self._table(), refresh=True)
             if done():
                 return
             state = (self.account().outstanding, self.learned)
@@ -129,13 +130,19 @@ class Flow:
                 )
             time.sleep(_PAUSE_SECONDS)
 
-    def _live(self) -> Live:
-        return Live(self._table(), console=self.console, auto_refresh=False)
+    @contextmanager
+    def _live(self) -> Iterator[Live]:
+        with Live(self._table(), console=self.console, auto_refresh=False) as live:
+            yield live
+        if not self.console.is_terminal:
+            self.console.print()  # rich leaves the last line open where it cannot move the cursor
 
     def _table(self) -> Table:
         account, seconds = self.account(), time.perf_counter() - self._began
         accounted = account.published - account.outstanding
-        table = Table(show_header=False, box=None, padding=(0, 2))
+        table = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            table.add_column(no_wrap=True)
         table.add_row("published", f"{self.published:,} of {self.expected:,}", "lag", f"{account.outstanding:,} events")
         table.add_row("folded", f"{account.folded:,}", "rate", f"{accounted / seconds:,.0f} events/s")
         table.add_row("dead-lettered", f"{account.dead_lettered:,}", "duplicates", f"{account.duplicates:,}")

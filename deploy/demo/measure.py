@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from deploy.demo.flow import FlowError
 from protos.events_pb2 import Event
 from protos.recommender_pb2 import ScoreRequest
 from protos.recommender_pb2_grpc import RecommenderStub
@@ -33,7 +34,7 @@ def event_to_served(
 ) -> list[float]:
     """Seconds from sending each of `probes` clicks until an answer counts it, as its features_as_of says.
 
-    No task is labelled by a click, so the probes teach the heads nothing. Raises TimeoutError if one is not served in 30 s.
+    No task is labelled by a click, so the probes teach the heads nothing. Raises FlowError if one is not served in 30 s.
     """
     seconds = []
     for probe in range(probes):
@@ -47,7 +48,7 @@ def event_to_served(
         request = ScoreRequest(user_id=user_id, item_ids=[item])
         while stub.Score(request, timeout=_DEADLINE_SECONDS).info.features_as_of.ToNanoseconds() < due_ns:
             if time.perf_counter() - began > 30.0:
-                raise TimeoutError(f"event {event.event_id} was not in the features of {user_id} after 30 s")
+                raise FlowError(f"event {event.event_id} was not in the features of {user_id} after 30 s")
             time.sleep(_POLL_SECONDS)
         seconds.append(time.perf_counter() - began)
     return seconds

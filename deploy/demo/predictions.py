@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from deploy.demo.flow import FlowError
+
 __all__ = ["read_predictions", "wait_for_predictions"]
 
 _WAIT_SECONDS = 60.0
@@ -41,12 +43,12 @@ def wait_for_predictions(path: Path, count: int, check: Callable[[], None]) -> d
     """The predictions, once `count` of them are in the file: the learner writes it out with each of its checkpoints.
 
     Raises:
-        TimeoutError: they did not come within a minute. What `check` raises, which is asked while waiting.
+        FlowError: they did not come within a minute. What `check` raises, which is asked while waiting.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
     while not path.exists() or len(found := read_predictions(path)) < count:
         check()
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{path} holds fewer than {count:,} predictions; look at the log of the learner")
+            raise FlowError(f"{path} holds fewer than {count:,} predictions; look at the log of the learner")
         time.sleep(1.0)
     return found

@@ -27,12 +27,15 @@ _FIGURES = {
     "rmse_stars": "RMSE of stars, all",
     "rmse_stars_last_fifth": "RMSE of stars, last fifth",
 }
-_MODE = "Progressive validation: each rating is predicted before it is learned from, features as of the moment it was given."
+_MODE = (
+    "Progressive validation: each rating is predicted before it is learned from, with features as of the moment it was given. "
+    "The whole history was moved in time so that its last rating was given when the demo began."
+)
 
 
 def quality_table(quality: Quality) -> Table:
     """The figures of quality, for a terminal."""
-    table = Table("", *_NAMES.values(), title=f"Quality over {quality.judged:,} ratings")
+    table = Table("", "Headwater", "user + item means", "item mean", title=f"Quality over {quality.judged:,} ratings")
     for figure, title in _FIGURES.items():
         table.add_row(title, *(f"{quality.figures[figure][model]:.3f}" for model in _NAMES))
     return table

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo import report
-from deploy.demo.flow import EVENT_TO_FEATURE, Flow
+from deploy.demo.flow import EVENT_TO_FEATURE, Flow, FlowError
 from deploy.demo.measure import event_to_served, percentiles, score_latency
 from deploy.demo.movielens import CITATION, MovieLens, fetch, load
 from deploy.demo.predictions import wait_for_predictions
@@ -130,12 +130,12 @@ def run(out: Path, console: Console, *, hold: Callable[[str, str], None] | None)
 
 
 def _await_catalogue(state: StackState, check: Callable[[], None], films: int) -> None:
-    """Returns when the server can recommend all films; raises TimeoutError that says how many it knows."""
+    """Returns when the server can recommend all films; raises FlowError that says how many it knows."""
     deadline = time.monotonic() + _CATALOGUE_SECONDS
     while (known := scrape(state.metrics_ports["server"]).total("headwater_catalogue_items")) < films:
         check()
         if time.monotonic() > deadline:
-            raise TimeoutError(
+            raise FlowError(
                 f"the server knows {known:.0f} of {films} films after {_CATALOGUE_SECONDS:.0f} s; look at the log of catalogue"
             )
         time.sleep(0.2)

@@ -16,7 +16,7 @@ def test_what_the_learner_wrote_reads_back(tmp_path: Path) -> None:
     file = PredictionsFile(path, ["like", "stars"])
     examples = [Example(user_id="u", item_id=item, labels=[1.0, 4.0]) for item in ("a", "b")]
     file.append(examples, torch.tensor([[0.25, 3.5], [0.75, 4.5]]))
-    file.close()
+    file.write()
     with path.open("ab") as half:
         half.write(b'{"user": "u", "it')
     assert read_predictions(path) == {("u", "a"): (0.25, 3.5), ("u", "b"): (0.75, 4.5)}
