@@ -28,3 +28,4 @@ def define_agent(
 
     group.agent(handle_batches)
     group.before_leaving(pipeline.leave)
+    group.on_arrival(pipeline.arrive)

@@ -138,8 +138,6 @@ async def _run() -> int:
         return status
     finally:
         mirror.stop()
-        if predictions is not None:
-            predictions.close()
 
 
 def main() -> None:

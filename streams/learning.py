@@ -144,6 +144,8 @@ class Learner:
     def settle(self, *, leaving: bool = False) -> Settled:
         """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`."""
         now, examples = self._monotonic(), self._trainer.examples
+        if self._predictions is not None:
+            self._predictions.write()
         published = rejected = False
         qualities: dict[str, dict[str, Quality]] = {}
         overdue = now - self._published_at >= self._settings.publish_seconds or not self._published_examples
@@ -238,7 +240,7 @@ class Learner:
                 "progress": self._progress.state_dict(),
                 "published_losses": dict(self._published_losses),
                 "published_examples": self._published_examples,
-                "predictions_bytes": 0 if self._predictions is None else self._predictions.size(),
+                "predictions_bytes": 0 if self._predictions is None else self._predictions.write(),
             }
         )
         self._saved_examples = self._trainer.examples

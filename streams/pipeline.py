@@ -63,15 +63,17 @@ class Pipeline(Generic[W]):
         self._processor, self._publisher, self._executor = processor, publisher, executor
         self._observe = observe_seconds
         self._turn = asyncio.Lock()
-        self._leaving = False
+        self._away = False
 
     async def handle(self, records: Sequence[Record]) -> W | None:
-        """Processes a batch to its end; None if its partitions went away first, and then it must not be acknowledged.
+        """Processes a batch to its end; None if its partitions go away first, and then it must not be acknowledged.
 
         Raises:
             PublishError: the broker did not take what the batch led to; only a restart brings rows and log together again.
         """
         async with self._turn:
+            if self._away:
+                return None
             work = await self._insist("fold", lambda: self._processor.process(records))
             if work is None:
                 return None
@@ -86,13 +88,14 @@ class Pipeline(Generic[W]):
             return work if await self._insist("write", write) else None
 
     async def leave(self) -> None:
-        """Ends the batch under way and forgets all rows; called before partitions go to another worker."""
-        self._leaving = True
-        try:
-            async with self._turn:
-                await self._run(self._processor.forget)
-        finally:
-            self._leaving = False
+        """Ends the batch under way, forgets all rows and takes no batch; called before partitions go to another worker."""
+        self._away = True
+        async with self._turn:
+            await self._run(self._processor.forget)
+
+    async def arrive(self) -> None:
+        """Takes batches again; called when partitions have been dealt anew."""
+        self._away = False
 
     async def _insist(self, stage: str, step: Callable[[], R]) -> R | None:
         """Runs a step until the store answers; None when the partitions go away in the meantime."""
@@ -101,7 +104,7 @@ class Pipeline(Generic[W]):
             try:
                 result = await self._run(step)
             except StoreUnavailable as error:
-                if self._leaving:
+                if self._away:
                     return None
                 _log.warning("store_unavailable", agent=self.name, stage=stage, error=str(error), retry_seconds=_RETRY_SECONDS)
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""Owns the file of progressive predictions: one JSON line for each example, written before its labels were learned."""
+"""Owns the file of progressive predictions: one JSON line for each example, made before its labels were learned."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,19 +19,19 @@ class PredictionsFile:
     """
 
     def __init__(self, path: Path, tasks: Sequence[str]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._tasks = tuple(tasks)
-        self._file = path.open("ab")
+        self._path, self._tasks = path, tuple(tasks)
+        self._unwritten: list[bytes] = []
 
     def cut(self, size: int) -> None:
         """Drops what was written after the file had `size` bytes."""
-        self._file.flush()
-        if self._file.tell() > size:
-            self._file.truncate(size)
-            self._file.seek(size)
+        self._unwritten.clear()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            if file.tell() > size:
+                file.truncate(size)
 
     def append(self, examples: Sequence[Example], predictions_BT: Tensor) -> None:
-        """Adds a line for each example."""
+        """Adds a line for each example; they reach the file with the next `write`."""
         encode = msgspec.json.encode
         for example, predictions in zip(examples, predictions_BT.tolist(), strict=True):
             line = {
@@ -41,12 +41,11 @@ class PredictionsFile:
                 "labels": {task: label for task, label in zip(self._tasks, example.labels, strict=True) if label == label},
                 "predictions": dict(zip(self._tasks, predictions, strict=True)),
             }
-            self._file.write(encode(line) + b"\n")
+            self._unwritten.append(encode(line) + b"\n")
 
-    def size(self) -> int:
-        """Bytes so far, all of them with the operating system when this returns."""
-        self._file.flush()
-        return self._file.tell()
-
-    def close(self) -> None:
-        self._file.close()
+    def write(self) -> int:
+        """Writes the lines added so far; returns the size of the file in bytes."""
+        with self._path.open("ab") as file:
+            file.writelines(self._unwritten)
+            self._unwritten.clear()
+            return file.tell()

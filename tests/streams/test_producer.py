@@ -1,5 +1,6 @@
 """The producer client against a real broker."""
 
+import signal
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from protos.events_pb2 import Event
 from protos.topics import CATALOGUE, EVENTS
 from streams.producer import Delivery, DeliveryError, EventProducer
 from streams.topics import describe, ensure_topics
-from tests.broker import running_broker
+from tests.broker import broker_process
 
 
 def test_events_arrive_keyed_completed_and_counted(broker: KafkaSettings) -> None:
@@ -38,18 +39,20 @@ def test_events_arrive_keyed_completed_and_counted(broker: KafkaSettings) -> Non
 
 def test_a_lost_record_is_reported_although_the_client_flushes_quietly() -> None:
     """kafka-python's flush tells nothing of failed sends, so each record's own answer counts."""
-    with running_broker() as kafka:
+    with broker_process() as (kafka, process):
         ensure_topics(kafka, partitions=1)
         producer = EventProducer(kafka, give_up_seconds=1.0)
         producer.send(Event(user_id="u1", item_id="i1"))
         assert producer.flush() == Delivery(acknowledged=1, failed=0, reasons=())
-    producer.send(Event(user_id="u2", item_id="i1"))
-    delivery = producer.flush()
-    assert (delivery.acknowledged, delivery.failed) == (1, 1)
-    assert delivery.reasons[0].startswith("key u2: ")
-    with pytest.raises(DeliveryError, match="1 records were not taken"):
-        producer.flush(raise_on_failure=True)
-    producer.close()
+        process.send_signal(signal.SIGSTOP)
+        producer.send(Event(user_id="u2", item_id="i1"))
+        delivery = producer.flush()
+        process.send_signal(signal.SIGCONT)
+        assert (delivery.acknowledged, delivery.failed) == (1, 1)
+        assert delivery.reasons[0].startswith("key u2: ")
+        with pytest.raises(DeliveryError, match="1 records were not taken"):
+            producer.flush(raise_on_failure=True)
+        producer.close()
 
 
 def test_an_event_without_user_is_refused_at_once(broker: KafkaSettings) -> None:

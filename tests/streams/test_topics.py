@@ -4,7 +4,9 @@ import pytest
 
 from feature_repo.log import log_ids
 from feature_repo.settings import KafkaSettings
+from protos.events_pb2 import Event
 from protos.topics import ALL_TOPICS, EVENTS, EXAMPLES
+from streams.producer import EventProducer
 from streams.topics import TopicError, describe, ensure_topics
 
 
@@ -25,3 +27,12 @@ def test_another_number_of_partitions_is_refused_in_words(broker: KafkaSettings)
     ensure_topics(broker, partitions=2)
     with pytest.raises(TopicError, match=r"headwater\.events\.v1 has 2 partitions, not 4"):
         ensure_topics(broker, partitions=4)
+
+
+def test_records_are_counted_to_the_last(broker: KafkaSettings) -> None:
+    """The embedded broker lists offsets by whole batches, so listing alone would tell too few."""
+    ensure_topics(broker, partitions=2)
+    with EventProducer(broker) as producer:
+        for number in range(1000):
+            producer.send(Event(user_id=f"u{number}", item_id="i"))
+    assert {state.name: state.records for state in describe(broker)}[EVENTS.name] == 1000

@@ -1,0 +1,60 @@
+"""Batches of catalogue changes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protos.catalogue_pb2 import CatalogueChange
+from protos.streams_pb2 import ItemContent
+from protos.topics import CATALOGUE, ITEM_CONTENT
+from streams.catalogue_agent import CatalogueProcessor
+from streams.record import Record
+from tests.feature_repo.worlds import VOCABULARY
+from tests.streams.memory import MemoryRows
+
+
+class LengthEncoder:
+    """An encoder whose vectors are easy to tell: all on the axis of the text's length."""
+
+    version = "length-1"
+    dimension = 64
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        vectors[range(len(texts)), [len(text) % self.dimension for text in texts]] = 1.0
+        return vectors
+
+
+def _record(change: CatalogueChange | bytes, offset: int) -> Record:
+    value = change if isinstance(change, bytes) else change.SerializeToString()
+    return Record(topic=CATALOGUE.name, partition=0, offset=offset, key=b"i", value=value, appended_at=0.0)
+
+
+def _upsert(item_id: str, title: str) -> CatalogueChange:
+    return CatalogueChange(upsert={"item_id": item_id, "type": "film", "title": title})
+
+
+def test_the_last_change_of_an_item_wins_and_is_written_and_published() -> None:
+    """Upserts carry the text's vector, deletes are tombstones, bad changes dead letters."""
+    store = MemoryRows(VOCABULARY)
+    store.contents["gone"] = ItemContent()
+    processor = CatalogueProcessor(encoder=LengthEncoder(), store=store, clock=lambda: 0.0)
+    records = [
+        _record(_upsert("i1", "old"), 0),
+        _record(_upsert("i1", "newer"), 1),
+        _record(CatalogueChange(delete={"item_id": "gone"}), 2),
+        _record(b"{}", 3),
+        _record(_upsert("i2", ""), 4),
+    ]
+    work = processor.process(records)
+    processor.write(work)
+    published = {key: value for topic, key, value in work.publications if topic == ITEM_CONTENT.name}
+    assert published[b"gone"] is None
+    content = ItemContent.FromString(published[b"i1"] or b"")
+    assert content.item.title == "newer"
+    assert np.frombuffer(content.vector, dtype="<f4").argmax() == len("newer")
+    assert content.encoder_version == "length-1"
+    assert ItemContent.FromString(published[b"i2"] or b"").vector == b""
+    assert set(store.contents) == {"i1", "i2"}
+    assert dict(work.rejected) == {"constraint": 1}

@@ -1,0 +1,179 @@
+"""Learning from the examples log: order, repeats, restarts, what is published."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from protos.streams_pb2 import Example
+from protos.topics import EXAMPLES
+from streams.learning import Learner
+from streams.predictions import PredictionsFile
+from streams.record import Record
+from streams.settings import LearnerSettings
+from tests.feature_repo.worlds import VOCABULARY, at_offset, table_of
+from training.checkpoints import CheckpointFile
+from training.model import ModelConfig
+from training.snapshots import SnapshotStore
+from training.trainer import Trainer, TrainerConfig
+
+TASKS = len(VOCABULARY.tasks)
+CONFIG = TrainerConfig(model=ModelConfig(text_dimension=6, width=4, hidden=(8,)), replay_capacity=64)
+TASK_NAMES = [task.name for task in VOCABULARY.tasks]
+
+
+def _record(offset: int, *, source: int | None = None, features: float | None = None) -> Record:
+    random = np.random.default_rng(offset if source is None else source)
+    values = random.normal(size=len(VOCABULARY.features)).astype(np.float32)
+    example = Example(
+        user_id=f"u{offset % 3}",
+        item_id=f"i{offset % 8}",
+        shown_at=1000.0 + offset,
+        fingerprint=VOCABULARY.fingerprint,
+        features=values if features is None else [features] * len(values),
+        history_item_ids=["i1", "i2"],
+        history_values=random.normal(size=2 * (TASKS + 1)),
+        labels=[float(values[0] > 0), float("nan"), float(values[1] > 0)],
+    )
+    example.source.CopyFrom(at_offset(offset if source is None else source))
+    return Record(topic=EXAMPLES.name, partition=0, offset=offset, key=b"u", value=example.SerializeToString(), appended_at=0.0)
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _learner(directory: Path, clock: Callable[[], float], *, log: int = 1, **settings: object) -> Learner:
+    values = {"batch_size": 4, "first_publish_examples": 8, "publish_seconds": 10.0, "checkpoint_seconds": 10.0} | settings
+    learner = Learner(
+        LearnerSettings(**values),  # type: ignore[arg-type]  # each test gives values of the right types
+        make_trainer=lambda: Trainer(CONFIG, VOCABULARY, seed=3),
+        table=table_of(),
+        snapshots=SnapshotStore(directory / "snapshots", clock=lambda: 0.0),
+        checkpoint=CheckpointFile(directory / "checkpoint"),
+        encoder_version="test",
+        monotonic=clock,
+        predictions=PredictionsFile(directory / "predictions.jsonl", TASK_NAMES),
+    )
+    learner.resume(log)
+    return learner
+
+
+def _weights(directory: Path) -> dict[str, torch.Tensor]:
+    state = CheckpointFile(directory / "checkpoint").load()
+    assert state is not None
+    weights: dict[str, torch.Tensor] = state["trainer"]["model"]
+    return weights
+
+
+def _lines(directory: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (directory / "predictions.jsonl").read_text().splitlines()]
+
+
+def test_a_killed_learner_ends_in_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
+    """Cuts, repeats and kills between checkpoints must leave no trace in weights or predictions."""
+    records = [_record(offset) for offset in range(42)]
+    clean, rough, clock = tmp_path / "clean", tmp_path / "rough", Clock()
+    learner = _learner(clean, clock)
+    learner.learn(records)
+    learner.settle(leaving=True)
+
+    learner = _learner(rough, clock, checkpoint_examples=8)
+    read = 0
+    for size, killed in ((3, False), (7, True), (1, False), (12, True), (2, True), (9, False), (13, True), (42, False)):
+        learner.learn(records[read : read + size])
+        settled = learner.settle()
+        if killed:
+            learner = _learner(rough, clock, checkpoint_examples=8)
+        # The group goes back to what was acknowledged at some time before: always to the beginning is the worst case.
+        read = 0 if killed else read + size
+        assert settled.position is None or settled.position <= 42
+    learner.learn(records)
+    learner.settle(leaving=True)
+    assert _lines(rough) == _lines(clean)
+    assert len(_lines(clean)) == 40, "two examples wait for a full batch"
+    for name, weight in _weights(clean).items():
+        assert torch.equal(weight, _weights(rough)[name]), name
+
+
+def test_an_example_published_twice_is_learned_once(tmp_path: Path) -> None:
+    """A user agent that was killed publishes its last examples again, at new offsets."""
+    clock = Clock()
+    learner = _learner(tmp_path, clock)
+    learned = learner.learn([_record(0), _record(1), _record(2, source=0), _record(3, source=1), _record(4), _record(5)])
+    assert (learned.examples, learned.duplicates) == (4, 2)
+    learner.settle(leaving=True)
+    again = _learner(tmp_path, clock).learn([_record(6, source=1), _record(7)])
+    assert (again.duplicates, again.unusable) == (1, 0)
+
+
+def test_examples_of_other_tasks_or_with_broken_values_are_counted_and_passed_over(tmp_path: Path) -> None:
+    """One infinity would cost the whole batch."""
+    foreign = Record(
+        topic=EXAMPLES.name, partition=0, offset=0, key=b"u", value=Example(user_id="u").SerializeToString(), appended_at=0.0
+    )
+    garbage = Record(topic=EXAMPLES.name, partition=0, offset=1, key=b"u", value=b"\xff", appended_at=0.0)
+    learned = _learner(tmp_path, Clock()).learn([foreign, garbage, _record(2, features=float("inf")), *map(_record, range(3, 7))])
+    assert (learned.unusable, learned.examples, learned.skipped_batches) == (3, 4, 0)
+
+
+def test_only_what_a_checkpoint_holds_may_be_acknowledged(tmp_path: Path) -> None:
+    """Acknowledging more would lose examples at a kill."""
+    clock = Clock()
+    learner = _learner(tmp_path, clock)
+    learner.learn([_record(offset) for offset in range(6)])
+    assert learner.settle().position is None
+    clock.now += 10.0
+    assert learner.settle().position == 4
+
+
+def test_snapshots_are_published_when_due_and_judged(tmp_path: Path) -> None:
+    """The first after enough examples, then by time and only with news; a candidate that got much worse never."""
+    clock, store = Clock(), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
+    learner = _learner(tmp_path, clock, judged_examples=8)
+    learner.learn([_record(offset) for offset in range(4)])
+    assert not learner.settle().published
+    learner.learn([_record(offset) for offset in range(4, 8)])
+    assert learner.settle().published
+    learner.learn([_record(offset) for offset in range(8, 12)])
+    assert not learner.settle().published, "not due yet"
+    clock.now += 10.0
+    settled = learner.settle()
+    assert settled.published
+    assert set(settled.qualities) == {"recent", "all"}
+    clock.now += 10.0
+    assert not learner.settle().published, "nothing was learned since"
+    assert store.current() == 2
+
+    harsh = _learner(tmp_path, clock, judged_examples=8, worse_at_most=1.000001)
+    harsh._published_losses = dict.fromkeys(TASK_NAMES, 1e-6)
+    harsh.learn([_record(offset) for offset in range(12, 40)])
+    clock.now += 10.0
+    settled = harsh.settle()
+    assert settled.rejected
+    assert store.current() == 2
+
+
+def test_a_recreated_examples_topic_is_learned_from_its_beginning(tmp_path: Path) -> None:
+    """Its offsets start from 0 again and must not be taken for repeats; what was learned stays."""
+    clock = Clock()
+    learner = _learner(tmp_path, clock)
+    learner.learn([_record(offset) for offset in range(8)])
+    learner.settle(leaving=True)
+    learned = _learner(tmp_path, clock, log=2).learn([_record(offset, source=100 + offset) for offset in range(4)])
+    assert learned.examples == 4
+
+
+def test_a_gap_in_the_examples_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No checkpoint but committed offsets: the heads miss what was learned before."""
+    _learner(tmp_path, Clock()).learn([_record(7)])
+    assert "examples_missing" in capsys.readouterr().out

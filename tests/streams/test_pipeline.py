@@ -1,0 +1,83 @@
+"""The order of steps, and what happens when the store is down or the partitions go."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+import streams.pipeline
+from feature_repo.store import StoreUnavailable
+from streams.pipeline import Pipeline
+from streams.record import Publication, Record
+
+PUBLICATION = Publication("topic", b"key", b"value")
+
+
+@dataclass
+class Work:
+    publications: list[Publication] = field(default_factory=lambda: [PUBLICATION])
+
+
+class Steps:
+    """A processor and a publisher that write down their steps; the store fails `failures` times."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.taken: list[str] = []
+        self.failures = failures
+
+    def process(self, records: Sequence[Record]) -> Work:
+        self.taken.append("fold")
+        return Work()
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        assert list(publications) == [PUBLICATION]
+        self.taken.append("publish")
+
+    def write(self, work: Work) -> None:
+        if self.failures:
+            self.failures -= 1
+            self.taken.append("write fails")
+            raise StoreUnavailable("down")
+        self.taken.append("write")
+
+    def forget(self) -> None:
+        self.taken.append("forget")
+
+
+def _pipeline(steps: Steps) -> Pipeline[Work]:
+    executor = ThreadPoolExecutor(1)
+    return Pipeline("test", steps, publisher=steps, executor=executor, observe_seconds=lambda *_: None)
+
+
+async def test_a_batch_is_published_before_it_is_written() -> None:
+    """The row carries the position: written first, a crash would lose what was not published."""
+    steps = Steps()
+    assert await _pipeline(steps).handle([]) is not None
+    assert steps.taken == ["fold", "publish", "write"]
+
+
+async def test_a_store_that_is_down_is_waited_for_without_folding_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folding twice would count twice."""
+    monkeypatch.setattr(streams.pipeline, "_RETRY_SECONDS", 0.001)
+    steps = Steps(failures=2)
+    assert await _pipeline(steps).handle([]) is not None
+    assert steps.taken == ["fold", "publish", "write fails", "write fails", "write"]
+
+
+async def test_a_batch_whose_partitions_go_is_given_up_and_its_rows_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker reads it again; writing it here would overwrite that worker's rows."""
+    monkeypatch.setattr(streams.pipeline, "_RETRY_SECONDS", 0.01)
+    steps = Steps(failures=1_000_000)
+    pipeline = _pipeline(steps)
+    batch = asyncio.create_task(pipeline.handle([]))
+    await asyncio.sleep(0.05)
+    await pipeline.leave()
+    assert await batch is None
+    assert steps.taken[-1] == "forget"
+    assert await pipeline.handle([]) is None, "between leaving and arriving nothing is folded"
+    assert steps.taken[-1] == "forget"
+    steps.failures = 0
+    await pipeline.arrive()
+    assert await pipeline.handle([]) is not None

@@ -1,0 +1,40 @@
+"""The cache of rows."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from streams.rows import RowCache
+
+
+def test_rows_are_read_once_and_the_longest_unused_go() -> None:
+    """The worker is the only writer, so what it holds is the latest."""
+    asked: list[list[str]] = []
+
+    def read(ids: Sequence[str]) -> dict[str, list[str]]:
+        asked.append(list(ids))
+        return {one: ["stored"] for one in ids if one != "new"}
+
+    cache = RowCache(read=read, empty=lambda one: [one], capacity=2)
+    rows = cache.take(["a", "new", "a"])
+    assert rows == {"a": ["stored"], "new": ["new"]}
+    assert cache.take(["a"])["a"] is rows["a"]
+    cache.take(["b"])
+    assert cache.take(["a"])["a"] is rows["a"], "it was used last, so `new` went"
+    cache.take(["new"])
+    assert asked == [["a", "new"], ["b"], ["new"]]
+    cache.clear()
+    cache.take(["a"])
+    assert asked[-1] == ["a"]
+
+
+def test_a_read_that_fails_changes_nothing() -> None:
+    """The batch is tried again as a whole."""
+
+    def read(ids: Sequence[str]) -> dict[str, int]:
+        raise ConnectionError("down")
+
+    cache = RowCache(read=read, empty=lambda one: 0, capacity=2)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            cache.take(["a"])
