@@ -1,6 +1,7 @@
 """Owns the frozen text encoder: any `transformers` model by name or path, from texts to vectors of length one."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -70,10 +71,13 @@ class TextEncoder:
                     digest.update(f"{path.name}{size}".encode() + file.read(_SAMPLED_BYTES))
         return f"{Path(self.config.model).name}-{digest.hexdigest()[:12]}"
 
-    @property
+    @cached_property
     def dimension(self) -> int:
-        """D, the dimensions of a vector."""
-        return int(self._model.config.hidden_size)
+        """D, the dimensions of a vector; raises EncoderError."""
+        path = self._directory / "config.json"
+        # Processes that never encode ask for this alone, and should not load transformers and the model for it.
+        declared = json.loads(path.read_bytes()).get("hidden_size") if path.is_file() else None
+        return int(declared or self._model.config.hidden_size)
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of the texts, (n, D) float32, each of length 1; a text of nothing but white space gets the zero vector.
