@@ -30,7 +30,9 @@ class Up:
         self.data_dir = data_dir
         self.output = data_dir.with_suffix(f".{time.time_ns()}.out")
         with self.output.open("w") as output:
-            command = [sys.executable, "-c", "from deploy.cli import main; main()", "up", "--data-dir", str(data_dir)]
+            # By the launcher, so that a test run that is killed leaves no stack behind.
+            launch = [sys.executable, "-m", "deploy.local.launcher", str(os.getpid())]
+            command = [*launch, sys.executable, "-c", "from deploy.cli import main; main()", "up", "--data-dir", str(data_dir)]
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
 
     def state(self) -> StackState:
@@ -66,83 +68,80 @@ def running(pids: dict[str, int]) -> list[str]:
     return [name for name, pid in pids.items() if Path(f"/proc/{pid}").exists()]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """One stack for the tests of this module that do not end it."""
+    """One stack for the tests that do not end it."""
     one = Up(tmp_path_factory.mktemp("stack") / "data")
     yield one
     one.process.send_signal(signal.SIGINT)
     one.process.wait(60.0)
 
 
-def test_items_and_events_change_what_is_recommended(up: Up) -> None:
-    """An item published through the command is recommended; a click of an unknown user makes the user known."""
-    state = up.state()
-    items = "".join(
-        json.dumps({"upsert": {"item_id": f"i{n}", "type": "article", "title": title}}) + "\n"
-        for n, title in enumerate(["Bread from rye", "Stars of the south", "Growing tomatoes"])
-    )
-    headwater("produce", "--catalogue", "--data-dir", str(up.data_dir), stdin=items)
-    with grpc.insecure_channel(state.server) as channel:
-        stub = RecommenderStub(channel)
+class TestRunning:
+    """What a running stack does."""
 
-        def listed() -> set[str]:
-            response = stub.Recommend(RecommendRequest(user_id="ann", count=3), timeout=5.0)
-            return {item.item_id for item in response.items}
+    def test_items_and_events_change_what_is_recommended(self, up: Up) -> None:
+        """An item published through the command is recommended; a click of an unknown user makes the user known."""
+        state = up.state()
+        items = "".join(
+            json.dumps({"upsert": {"item_id": f"i{n}", "type": "article", "title": title}}) + "\n"
+            for n, title in enumerate(["Bread from rye", "Stars of the south", "Growing tomatoes"])
+        )
+        headwater("produce", "--catalogue", "--data-dir", str(up.data_dir), stdin=items)
+        with grpc.insecure_channel(state.server) as channel:
+            stub = RecommenderStub(channel)
 
-        assert eventually(lambda: listed() == {"i0", "i1", "i2"}, 30.0), listed()
+            def listed() -> set[str]:
+                response = stub.Recommend(RecommendRequest(user_id="ann", count=3), timeout=5.0)
+                return {item.item_id for item in response.items}
 
-        def reasons() -> set[int]:
-            response = stub.Score(ScoreRequest(user_id="ann", item_ids=["i0"]), timeout=5.0)
-            return {flag.reason for flag in response.info.degradations}
+            assert eventually(lambda: listed() == {"i0", "i1", "i2"}, 30.0), listed()
 
-        request = RecordEventsRequest()
-        event = request.events.add(event_id="e1", user_id="ann", item_id="i0")
-        event.click.SetInParent()
-        event.occurred_at.GetCurrentTime()
-        assert stub.RecordEvents(request, timeout=5.0).accepted == 1
-        assert eventually(lambda: Degradation.UNKNOWN_USER not in reasons(), 10.0)
+            def reasons() -> set[int]:
+                response = stub.Score(ScoreRequest(user_id="ann", item_ids=["i0"]), timeout=5.0)
+                return {flag.reason for flag in response.info.degradations}
 
+            request = RecordEventsRequest()
+            event = request.events.add(event_id="e1", user_id="ann", item_id="i0")
+            event.click.SetInParent()
+            event.occurred_at.GetCurrentTime()
+            assert stub.RecordEvents(request, timeout=5.0).accepted == 1
+            assert eventually(lambda: Degradation.UNKNOWN_USER not in reasons(), 10.0)
 
-def test_other_commands_find_the_stack(up: Up) -> None:
-    """score, recommend, features, topics and model talk to it by its data directory alone."""
-    state = up.state()
-    here = ("--data-dir", str(up.data_dir))
-    headwater("produce", *here, stdin='{"user_id": "bob", "item_id": "i9", "click": {}}\n')
-    assert "UNKNOWN_ITEM" in headwater("score", "bob", "no-such-item", *here)
-    assert eventually(lambda: "i9" in _features_or_error(here), 10.0)
-    assert "headwater.events.v1" in headwater("topics", *here)
-    assert "version" in headwater("model", "list", *here)
-    assert state.pid == up.process.pid
+    def test_other_commands_find_the_stack(self, up: Up) -> None:
+        """score, recommend, features, topics and model talk to it by its data directory alone."""
+        state = up.state()
+        here = ("--data-dir", str(up.data_dir))
+        headwater("produce", *here, stdin='{"user_id": "bob", "item_id": "i9", "click": {}}\n')
+        assert "UNKNOWN_ITEM" in headwater("score", "bob", "no-such-item", *here)
+        assert eventually(lambda: "i9" in _features_or_error(here), 10.0)
+        assert "headwater.events.v1" in headwater("topics", *here)
+        assert "version" in headwater("model", "list", *here)
+        assert state.pid == up.process.pid
 
-
-def test_a_second_stack_on_the_directory_is_told_who_has_it(up: Up) -> None:
-    """The second one ends at once and names the first one's process."""
-    up.state()
-    second = Up(up.data_dir)
-    assert f"in use by process {up.process.pid}" in second.end()
-    assert second.process.returncode == 1
-
-
-def test_ctrl_c_leaves_no_process_and_it_starts_again(tmp_path: Path) -> None:
-    """After SIGINT all children are gone, and the same directory carries a new stack."""
-    for _ in range(2):
-        one = Up(tmp_path / "data")
-        pids = one.state().pids
-        assert sorted(running(pids)) == ["broker", "catalogue", "features", "learner", "server"]
-        one.process.send_signal(signal.SIGINT)
-        one.end()
-        assert one.process.returncode == 0
-        assert running(pids) == []
+    def test_a_second_stack_on_the_directory_is_told_who_has_it(self, up: Up) -> None:
+        """The second one ends at once and names the first one's process."""
+        up.state()
+        second = Up(up.data_dir)
+        assert f"in use by process {up.process.pid}" in second.end()
+        assert second.process.returncode == 1
 
 
-def test_a_dead_part_is_named_and_ends_the_whole(tmp_path: Path) -> None:
-    """Killing the learner stops the stack, with the learner's name, how it ended and where its log is."""
+def test_it_ends_whole_starts_again_and_names_a_part_that_dies(tmp_path: Path) -> None:
+    """Ctrl-C leaves no process; the same directory carries a new stack; a killed learner is named and ends that one too."""
     one = Up(tmp_path / "data")
     pids = one.state().pids
+    assert sorted(running(pids)) == ["broker", "catalogue", "features", "learner", "server"]
+    one.process.send_signal(signal.SIGINT)
+    one.end()
+    assert one.process.returncode == 0
+    assert running(pids) == []
+
+    again = Up(tmp_path / "data")
+    pids = again.state().pids
     os.kill(pids["learner"], signal.SIGKILL)
-    output = one.end()
-    assert one.process.returncode == 1
+    output = again.end()
+    assert again.process.returncode == 1
     assert f"learner (process {pids['learner']}) was killed by SIGKILL" in output
     assert "learner.log" in output
     assert running(pids) == []
