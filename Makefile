@@ -5,13 +5,13 @@ STAMP := $(VENV)/.installed
 # The pinned set was resolved for 3.11, so that comes first; ensurepip is what Debian's python3-venv adds.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
-PACKAGES := protos feature_repo training streams serving deploy tests
+PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format protos requirements clean
+.PHONY: help install demo bench-quality test lint format protos requirements clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.txt pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
@@ -25,6 +25,10 @@ install: $(STAMP) ## Create .venv with the pinned packages and the `headwater` c
 
 demo: $(STAMP) ## MovieLens-100k through the whole system; the report lands in build/demo/
 	$(BIN)/headwater demo
+
+bench-quality: $(STAMP) ## Quality beside the peers; figures land in benchmarks/
+	$(BIN)/python -c 'import lightgbm, river' 2>/dev/null || $(BIN)/python -m pip install --disable-pip-version-check -c requirements.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.quality $(SECTIONS)
 
 lint: $(STAMP) ## Style, types and the directions of imports
 	$(BIN)/ruff check $(PACKAGES)

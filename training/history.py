@@ -10,7 +10,7 @@ import torch
 
 from feature_repo.assemble import assemble_served
 from feature_repo.fold import UserFold, fold_item
-from feature_repo.occurrence import Occurrence, Served
+from feature_repo.occurrence import Occurrence
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.table import ItemTable
 from feature_repo.tasks import Task
@@ -85,11 +85,11 @@ class HistoryFold:
         self.items: dict[str, ItemRow] = {}
         self.events = 0
         self.duplicates = 0
-        self._fold = UserFold(table.vocabulary, self._served)
+        self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
 
     def fold(self, event: Occurrence) -> list[Example]:
         """The examples that this event settles, in order."""
-        folded = self._fold.fold(self._user(event.user_id), event, SourcePosition(log=1, partition=0, offset=self.events))
+        folded = self._fold.fold(self.user(event.user_id), event, SourcePosition(log=1, partition=0, offset=self.events))
         self.events += 1
         if folded.action is None:
             self.duplicates += 1
@@ -100,14 +100,8 @@ class HistoryFold:
         self.table.set_activity(event.item_id, item.updated_at, item.counters_CH)
         return folded.examples
 
-    def served(self, event: Occurrence) -> Served:
-        """The features of the event's user and item at its time, from all that was folded so far."""
-        return self._served(self._user(event.user_id), event.item_id, event.at)
-
-    def _served(self, row: UserRow, item_id: str, at: float) -> Served:
-        return assemble_served(row, self.table, item_id, at)
-
-    def _user(self, user_id: str) -> UserRow:
+    def user(self, user_id: str) -> UserRow:
+        """The user's row as it stands; a new one for a user not met before."""
         if (row := self.users.get(user_id)) is None:
             row = self.users[user_id] = UserRow.empty(user_id, self.table.vocabulary)
         return row

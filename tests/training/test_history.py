@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from feature_repo.assemble import assemble_served
 from feature_repo.occurrence import IMPRESSION, Occurrence
 from feature_repo.table import ItemTable
 from feature_repo.tasks import parse_tasks
@@ -84,7 +85,7 @@ def test_served_features_are_taken_as_they_are() -> None:
     """Features that an impression carries reach the example unchanged, whatever has been folded since they were made."""
     fold = played([]).fold
     shown, rated, *later = ratings(3)
-    served = fold.served(shown)
+    served = assemble_served(fold.user(shown.user_id), fold.table, shown.item_id, shown.at)
     for event in later:
         fold.fold(event)
     fold.fold(replace(shown, served=served))

@@ -1,0 +1,1 @@
+"""Every published figure, and the peers beside it."""

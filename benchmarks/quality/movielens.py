@@ -1,0 +1,170 @@
+"""Owns the section on MovieLens-100k: Headwater beside its peers in two modes, and the question of freshness."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import feature_repo
+from benchmarks.quality import headwater, ids, peers
+from benchmarks.quality.examples import Examples, by_count, by_time, cached, fold
+from benchmarks.quality.figures import figures, spread, windows
+from deploy.demo import movielens
+from deploy.demo.baselines import ItemMean, UserItemMean
+from deploy.demo.quality import auc
+from feature_repo.decode import check_event
+from feature_repo.occurrence import Occurrence
+from feature_repo.table import ItemTable
+from feature_repo.tasks import load_tasks
+from feature_repo.vocabulary import Vocabulary
+from training.cache import Encoder, item_text
+
+__all__ = ["MODES", "Data", "load", "measure"]
+
+MODES = {
+    "every_event": "features as of just before each rating; ratings of the same second see each other in their order",
+    "seconds_hidden": "ratings of the same second do not see each other, neither in features nor in what was learned",
+}
+_SYNC_EVERY = (100, 1_000, 5_000, 20_000)
+_FEATURES_EVERY = (100, 1_000, 20_000)
+_WINDOW, _STEP = 5_000, 2_500
+_TASKS = Path(movielens.__file__).with_name("movielens.toml")
+
+Stretches = Sequence[tuple[int, int]]
+Runs = dict[str, list[NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """The ratings as pairs of impression and action, the films, and where folded examples are kept."""
+
+    pairs: tuple[tuple[Occurrence, Occurrence], ...]
+    films: tuple[Any, ...]
+    vectors: NDArray[np.float32]
+    vocabulary: Vocabulary
+    cache_dir: Path
+
+    def examples(self, name: str, stretches: Stretches) -> Examples:
+        """Folds the ratings, or takes what an earlier run of the same code kept."""
+        sources = sorted(Path(feature_repo.__file__).parent.glob("*.py"))
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in (*sources, _TASKS)) + self.vectors.tobytes())
+        path = self.cache_dir / f"movielens-{name}-{digest.hexdigest()[:12]}.npz"
+        return cached(path, lambda: fold(self.pairs, self._table(), stretches))
+
+    def _table(self) -> ItemTable:
+        table = ItemTable(self.vocabulary, dimensions=self.vectors.shape[1])
+        for film, vector_D in zip(self.films, self.vectors, strict=True):
+            table.set_content(film.upsert, vector_D)
+        return table
+
+
+def load(directory: Path, cache_dir: Path, encoder: Encoder, *, now: float, ratings: int | None = None) -> Data:
+    """The data set from `directory`, fetched if it is not there; the first `ratings` of it, or all."""
+    data = movielens.load(movielens.fetch(directory))
+    checked = [check_event(event, now) for event in data.events()]
+    events = [event for event in checked if isinstance(event, Occurrence)]
+    return Data(
+        pairs=tuple(zip(events[::2], events[1::2], strict=True))[:ratings],
+        films=data.films,
+        vectors=encoder.encode([item_text(film.upsert.title, film.upsert.text) for film in data.films]),
+        vocabulary=Vocabulary(load_tasks(_TASKS)),
+        cache_dir=cache_dir,
+    )
+
+
+def measure(data: Data, *, seeds: Sequence[int], say: Callable[[str], None]) -> dict[str, Any]:
+    """Everything of this section, ready for JSON; `say` is told what is under way."""
+    stretches: dict[str, Stretches] = {
+        "every_event": by_count(len(data.pairs), 1),
+        "seconds_hidden": by_time([shown.at for shown, _ in data.pairs]),
+    }
+    found: dict[str, Any] = {"ratings": len(data.pairs), "seeds": list(seeds), "modes": {}}
+    for mode, bounds in stretches.items():
+        say(f"{mode}: folding")
+        examples = data.examples(mode, bounds)
+        synced = _SYNC_EVERY if mode == "every_event" else ()
+        told = partial(_prefixed, say, mode)
+        runs, freshness, retrainings = _compared(data, examples, bounds, seeds, synced, told)
+        found["modes"][mode] = {"what": MODES[mode], "lightgbm_retrainings": retrainings, **_judged(examples, runs)}
+        if mode == "every_event":
+            found["curve"] = _curve(examples, {name: predictions[0] for name, predictions in runs.items()})
+            found["freshness"] = {"weights": freshness, **_freshness(data, examples, say)}
+    last = found["modes"]["every_event"]["last_fifth"]
+    found["last_fifth"] = {metric: {model: last[model][metric]["mean"] for model in last} for metric in ("auc", "rmse")}
+    return found
+
+
+def _compared(
+    data: Data, examples: Examples, bounds: Stretches, seeds: Sequence[int], sync_every: Sequence[int], say: Callable[[str], None]
+) -> tuple[Runs, dict[str, Any], int]:
+    """Predictions by model, one array a seed; the AUC by interval of weights' sync; how often LightGBM was trained."""
+    own = []
+    for seed in seeds:
+        say(f"Headwater, seed {seed}")
+        trainer = headwater.make_trainer(data.vocabulary, examples.vectors.shape[1], seed)
+        own.append(headwater.progressive(examples, trainer, bounds, sync_every=sync_every if seed == seeds[0] else ()))
+    say("running means and River")
+    runs: Runs = {
+        "headwater": [run.live for run in own],
+        "headwater_frozen": [run.frozen for run in own],
+        "river_logistic": [peers.run(peers.RiverLogistic(), examples, bounds)],
+        "river_factorization": [peers.run(peers.RiverFactorization(), examples, bounds)],
+        "user_item_mean": [peers.run(peers.Means(UserItemMean), examples, bounds)],
+        "item_mean": [peers.run(peers.Means(ItemMean), examples, bounds)],
+    }
+    say("LightGBM, trained again each day")
+    names = data.vocabulary.features
+    expected = examples.x[:, [names.index("like:expected"), names.index("stars:expected")]]
+    predictions, retrainings = peers.lightgbm_daily(examples, expected)
+    runs["lightgbm_daily"] = [predictions]
+    by_interval = {str(headwater.BATCH): _auc(examples, own[0].live)}
+    by_interval |= {str(every): _auc(examples, synced) for every, synced in own[0].synced.items()}
+    return runs, by_interval, retrainings
+
+
+def _freshness(data: Data, fresh: Examples, say: Callable[[str], None]) -> dict[str, Any]:
+    """AUC on the last fifth, by how many ratings pass between two refreshes."""
+    found: dict[str, dict[str, float]] = {"features": {}, "features_and_weights": {}}
+    for every in _FEATURES_EVERY:
+        say(f"features refreshed every {every:,} ratings")
+        bounds = by_count(len(data.pairs), every)
+        examples = data.examples(f"frozen-{every}", bounds)
+        trainer = headwater.make_trainer(data.vocabulary, examples.vectors.shape[1], 0)
+        run = headwater.progressive(examples, trainer, by_count(len(examples), 1), sync_every=(every,))
+        found["features"][str(every)] = _auc(examples, run.live)
+        found["features_and_weights"][str(every)] = _auc(examples, run.synced[every])
+    say("ids alone")
+    held = ids.progressive(fresh, seed=0, sync_every=(headwater.BATCH, *_SYNC_EVERY))
+    return {**found, "ids_weights": {str(every): _auc(fresh, predictions) for every, predictions in held.items()}}
+
+
+def _prefixed(say: Callable[[str], None], prefix: str, text: str) -> None:
+    say(f"{prefix}: {text}")
+
+
+def _auc(examples: Examples, predictions: NDArray[np.float32]) -> float:
+    last = windows(len(examples))["last_fifth"]
+    return auc(examples.labels[last, 0], predictions[last, 0])
+
+
+def _judged(examples: Examples, runs: Runs) -> dict[str, Any]:
+    return {
+        window: {
+            model: spread([figures(examples.users[part], examples.labels[part], run[part]) for run in predictions])
+            for model, predictions in runs.items()
+        }
+        for window, part in windows(len(examples)).items()
+    }
+
+
+def _curve(examples: Examples, runs: dict[str, NDArray[np.float32]]) -> dict[str, Any]:
+    """AUC over the ratings just before each point."""
+    ends = list(range(min(_WINDOW, len(examples)), len(examples) + 1, _STEP))
+    parts = [slice(max(end - _WINDOW, 0), end) for end in ends]
+    lines = {name: [auc(examples.labels[part, 0], run[part, 0]) for part in parts] for name, run in runs.items()}
+    return {"window": _WINDOW, "ends": ends, "auc": lines}

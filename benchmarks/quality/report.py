@@ -1,0 +1,126 @@
+"""Owns how the figures are shown: benchmarks/README.md between two marks, and the charts beside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality.chart import line_chart
+from benchmarks.quality.movielens import MODES
+
+__all__ = ["NAMES", "charts", "section", "write"]
+
+NAMES = {
+    "headwater": "Headwater",
+    "headwater_frozen": "Headwater, heads frozen after the first fifth",
+    "lightgbm_daily": "LightGBM, same features, retrained daily",
+    "river_logistic": "River, logistic and linear regression, same features",
+    "river_factorization": "River, biased matrix factorization",
+    "user_item_mean": "running user bias + item mean",
+    "item_mean": "running item mean",
+}
+_BEGIN, _END = "<!-- quality: written by `make bench-quality`, not by hand -->", "<!-- /quality -->"
+_METRICS = {"auc": "AUC", "gauc": "GAUC", "log_loss": "log loss", "rmse": "RMSE of stars"}
+
+
+def write(readme: Path, charts_dir: Path, results: Mapping[str, Any]) -> None:
+    """Writes the section into the README, in place of the one there, and the charts into `charts_dir`."""
+    charts_dir.mkdir(parents=True, exist_ok=True)
+    for name, svg in charts(results).items():
+        (charts_dir / name).write_text(svg, encoding="utf-8")
+    text = readme.read_text(encoding="utf-8") if readme.exists() else "# Benchmarks\n\n"
+    if _BEGIN not in text:
+        text = f"{text.rstrip()}\n\n{_BEGIN}\n{_END}\n"
+    before, after = text.split(_BEGIN)[0], text.split(_END)[1]
+    readme.write_text(f"{before}{_BEGIN}\n\n{section(results).strip()}\n\n{_END}{after}", encoding="utf-8")
+
+
+def section(results: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    makers = {"movielens": _movielens, "throughput": _throughput}
+    return "\n\n".join(make(results[name]) for name, make in makers.items() if name in results)
+
+
+def charts(results: Mapping[str, Any]) -> dict[str, str]:
+    """SVG by file name."""
+    found: dict[str, str] = {}
+    if "movielens" in results:
+        curve = results["movielens"]["curve"]
+        shown = {
+            NAMES[model].split(",")[0]: model
+            for model in ("headwater", "lightgbm_daily", "river_factorization", "user_item_mean")
+        }
+        lines = {name: list(zip(curve["ends"], curve["auc"][model], strict=True)) for name, model in shown.items()}
+        title = f"MovieLens-100k: AUC of like over the last {curve['window']:,} ratings"
+        found["movielens-curve.svg"] = line_chart(title, "ratings seen", lines)
+        freshness = results["movielens"]["freshness"]
+        lines = {name: [(float(every), value) for every, value in freshness[key].items()] for key, name in _FRESHNESS.items()}
+        title = "MovieLens-100k: AUC of like, last fifth, by staleness"
+        found["movielens-freshness.svg"] = line_chart(title, "ratings between two refreshes", lines, log_x=True)
+    return found
+
+
+_FRESHNESS = {
+    "weights": "weights, features fresh",
+    "features": "features, weights fresh",
+    "features_and_weights": "both",
+    "ids_weights": "weights of ids alone",
+}
+
+
+def _movielens(found: Mapping[str, Any]) -> str:
+    seeds = found["seeds"]
+    parts = [
+        "## MovieLens-100k",
+        f"{found['ratings']:,} ratings in order of time, each predicted before it is learned from (progressive validation). Like "
+        f"is 4 stars or more. Headwater is the mean of {len(seeds)} seeds, lowest to highest in brackets; the others have one.",
+    ]
+    for mode, judged in found["modes"].items():
+        for window, label in (("last_fifth", "the last fifth"), ("all", "all ratings")):
+            parts.append(f"**{mode.replace('_', ' ').capitalize()}, {label}**: {MODES[mode]}.")
+            parts.append(_table(judged[window]))
+        times = judged["lightgbm_retrainings"]
+        parts.append(f"LightGBM was trained {times} times: at the end of each day by which 1,000 new ratings had come.")
+    parts += ["![Quality over time](charts/movielens-curve.svg)", "### Freshness", _freshness(found["freshness"])]
+    return "\n\n".join(parts)
+
+
+def _table(models: Mapping[str, Any]) -> str:
+    rows = [f"| | {' | '.join(_METRICS.values())} |", "| --- |" + " --- |" * len(_METRICS)]
+    for name, title in NAMES.items():
+        if name in models:
+            rows.append(f"| {title} | {' | '.join(_spread(models[name][metric]) for metric in _METRICS)} |")
+    return "\n".join(rows)
+
+
+def _spread(value: Mapping[str, float]) -> str:
+    if value["min"] == value["max"]:
+        return f"{value['mean']:.4f}"
+    return f"{value['mean']:.4f} ({value['min']:.4f} to {value['max']:.4f})"
+
+
+def _freshness(found: Mapping[str, Any]) -> str:
+    intervals = sorted({int(every) for line in found.values() for every in line})
+    rows = [
+        f"| AUC, last fifth | {' | '.join(f'every {every:,}' for every in intervals)} |",
+        "| --- |" + " --- |" * len(intervals),
+    ]
+    for key, name in _FRESHNESS.items():
+        cells = (f"{value:.4f}" if (value := found[key].get(str(every))) is not None else "" for every in intervals)
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    intro = (
+        "What staleness costs, where Monolith (arXiv 2209.07663, table 2) asks it of weights alone: the served weights are "
+        "copied only every so many ratings while features stay fresh; features are refreshed only so often while weights stay "
+        "fresh; both; and a model on ids alone, whose weights are all that it has. One seed."
+    )
+    return "\n\n".join((intro, "\n".join(rows), "![Staleness](charts/movielens-freshness.svg)"))
+
+
+def _throughput(found: Mapping[str, Any]) -> str:
+    return (
+        "## Throughput of the learner\n\n"
+        f"{found['learner_examples_per_second']:,.0f} new examples/s in batches of {found['batch']}, with "
+        f"{found['replayed_beside_each']:g} replayed beside each, on {found['threads']} thread. A bare forward and backward pass "
+        f"of the same network ({found['parameters']:,} parameters) over as many rows makes "
+        f"{found['bare_pass_same_rows_examples_per_second']:,.0f}/s; over the new examples alone, "
+        f"{found['bare_pass_without_replay_examples_per_second']:,.0f}/s."
+    )
