@@ -34,6 +34,8 @@ class Task:
     window_seconds: float = 1800.0
     weight: float = 1.0
     """Share in the training loss."""
+    priority: int = 0
+    """Where tasks are balanced by priorities: what a task learns may not set back one of higher priority."""
     rank_weight: float = 1.0
     """Share in the ranking score of `Recommend` when the request names none."""
     item_types: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from training.batch import Batch
 from training.snapshots import SnapshotStore
 from training.trainer import Trainer
 
-__all__ = ["CHECKS", "Build"]
+__all__ = ["CHECKS", "Build", "assert_same_state"]
 
 Build = Callable[[], Trainer]
 """Makes a fresh trainer, the same one each time."""
@@ -78,13 +78,25 @@ def check_scored_before_learned(build: Build, batch: Batch) -> None:
 
 
 def check_seeded_runs_equal(build: Build, batch: Batch) -> None:
-    """Two runs from the same seed over the same batches end in the same weights, bit for bit."""
+    """Two runs from the same seed over the same batches end in the same state, bit for bit."""
     first, second = build(), build()
     for trainer in (first, second):
         for _ in range(3):
             trainer.learn(batch)
-    ends = first.model.state_dict(), second.model.state_dict()
-    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
+    assert_same_state(first.state_dict(), second.state_dict())
+
+
+def check_resumed_run_equals_the_uninterrupted_one(build: Build, batch: Batch) -> None:
+    """Saving, loading into a fresh trainer and going on gives the same state, bit for bit."""
+    whole, first, second = build(), build(), build()
+    for _ in range(4):
+        whole.learn(batch)
+    for _ in range(2):
+        first.learn(batch)
+    second.load_state_dict(first.state_dict())
+    for _ in range(2):
+        second.learn(batch)
+    assert_same_state(second.state_dict(), whole.state_dict())
 
 
 def check_snapshot_round_trip(build: Build, batch: Batch) -> None:
@@ -103,13 +115,16 @@ def check_no_harm_from_bad_batches(build: Build, batch: Batch) -> None:
         trainer, untouched = build(), build()
         for one in (trainer, untouched)[: 2 * seen]:
             one.learn(batch)
+        random = torch.get_rng_state()
         bad = replace(batch, labels_BT=torch.full_like(batch.labels_BT, torch.inf))
         report = trainer.learn(bad)
         assert report.skipped
         assert trainer.skipped == 1
         assert trainer.examples == untouched.examples
-        ends = trainer.model.state_dict(), untouched.model.state_dict()
-        assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
+        states = trainer.state_dict(), untouched.state_dict()
+        for part in ("model", "balancing", "optimizer"):
+            assert_same_state(states[0][part], states[1][part])
+        assert torch.equal(random, torch.get_rng_state())
 
 
 CHECKS: tuple[Callable[[Build, Batch], None], ...] = (
@@ -119,7 +134,26 @@ CHECKS: tuple[Callable[[Build, Batch], None], ...] = (
     check_masked_history_is_ignored,
     check_scored_before_learned,
     check_seeded_runs_equal,
+    check_resumed_run_equals_the_uninterrupted_one,
     check_snapshot_round_trip,
     check_no_harm_from_bad_batches,
 )
 """Each takes a builder and a batch of at least 8 labelled examples, and raises AssertionError where something does not hold."""
+
+
+def assert_same_state(first: object, second: object) -> None:
+    """Two states are equal bit for bit, through dicts and lists; NaN equals NaN."""
+    assert type(first) is type(second)
+    if isinstance(first, dict) and isinstance(second, dict):
+        assert first.keys() == second.keys()
+        for key, value in first.items():
+            assert_same_state(value, second[key])
+    elif isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        assert len(first) == len(second)
+        for one, other in zip(first, second, strict=True):
+            assert_same_state(one, other)
+    elif isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        assert torch.equal(first.isnan(), second.isnan())
+        assert torch.equal(first.nan_to_num(), second.nan_to_num())
+    else:
+        assert first == second

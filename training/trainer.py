@@ -2,16 +2,14 @@
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
-from training.balancing import Balancing, FixedWeights
+from training.balancing import BalancingName, build_balancing
 from training.batch import Batch, concatenate
 from training.losses import task_losses
 from training.model import ModelConfig, Recommender
@@ -29,6 +27,7 @@ class TrainerConfig:
     """How the model learns."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
+    balancing: BalancingName = "fixed"
     learning_rate: float = 5e-4
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
@@ -68,23 +67,22 @@ class Trainer:
     also across `state_dict` and `load_state_dict`.
     """
 
-    def __init__(
-        self,
-        config: TrainerConfig,
-        vocabulary: Vocabulary,
-        *,
-        seed: int,
-        balancing: Callable[[tuple[Task, ...]], Balancing] = FixedWeights,
-    ) -> None:
+    def __init__(self, config: TrainerConfig, vocabulary: Vocabulary, *, seed: int) -> None:
         self.config, self.vocabulary = config, vocabulary
         # The initial weights come from torch's global generator; forking leaves it as it was for everyone else.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.model = Recommender(config.model, vocabulary)
+        self._balancing = build_balancing(config.balancing, vocabulary.tasks)
+        groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
+        if weighed := list(self._balancing.parameters()):
+            # A handful of numbers that the whole loss hangs on: they find their place faster than weights, and have no home at 0.
+            groups.append({"params": weighed, "lr": 10 * config.learning_rate, "weight_decay": 0.0})
         self._optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True
+            groups, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True
         )
-        self._balancing = balancing(vocabulary.tasks)
+        self._own = list(self.model.heads.parameters())
+        self._shared = [parameter for name, parameter in self.model.named_parameters() if not name.startswith("heads.")]
         self._replay = Replay(capacity=config.replay_capacity, seed=seed)
         self.examples = 0
         """Examples learned from, replays not counted."""
@@ -110,7 +108,8 @@ class Trainer:
         # Weights change only below, so these outputs serve as the score too: that saves a forward pass.
         scored_BT = outputs_BT[: len(batch)].detach() if scored_BT is None else scored_BT
         losses_T = self._losses(outputs_BT, mixed.labels_BT)
-        norm = self._descend(self._balancing.combine(losses_T))
+        known_T = (~mixed.labels_BT.isnan()).float().mean(0)
+        norm = self._descend(losses_T, known_T)
         skipped = not math.isfinite(norm)
         if skipped:
             self.skipped += 1
@@ -118,6 +117,7 @@ class Trainer:
             self.batches += 1
             self.examples += len(batch)
             self._replay.add(batch)
+            self._balancing.observe(losses_T.detach(), known_T)
             if not first:
                 self.model.observe(batch)
         return Report(
@@ -133,6 +133,7 @@ class Trainer:
         return {
             "fingerprint": self.vocabulary.fingerprint,
             "model": {name: tensor.clone() for name, tensor in self.model.state_dict().items()},
+            "balancing": {name: tensor.clone() for name, tensor in self._balancing.state_dict().items()},
             "optimizer": copy.deepcopy(self._optimizer.state_dict()),
             "replay": self._replay.state_dict(),
             "examples": self.examples,
@@ -153,6 +154,7 @@ class Trainer:
             )
         try:
             self.model.load_state_dict(state["model"])
+            self._balancing.load_state_dict(state["balancing"])
             self._replay.load_state_dict(state["replay"])
         except (RuntimeError, ValueError) as error:
             raise TrainerError(f"the checkpoint does not fit this trainer's configuration: {error}") from error
@@ -174,12 +176,12 @@ class Trainer:
     def _losses(self, outputs_BT: Tensor, labels_BT: Tensor) -> Tensor:
         return task_losses(outputs_BT, labels_BT, binary_T=self.model.binary_T, deviation_T=self.model.targets.deviation)
 
-    def _descend(self, loss: Tensor) -> float:
-        """Takes one step and returns the gradient's norm before clipping; NaN, and no step, if it or the loss is not finite."""
-        if not loss.isfinite():
+    def _descend(self, losses_T: Tensor, known_T: Tensor) -> float:
+        """Takes one step and returns the gradient's norm before clipping; NaN, and no step, if it or a loss is not finite."""
+        if not losses_T.isfinite().all():
             return math.nan
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+        self._balancing.backward(losses_T, known_T, shared=self._shared, own=self._own)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         if not norm.isfinite():
             return math.nan

@@ -1,15 +1,16 @@
-"""Owns the trunks, where what is known of user and item meets before the heads: shared-bottom and MMoE."""
+"""Owns the trunks, where what is known of user and item meets before the heads: shared-bottom, MMoE, separate."""
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MMoE", "SharedBottom", "TrunkName", "build_trunk"]
+__all__ = ["TRUNKS", "MMoE", "Separate", "SharedBottom", "TrunkName", "build_trunk"]
 
-TrunkName = Literal["shared_bottom", "mmoe"]
+TrunkName = Literal["shared_bottom", "mmoe", "separate"]
+TRUNKS: tuple[TrunkName, ...] = get_args(TrunkName)
 
 
 def _layers(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
@@ -49,8 +50,25 @@ class MMoE(nn.Module):
         return h_BTH
 
 
+class Separate(nn.Module):
+    """A network for each task, so that none can disturb another; they meet only in what a ranking makes of their scores."""
+
+    def __init__(self, inputs: int, hidden: Sequence[int], *, tasks: int) -> None:
+        super().__init__()
+        self.towers = nn.ModuleList(_layers(inputs, hidden) for _ in range(tasks))
+
+    def forward(self, z_BI: Tensor) -> Tensor:
+        """Hidden state for each task, (B, T, H)."""
+        return torch.stack([tower(z_BI) for tower in self.towers], dim=1)
+
+
 def build_trunk(name: TrunkName, inputs: int, hidden: Sequence[int], *, tasks: int, experts: int) -> nn.Module:
     """The trunk called `name`, from `inputs` columns to (B, tasks, hidden[-1])."""
-    if name == "mmoe":
-        return MMoE(inputs, hidden, tasks=tasks, experts=experts)
-    return SharedBottom(inputs, hidden, tasks=tasks)
+    match name:
+        case "shared_bottom":
+            return SharedBottom(inputs, hidden, tasks=tasks)
+        case "mmoe":
+            return MMoE(inputs, hidden, tasks=tasks, experts=experts)
+        case "separate":
+            return Separate(inputs, hidden, tasks=tasks)
+    raise ValueError(f"trunk {name!r} is unknown; choose one of {', '.join(TRUNKS)}")

@@ -9,9 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from training.balancing import FixedWeights
 from training.batch import Batch
 from training.losses import task_losses
 from training.model import Attention, ModelConfig, Recommender
@@ -102,14 +100,6 @@ def test_outliers_pull_no_harder_than_the_bound() -> None:
     losses_T.sum().backward()  # type: ignore[no-untyped-call]  # torch does not type it
     assert outputs_BT.grad is not None
     assert outputs_BT.grad[0] == outputs_BT.grad[1]
-
-
-def test_fixed_weights_are_shares() -> None:
-    """The combined loss is the mean of the losses, weighted as the tasks file says."""
-    tasks = parse_tasks(
-        '[tasks.a]\nkind = "binary"\nevent = "click"\nweight = 3.0\n[tasks.b]\nkind = "binary"\nevent = "like"\nweight = 1.0'
-    )
-    assert float(FixedWeights(tasks).combine(torch.tensor([1.0, 5.0]))) == pytest.approx(2.0)
 
 
 def test_sizes_that_cannot_be_are_refused() -> None:

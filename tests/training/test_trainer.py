@@ -11,6 +11,7 @@ from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
 from training.checkpoints import CheckpointFile
+from training.checks import assert_same_state
 from training.losses import task_losses
 from training.model import ModelConfig
 from training.trainer import Trainer, TrainerConfig, TrainerError
@@ -49,7 +50,7 @@ def test_resumed_run_equals_the_uninterrupted_one(vocabulary: Vocabulary, stream
     second.load_state_dict(state)
     for batch in batches[12:]:
         second.learn(batch)
-    assert_same(whole.state_dict(), second.state_dict())
+    assert_same_state(whole.state_dict(), second.state_dict())
 
 
 def test_saved_state_does_not_follow_later_learning(vocabulary: Vocabulary, stream: Stream) -> None:
@@ -61,7 +62,7 @@ def test_saved_state_does_not_follow_later_learning(vocabulary: Vocabulary, stre
     state = trainer.state_dict()
     for batch in batches[1:]:
         trainer.learn(batch)
-    assert_same(state, still.state_dict())
+    assert_same_state(state, still.state_dict())
 
 
 def test_fresh_model_predicts_the_means_it_has_seen(vocabulary: Vocabulary, stream: Stream) -> None:
@@ -103,20 +104,3 @@ def test_empty_batch_is_refused(vocabulary: Vocabulary, stream: Stream) -> None:
     """There is nothing to learn from no example."""
     with pytest.raises(ValueError, match="empty"):
         Trainer(CONFIG, vocabulary, seed=0).learn(stream(1, size=0)[0])
-
-
-def assert_same(first: object, second: object) -> None:
-    """Equal bit for bit, through dicts and lists."""
-    assert type(first) is type(second)
-    if isinstance(first, dict) and isinstance(second, dict):
-        assert first.keys() == second.keys()
-        for key in first:
-            assert_same(first[key], second[key])
-    elif isinstance(first, list | tuple) and isinstance(second, list | tuple):
-        assert len(first) == len(second)
-        for one, other in zip(first, second, strict=True):
-            assert_same(one, other)
-    elif isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        assert torch.equal(first.nan_to_num(nan=-123.0), second.nan_to_num(nan=-123.0))
-    else:
-        assert first == second
