@@ -38,6 +38,8 @@ class Task:
     """Where tasks are balanced by priorities: what a task learns may not set back one of higher priority."""
     rank_weight: float = 1.0
     """Share in the ranking score of `Recommend` when the request names none."""
+    given: str | None = None
+    """An earlier task without which this one cannot happen, such as click for a purchase: predicted as their product."""
     item_types: tuple[str, ...] = ()
     """Item types that the task is about; empty for all."""
 
@@ -50,6 +52,10 @@ class Task:
             raise TasksError(f'task {self.name}: `at_least` belongs to binary tasks only; remove it or set kind = "binary"')
         if self.kind != "binary" and self.event == "click":
             raise TasksError(f'task {self.name}: a click has no value to predict; use kind = "binary"')
+        if self.given is not None and not self.implicit:
+            raise TasksError(
+                f'task {self.name}: `given` belongs to tasks that every impression labels: kind = "binary", no `at_least`'
+            )
         for field, value in (("window_seconds", self.window_seconds), ("weight", self.weight)):
             if not (math.isfinite(value) and value > 0):
                 raise TasksError(f"task {self.name}: `{field}` must be a positive number, not {value}")
@@ -81,6 +87,16 @@ def _task(name: str, body: dict[str, object]) -> Task:
     return msgspec.convert({"name": name, **body}, Task)
 
 
+def _check_givens(tasks: tuple[Task, ...]) -> None:
+    for at, task in enumerate(tasks):
+        earlier = [other.name for other in tasks[:at] if other.implicit]
+        if task.given is not None and task.given not in earlier:
+            raise TasksError(
+                f"task {task.name}: `given` is {task.given!r}, but must name a task declared before it that every impression "
+                f"labels; here: {', '.join(earlier) or 'none'}"
+            )
+
+
 def parse_tasks(text: str, *, source: str = "tasks") -> tuple[Task, ...]:
     """Tasks of a TOML text, in order of declaration.
 
@@ -93,6 +109,7 @@ def parse_tasks(text: str, *, source: str = "tasks") -> tuple[Task, ...]:
     try:
         declared = msgspec.convert(tomllib.loads(text), _File).tasks
         tasks = tuple(_task(name, body) for name, body in declared.items())
+        _check_givens(tasks)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError, TasksError) as error:
         raise TasksError(f'{source}: {error}. A task reads: [tasks.click] kind = "binary" event = "click"') from error
     if not tasks:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
@@ -97,6 +98,8 @@ class Recommender(nn.Module):
         tasks, features = len(vocabulary.tasks), len(vocabulary.features)
         expected = tuple(vocabulary.features.index(f"{task.name}:expected") for task in vocabulary.tasks)
         self.register_buffer("binary_T", torch.tensor([task.kind == "binary" for task in vocabulary.tasks]), persistent=False)
+        places = {task.name: at for at, task in enumerate(vocabulary.tasks)}
+        self._givens = [(places[task.name], places[task.given]) for task in vocabulary.tasks if task.given is not None]
         self.features = RunningMoments(features)
         self.targets = RunningMoments(tasks)
         self.adapter = nn.Linear(config.text_dimension, config.width, bias=False)
@@ -109,7 +112,11 @@ class Recommender(nn.Module):
         self.heads = Heads(config.hidden[-1], skip, expected=expected)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Outputs (B, T) in training space: a logit for a binary task, log1p seconds for a duration, else the value itself."""
+        """Outputs (B, T) in training space: a logit for a binary task, log1p seconds for a duration, else the value itself.
+
+        The head of a task with a `given` says how likely it is where the given one happens; its output is the logit of the
+        product, which is what an impression labels (entire-space multi-task model, Ma et al., SIGIR 2018, eq. 2 and 3).
+        """
         x_BF = self.features(batch.x_BF)
         text_VE = self.adapter(batch.vectors_VD)
         item_BE = text_VE[batch.item_B]
@@ -117,7 +124,7 @@ class Recommender(nn.Module):
         taste_BE, opinion_BS = self.attention(item_BE, history_BNE, self._scaled(batch.history_values_BNS), batch.history_mask_BN)
         skip_BK = torch.cat((x_BF, opinion_BS), dim=1)
         h_BTH = self.trunk(torch.cat((skip_BK, item_BE, taste_BE, item_BE * taste_BE), dim=1))
-        return self._anchored(self.heads(h_BTH, skip_BK))
+        return self._joint(self._anchored(self.heads(h_BTH, skip_BK)))
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:
@@ -141,7 +148,21 @@ class Recommender(nn.Module):
         """Moves outputs from "standard deviations from usual" to training space; usual is the running mean of the labels."""
         targets = self.targets
         usual_T = ((targets.mean * targets.count + 1.0) / (targets.count + 2.0)).clamp(1e-4, 1 - 1e-4)
+        if self._givens:
+            tasks, givens = zip(*self._givens, strict=True)
+            usual_T[list(tasks)] = (usual_T[list(tasks)] / usual_T[list(givens)]).clamp(1e-4, 1 - 1e-4)
         return torch.where(self.binary_T, outputs_BT + usual_T.logit(), outputs_BT * targets.deviation + targets.mean)
+
+    def _joint(self, outputs_BT: Tensor) -> Tensor:
+        """Turns the logits of tasks that are given others into those of both together."""
+        if not self._givens:
+            return outputs_BT
+        columns = list(outputs_BT.unbind(1))
+        for task, given in self._givens:
+            # Parents come first, so `given` is a product already where it has a parent of its own.
+            log_chance_B = (F.logsigmoid(columns[task]) + F.logsigmoid(columns[given])).clamp_max(-1e-6)
+            columns[task] = log_chance_B - (-log_chance_B.expm1()).log()
+        return torch.stack(columns, dim=1)
 
     def _scaled(self, values_BNS: Tensor) -> Tensor:
         """Residuals in standard deviations of their task's labels, within 5; log1p of age, at most 30 or so, in tens."""

@@ -23,6 +23,9 @@ CLICK = '[tasks.click]\nkind = "binary"\nevent = "click"\n'
         ('[tasks."Click me"]\nkind = "binary"\nevent = "click"', "Click me"),
         ('[tasks.t]\nkind = "regression"\nevent = "click"', "no value"),
         ('[tasks.t]\nkind = "duration"\nevent = "read"\nat_least = 3', "at_least"),
+        (CLICK + '[tasks.t]\nkind = "duration"\nevent = "read"\ngiven = "click"', "every impression"),
+        (CLICK + '[tasks.t]\nkind = "binary"\nevent = "buy"\ngiven = "read"', "declared before it.*here: click"),
+        (CLICK + 'given = "click"', "here: none"),
     ],
 )
 def test_mistake_is_named_with_its_place(text: str, words: str) -> None:
