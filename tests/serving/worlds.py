@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from feature_repo.assemble import assemble
@@ -112,7 +111,6 @@ class World:
     rejected: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        torch.set_num_threads(1)
         self.store_settings = StoreSettings(directory=self.directory / "store")
         apply(self.store_settings)
         self.rows = RowStore(self.store_settings, VOCABULARY)

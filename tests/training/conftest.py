@@ -1,10 +1,9 @@
 """Owns the made-up stream that the tests of learning share; its labels follow a known rule with noise."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -13,14 +12,6 @@ from training.batch import Batch, make_batch
 ITEMS, DIMENSION = 200, 24
 
 Stream = Callable[..., list[Batch]]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
