@@ -13,7 +13,7 @@ from feature_repo.vocabulary import HISTORY, Vocabulary
 from serving.models import ServedModel
 from serving.stages import Stopwatch
 from training.batch import Batch
-from training.model import LONGEST_LOG_SECONDS
+from training.calibration import LONGEST_LOG_SECONDS
 
 __all__ = ["Predictions", "candidates_batch", "predict", "prior_predictions", "where_applicable"]
 

@@ -12,13 +12,11 @@ from torch.nn import functional as F
 
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
+from training.calibration import Calibration
 from training.moments import RunningMoments
 from training.trunks import TrunkName, build_trunk
 
 __all__ = ["Attention", "Heads", "ModelConfig", "Recommender"]
-
-LONGEST_LOG_SECONDS = math.log1p(30 * 86_400.0)
-"""No duration above 30 days is predicted, whatever a head says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +108,7 @@ class Recommender(nn.Module):
         skip = features + tasks + 1
         self.trunk = build_trunk(config.trunk, skip + 3 * config.width, config.hidden, tasks=tasks, experts=config.experts)
         self.heads = Heads(config.hidden[-1], skip, expected=expected)
+        self.calibration = Calibration(vocabulary.tasks)
 
     def forward(self, batch: Batch) -> Tensor:
         """Outputs (B, T) in training space: a logit for a binary task, log1p seconds for a duration, else the value itself.
@@ -128,16 +127,13 @@ class Recommender(nn.Module):
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:
-        """Predictions (B, T) in the tasks' own units: a probability, seconds (0 or more), or the value."""
-        expected_BT = self.expectation(self(batch))
-        for index, task in enumerate(self.vocabulary.tasks):
-            if task.kind == "duration":
-                expected_BT[:, index] = expected_BT[:, index].clamp(0.0, LONGEST_LOG_SECONDS).expm1()
-        return expected_BT
+        """Calibrated predictions (B, T) in the tasks' own units: a probability, seconds (0 or more), or the value."""
+        outputs_BT = self(batch)
+        return torch.where(self.calibration.duration_T, self.calibration.seconds(outputs_BT), self.expectation(outputs_BT))
 
     def expectation(self, outputs_BT: Tensor) -> Tensor:
-        """Outputs on the scale of the labels, so that the two can be compared: probabilities, other outputs as they are."""
-        return torch.where(self.binary_T, outputs_BT.sigmoid(), outputs_BT)
+        """Outputs on the scale of the labels: calibrated probabilities, other outputs as they are."""
+        return torch.where(self.binary_T, self.calibration(outputs_BT).sigmoid(), outputs_BT)
 
     def observe(self, batch: Batch) -> None:
         """Folds a batch into what the model knows of the scale of features and labels."""

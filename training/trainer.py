@@ -107,6 +107,7 @@ class Trainer:
         outputs_BT = self.model(mixed)
         # Weights change only below, so these outputs serve as the score too: that saves a forward pass.
         scored_BT = outputs_BT[: len(batch)].detach() if scored_BT is None else scored_BT
+        predictions_BT = self.model.expectation(scored_BT)
         losses_T = self._losses(outputs_BT, mixed.labels_BT)
         known_T = (~mixed.labels_BT.isnan()).float().mean(0)
         norm = self._descend(losses_T, known_T)
@@ -120,8 +121,9 @@ class Trainer:
             self._balancing.observe(losses_T.detach(), known_T)
             if not first:
                 self.model.observe(batch)
+                self.model.calibration.observe(scored_BT, batch.labels_BT)
         return Report(
-            predictions_BT=self.model.expectation(scored_BT),
+            predictions_BT=predictions_BT,
             labels_BT=batch.labels_BT,
             losses_T=losses_T.detach(),
             gradient_norm=norm,
