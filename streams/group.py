@@ -15,7 +15,7 @@ from protos.topics import Topic
 from streams.health import Heartbeat
 from streams.record import Record
 from streams.settings import WorkerSettings
-from streams.transport import prompt_transport
+from streams.transport import unbroken_transport
 
 __all__ = ["Group", "Taken"]
 
@@ -37,6 +37,7 @@ class Group:
         self.name, self.topic = name, topic
         self._settings, self._heartbeat = settings, heartbeat
         self._finished: dict[TP, int] = {}
+        self._expected: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self._committed_at = 0.0
         self._leaving: list[Callable[[], Awaitable[None]]] = []
@@ -58,7 +59,7 @@ class Group:
             topic_disable_leader=True,
             loghandlers=[],
         )
-        self.app.transport = prompt_transport(self.app, wait_seconds=settings.fetch_wait_seconds)
+        self.app.transport = unbroken_transport(self.app, fetch_wait_seconds=settings.fetch_wait_seconds)
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.on_partitions_assigned.connect(self._assigned)
 
@@ -76,12 +77,12 @@ class Group:
         self._arriving.append(step)
 
     async def batches(self, stream: Any) -> AsyncIterator[Taken]:
-        """Batches of records in order.
+        """Batches of records, each partition's in order and without a record missing.
 
         What was buffered before the partitions were dealt anew is left out: it is read again by whoever owns it now.
         """
         async for events in stream.noack_take(self._settings.batch_size, within=self._settings.batch_within_seconds):
-            current = [event for event in events if event.message.generation_id == self.app.consumer_generation_id]
+            current = await self._unbroken(events)
             if current:
                 yield Taken(records=[_record(event.message) for event in current], events=current)
 
@@ -103,6 +104,7 @@ class Group:
         for step in self._leaving:
             await step()
         self._finished.clear()
+        self._expected.clear()
 
     def lag(self) -> int:
         """Records in the log that are not finished, as of the last fetch."""
@@ -121,6 +123,27 @@ class Group:
         if latest != self._committed:
             self._committed, self._committed_at = latest, time.monotonic()
         return time.monotonic() - self._committed_at if self._committed_at else 0.0
+
+    async def _unbroken(self, events: Sequence[Any]) -> list[Any]:
+        """Events of the current assignment, up to where a partition jumps ahead: from there it is read again.
+
+        Handling what lies behind a jump would move a row's position past records that were never folded.
+        """
+        consumer: Any = self.app.consumer
+        kept: list[Any] = []
+        jumped: set[TP] = set()
+        for event in events:
+            tp, offset = event.message.tp, event.message.offset
+            if tp in jumped or event.message.generation_id != self.app.consumer_generation_id:
+                continue
+            expected = self._expected.get(tp, consumer.starts.get(tp, offset))
+            if offset > expected and not await consumer.is_hole(tp, expected, offset):
+                _log.warning("records_read_again", group=self.name, partition=tp.partition, expected=expected, offset=offset)
+                jumped.add(tp)
+                continue
+            self._expected[tp] = max(expected, offset + 1)
+            kept.append(event)
+        return kept
 
     async def _revoked(self, *_: object, **__: object) -> None:
         await self.leave()

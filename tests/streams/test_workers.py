@@ -136,7 +136,7 @@ def test_rows_after_kills_equal_those_of_a_clean_pass(broker: KafkaSettings, tmp
             producer.send(event)
         producer.send_bytes(EVENTS.name, "u1", b"junk")
 
-    for folded in (200, 400):
+    for folded in (200, 200):
         with _worker("streams.features", environment, tmp_path / "features.log") as worker:
             worker.wait_for("headwater_events_folded_total", folded)
             worker.process.send_signal(signal.SIGKILL)
