@@ -136,7 +136,10 @@ class Group:
             tp, offset = event.message.tp, event.message.offset
             if tp in jumped or event.message.generation_id != self.app.consumer_generation_id:
                 continue
-            expected = self._expected.get(tp, consumer.starts.get(tp, offset))
+            if tp not in consumer.starts:
+                jumped.add(tp)  # fetched before it is known from where to read on
+                continue
+            expected = self._expected.get(tp, consumer.starts[tp])
             if offset > expected and not await consumer.is_hole(tp, expected, offset):
                 _log.warning("records_read_again", group=self.name, partition=tp.partition, expected=expected, offset=offset)
                 jumped.add(tp)
