@@ -1,5 +1,6 @@
 """Owns a consumer group's member: one Faust app that takes batches of one topic and acknowledges what is finished."""
 
+import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -40,6 +41,7 @@ class Group:
         self._expected: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self._committed_at = 0.0
+        self._arrived = asyncio.Event()
         self._leaving: list[Callable[[], Awaitable[None]]] = []
         self._arriving: list[Callable[[], Awaitable[None]]] = []
         self.app = faust.App(
@@ -79,9 +81,11 @@ class Group:
     async def batches(self, stream: Any) -> AsyncIterator[Taken]:
         """Batches of records, each partition's in order and without a record missing.
 
-        What was buffered before the partitions were dealt anew is left out: it is read again by whoever owns it now.
+        What was buffered before the partitions were dealt anew is left out: it is read again by whoever owns it now. Faust
+        lets records flow while the steps of arrival are still under way, so each batch waits for them here.
         """
         async for events in stream.noack_take(self._settings.batch_size, within=self._settings.batch_within_seconds):
+            await self._arrived.wait()
             current = await self._unbroken(events)
             if current:
                 yield Taken(records=[_record(event.message) for event in current], events=current)
@@ -101,6 +105,7 @@ class Group:
 
     async def leave(self) -> None:
         """Ends what is under way, for the partitions are going."""
+        self._arrived.clear()
         for step in self._leaving:
             await step()
         self._finished.clear()
@@ -154,6 +159,7 @@ class Group:
     async def _assigned(self, *_: object, **__: object) -> None:
         for step in self._arriving:
             await step()
+        self._arrived.set()
         self._heartbeat.progress()
         self._heartbeat.ready = True
         _log.info("partitions_assigned", group=self.name, partitions=len(self.app.consumer.assignment()))
