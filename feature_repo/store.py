@@ -122,7 +122,7 @@ class RowStore:
                 rows = self._online.online_read(self._config, view, keys, features)
             except _store_errors() as error:
                 raise self._unavailable("read", error) from error
-            found |= {entity_id: values for entity_id, (_, values) in zip(part, rows, strict=True) if values}
+            found |= {entity_id: values for entity_id, (_, values) in zip(part, rows, strict=True) if values and _stands(values)}
         return found
 
     def _write(self, view: FeatureView, join_key: str, rows: Sequence[tuple[str, dict[str, Value]]]) -> None:
@@ -149,6 +149,11 @@ _SERVED = [field.name for field in USER_ACTIVITY.schema if field.name != "awaiti
 
 def _entity_key(join_key: str, entity_id: str) -> EntityKey:
     return EntityKey(join_keys=[join_key], entity_values=[Value(string_val=entity_id)])
+
+
+def _stands(values: dict[str, Value]) -> bool:
+    """Whether there is a row: Redis answers for an absent one with values that hold nothing."""
+    return any(value.WhichOneof("val") for value in values.values())
 
 
 def _empty_content(item_id: str) -> ItemContent:

@@ -96,7 +96,7 @@ class ItemContent(_message.Message):
     def __init__(self, item: _Optional[_Union[_catalogue_pb2.Item, _Mapping]] = ..., vector: _Optional[bytes] = ..., encoder_version: _Optional[str] = ..., content_hash: _Optional[str] = ...) -> None: ...
 
 class DeadLetter(_message.Message):
-    __slots__ = ("topic", "partition", "offset", "reason", "detail", "key", "value", "rejected_at")
+    __slots__ = ("topic", "partition", "offset", "reason", "detail", "key", "value", "rejected_at", "value_bytes", "redriven")
     TOPIC_FIELD_NUMBER: _ClassVar[int]
     PARTITION_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +105,8 @@ class DeadLetter(_message.Message):
     KEY_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     REJECTED_AT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REDRIVEN_FIELD_NUMBER: _ClassVar[int]
     topic: str
     partition: int
     offset: int
@@ -113,4 +115,6 @@ class DeadLetter(_message.Message):
     key: bytes
     value: bytes
     rejected_at: float
-    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., rejected_at: _Optional[float] = ...) -> None: ...
+    value_bytes: int
+    redriven: SourcePosition
+    def __init__(self, topic: _Optional[str] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., key: _Optional[bytes] = ..., value: _Optional[bytes] = ..., rejected_at: _Optional[float] = ..., value_bytes: _Optional[int] = ..., redriven: _Optional[_Union[SourcePosition, _Mapping]] = ...) -> None: ...

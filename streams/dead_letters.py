@@ -25,6 +25,7 @@ def dead_letter(record: Record, rejection: Rejection, now: float) -> Publication
         detail=detail.encode("utf-8", errors="replace").decode(),
         key=(record.key or b"")[:1024],
         value=value[:_MAX_BYTES],
+        value_bytes=len(value),
         rejected_at=now,
     )
     return Publication(DEAD_LETTERS.name, letter.key, letter.SerializeToString())

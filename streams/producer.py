@@ -109,18 +109,19 @@ class EventProducer:
             change.occurred_at.FromNanoseconds(int(self._clock() * 1e9))
         self.send_bytes(CATALOGUE.name, item_id, change.SerializeToString())
 
-    def send_bytes(self, topic: str, key: str, value: bytes) -> None:
+    def send_bytes(self, topic: str, key: str | bytes, value: bytes) -> None:
         """Queues a record as it is, for messages that were encoded elsewhere (JSON lines); raises KafkaError."""
+        name, key = str(key), key.encode() if isinstance(key, str) else key
         self._slots.acquire()
         try:
-            future = self._client.send(topic, key=key.encode(), value=value)
+            future = self._client.send(topic, key=key, value=value)
         except BaseException:
             self._slots.release()
             raise
         with self._changed:
             self._sent += 1
         future.add_callback(self._on_success)
-        future.add_errback(self._on_failure, key)
+        future.add_errback(self._on_failure, name)
 
     def flush(self, *, raise_on_failure: bool = False) -> Delivery:
         """Waits until the broker has answered for every record sent so far.

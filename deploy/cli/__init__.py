@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli import ask, demo, features, model, produce, replay, simulate, topics, up
+from deploy.cli import ask, dead_letters, demo, features, model, produce, replay, simulate, topics, up
 from deploy.cli.connection import CliError
 
 __all__ = ["app", "main"]
@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for _module in (demo, up, produce, replay, simulate, ask, features, topics, model):
+for _module in (demo, up, produce, replay, simulate, ask, features, topics, dead_letters, model):
     _module.register(app)
 
 

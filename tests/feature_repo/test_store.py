@@ -1,5 +1,6 @@
-"""Rows in a real SQLite store: round trips, bounds, and clear words when it cannot serve."""
+"""Rows in a real store, SQLite and Redis: round trips, bounds, and clear words when it cannot serve."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,19 @@ from protos.catalogue_pb2 import Item
 from protos.streams_pb2 import ItemContent
 from tests.feature_repo.test_fold import assert_equal_rows, run
 from tests.feature_repo.worlds import VOCABULARY, event, histories
+from tests.redis import running_redis
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> StoreSettings:
-    store = StoreSettings(directory=tmp_path_factory.mktemp("store"))
-    apply(store)
-    return store
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
+    directory = tmp_path_factory.mktemp("store")
+    if request.param == "redis":
+        with running_redis(directory) as store:
+            apply(store)
+            yield store
+    else:
+        apply(StoreSettings(directory=directory))
+        yield StoreSettings(directory=directory)
 
 
 @given(histories())

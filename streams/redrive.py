@@ -1,0 +1,144 @@
+"""Owns the way back from the dead letters: reading them, judging them anew, sending them to where they came from."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+from google.protobuf.message import DecodeError
+from kafka import KafkaConsumer, TopicPartition
+
+from feature_repo.decode import Rejection, decode_change, decode_event
+from feature_repo.settings import KafkaSettings
+from protos.streams_pb2 import DeadLetter
+from protos.topics import CATALOGUE, DEAD_LETTERS, EVENTS
+from streams.producer import EventProducer
+from streams.topics import TopicError
+
+__all__ = ["Letter", "Redriven", "judge", "read_letters", "redrive"]
+
+_log = structlog.get_logger(__name__)
+_SILENT_SECONDS = 30.0
+_TOGETHER = 1000  # records sent before their letters are noted as sent: what a crash in between sends again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """One dead letter and where it stands in its topic."""
+
+    partition: int
+    offset: int
+    content: DeadLetter
+    redriven: bool
+    """True once it was sent back."""
+
+    @property
+    def name(self) -> str:
+        """How the command line calls it: partition and offset in the topic of the dead letters."""
+        return f"{self.partition}:{self.offset}"
+
+    @property
+    def whole(self) -> bool:
+        """False where the value was too large to be kept, so that it cannot be sent again."""
+        return self.content.value_bytes <= len(self.content.value)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redriven:
+    """What became of the letters that were to be sent back."""
+
+    sent: int = 0
+    refused: int = 0
+    """Not sent: they would come back at once, for the rules that they break still stand."""
+    cut: int = 0
+    """Not sent: too large to have been kept whole."""
+    before: int = 0
+    """Not sent: they were sent back earlier."""
+
+
+def read_letters(kafka: KafkaSettings) -> list[Letter]:
+    """All dead letters that the broker still holds, the oldest first; one that a worker wrote twice appears once.
+
+    Raises:
+        TopicError: there is no such topic, or the broker stops answering.
+    """
+    found: dict[tuple[object, ...], tuple[int, int, DeadLetter]] = {}
+    redriven: set[tuple[int, int]] = set()
+    for partition, offset, letter in _records(kafka):
+        if letter.HasField("redriven"):
+            redriven.add((letter.redriven.partition, letter.redriven.offset))
+        else:
+            identity = letter.topic, letter.partition, letter.offset, letter.value
+            found.setdefault(identity, (partition, offset, letter))
+    letters = [
+        Letter(partition=partition, offset=offset, content=letter, redriven=(partition, offset) in redriven)
+        for partition, offset, letter in found.values()
+    ]
+    return sorted(letters, key=lambda letter: letter.content.rejected_at)
+
+
+def judge(letter: DeadLetter, now: float) -> Rejection | None:
+    """Why this version would refuse the record again at `now` (Unix seconds); None if it would take it or cannot tell."""
+    judged: object = None
+    if letter.topic == EVENTS.name:
+        judged = decode_event(letter.value, key=letter.key, now=now)
+    elif letter.topic == CATALOGUE.name:
+        judged = decode_change(letter.value, now=now)
+    return judged if isinstance(judged, Rejection) else None
+
+
+def redrive(kafka: KafkaSettings, letters: Sequence[Letter], *, clock: Callable[[], float]) -> Redriven:
+    """Sends records back as they were, and notes it beside their letters; those that would be refused again stay.
+
+    Sending one twice does no harm: events carry ids, and the last change of an item wins.
+
+    Raises:
+        DeliveryError: the broker did not take all of them; the same call again goes on with the rest.
+    """
+    now = clock()
+    before = [letter for letter in letters if letter.redriven]
+    cut = [letter for letter in letters if not letter.redriven and not letter.whole]
+    rest = [letter for letter in letters if not letter.redriven and letter.whole]
+    sound = [letter for letter in rest if judge(letter.content, now) is None]
+    with EventProducer(kafka) as producer:
+        for start in range(0, len(sound), _TOGETHER):
+            part = sound[start : start + _TOGETHER]
+            for letter in part:
+                producer.send_bytes(letter.content.topic, letter.content.key, letter.content.value)
+            producer.flush(raise_on_failure=True)
+            for letter in part:
+                producer.send_bytes(DEAD_LETTERS.name, letter.content.key, _note(letter, clock()))
+            producer.flush(raise_on_failure=True)
+    return Redriven(sent=len(sound), refused=len(rest) - len(sound), cut=len(cut), before=len(before))
+
+
+def _note(letter: Letter, now: float) -> bytes:
+    content = letter.content
+    note = DeadLetter(topic=content.topic, partition=content.partition, offset=content.offset, rejected_at=now)
+    note.redriven.partition, note.redriven.offset = letter.partition, letter.offset
+    return note.SerializeToString()
+
+
+def _records(kafka: KafkaSettings) -> Iterator[tuple[int, int, DeadLetter]]:
+    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50, **kafka.client_options())
+    try:
+        partitions = [TopicPartition(DEAD_LETTERS.name, one) for one in consumer.partitions_for_topic(DEAD_LETTERS.name) or ()]
+        if not partitions:
+            raise TopicError(f"{kafka.bootstrap_servers} has no topic {DEAD_LETTERS.name}; run `headwater topics --create`")
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        heard_at = time.monotonic()
+        # The watermark of a fetch is the end: the embedded broker's listing of ends stands still within a batch of records.
+        while any((end := consumer.highwater(one)) is None or consumer.position(one) < end for one in partitions):
+            fetched = consumer.poll(timeout_ms=200)
+            if fetched:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > _SILENT_SECONDS:
+                raise TopicError(f"{kafka.bootstrap_servers} stopped sending {DEAD_LETTERS.name}: check that the broker runs")
+            for record in (record for records in fetched.values() for record in records):
+                try:
+                    yield record.partition, record.offset, DeadLetter.FromString(record.value or b"")
+                except DecodeError as error:
+                    _log.warning("no_dead_letter", partition=record.partition, offset=record.offset, error=str(error))
+    finally:
+        consumer.close()
