@@ -1,5 +1,6 @@
 """Owns `headwater model`: the published snapshots, what one is made of, and going back to an earlier one."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,19 +29,18 @@ def register(app: typer.Typer) -> None:
 
 @_group.command("list")
 def list_(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
-    """List the snapshots that are held; the one that serves is marked."""
+    """List the snapshots that are held; the one that serves is marked. `model show` tells all that is known of one."""
     from training.snapshots import version_name
 
     store = _store(snapshot_dir, data_dir)
     current = store.current()
     manifests = store.list()
-    metrics = sorted({f"{task} {name}" for manifest in manifests for task, values in manifest.metrics.items() for name in values})
-    table = Table("", "version", "published (UTC)", "examples", *metrics)
+    tasks = sorted({task for manifest in manifests for task in manifest.metrics})
+    table = Table("", "version", "published (UTC)", "examples", *tasks)
     for manifest in manifests:
-        judged = {f"{task} {name}": value for task, values in manifest.metrics.items() for name, value in values.items()}
-        cells = [f"{value:.3f}" if (value := judged.get(metric)) is not None else "-" for metric in metrics]
+        cells = [_headline(manifest.metrics.get(task, {})) for task in tasks]
         serves = "serves" if manifest.version == current else ""
-        when = f"{datetime.fromtimestamp(manifest.created_at, UTC):%Y-%m-%d %H:%M:%S}"
+        when = f"{datetime.fromtimestamp(manifest.created_at, UTC):%m-%d %H:%M:%S}"
         table.add_row(serves, version_name(manifest.version), when, f"{manifest.examples:,}", *cells)
     console.print(table)
 
@@ -72,6 +72,14 @@ def rollback(
 
     manifest = _store(snapshot_dir, data_dir).rollback(_number(version) if version else None)
     console.print(f"{version_name(manifest.version)} serves from now on; the next one published will replace it")
+
+
+def _headline(metrics: Mapping[str, float | None]) -> str:
+    """The one figure that says most about a task: AUC where there is one, else the error."""
+    for name, title in (("auc", "AUC"), ("rmse", "RMSE")):
+        if (value := metrics.get(name)) is not None:
+            return f"{title} {value:.3f}"
+    return "-"
 
 
 def _store(snapshot_dir: Path | None, data_dir: Path | None) -> "SnapshotStore":
