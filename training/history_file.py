@@ -1,29 +1,43 @@
-"""Owns the reading of recorded histories and catalogues: Parquet, CSV and JSON lines into events in order of time."""
+"""Owns the reading of recorded histories and catalogues: rows of files into events in order of time, and into items."""
 
-import csv
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from google.protobuf.json_format import ParseDict, ParseError
 
 from feature_repo.decode import Rejection, check_change, check_event
 from feature_repo.occurrence import IMPRESSION, Occurrence
 from protos.catalogue_pb2 import CatalogueChange, Item
 from protos.events_pb2 import Event
+from training.tables import HistoryFileError, read_rows
 
-__all__ = ["Columns", "HistoryFileError", "read_catalogue", "read_history"]
+__all__ = [
+    "Columns",
+    "HistoryFileError",
+    "RowError",
+    "checked_event",
+    "flat_event",
+    "read_catalogue",
+    "read_event",
+    "read_history",
+    "unix_seconds",
+]
 
 _BODIES = ("impression", "click", "read", "purchase", "action")
-_SURPLUS = "\0surplus"
+_VALUES = re.compile(r"(?<= is )[^:,]*(?=[:,])|\b\d[\d.e+]*\b")
 
 
-class HistoryFileError(ValueError):
-    """A file that cannot be used; the message names the file, the row (from 1, a header not counted) and what to change."""
+class RowError(ValueError):
+    """A row that is no event; `kind` is the same for all rows that fail alike, the message speaks of this one."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +47,7 @@ class Columns:
     user_id: str = "user_id"
     item_id: str = "item_id"
     occurred_at: str = "occurred_at"
-    """Unix seconds, ISO 8601 (UTC where it names no zone), or the format's own time type."""
+    """Unix time (in ms, us or ns where it is too large for seconds), ISO 8601 (UTC where it names no zone), or a time type."""
     event: str = "event"
     """`impression`, `click`, `read`, `purchase` or an action's name."""
     value: str = "value"
@@ -61,17 +75,10 @@ def read_history(
     """
     columns = columns or Columns()
     found: list[Occurrence] = []
-    for number, row in _rows(path):
+    for number, row in read_rows(path):
         try:
-            # Protobuf's JSON holds the body as an object; a flat row has plain values only.
-            nested = any(isinstance(row.get(body), dict) for body in _BODIES)
-            message = ParseDict(row, Event()) if nested else _event(row, columns, event)
-            if not message.event_id:
-                message.event_id = f"{path.name}:{number}"
-            checked = check_event(message, now)
-            if isinstance(checked, Rejection):
-                raise ValueError(checked.detail)
-        except (ParseError, ValueError) as error:
+            checked = read_event(row, columns, event=event, event_id=f"{path.name}:{number}", now=now)
+        except RowError as error:
             raise HistoryFileError(f"{path}, row {number}: {error}") from error
         if imply_impressions and checked.kind != IMPRESSION:
             found.append(replace(checked, event_id=f"{checked.event_id}#shown", kind=IMPRESSION, value=None))
@@ -88,7 +95,7 @@ def read_catalogue(path: Path, *, now: float) -> list[Item]:
         HistoryFileError: the file or a line cannot be used.
     """
     items: dict[str, Item] = {}
-    for number, row in _rows(path):
+    for number, row in read_rows(path):
         try:
             change = ParseDict(row, CatalogueChange())
             if (rejection := check_change(change, now)) is not None:
@@ -102,53 +109,45 @@ def read_catalogue(path: Path, *, now: float) -> list[Item]:
     return list(items.values())
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Rows with their numbers, from 1."""
-    suffix = path.suffix.lower()
-    readers = {".parquet": _parquet, ".csv": _csv, ".tsv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines}
-    if suffix not in readers:
-        raise HistoryFileError(f"{path}: ends in {suffix or 'no suffix'}; give a file that ends in {', '.join(readers)}")
+def read_event(row: dict[str, Any], columns: Columns, *, event: str, event_id: str, now: float) -> Occurrence:
+    """The checked event of a row, which may be flat or an event as `headwater produce` takes it.
+
+    Args:
+        event: what the row is, where no column says so.
+        event_id: for a row that has none.
+
+    Raises:
+        RowError: the row is no event, or the stream would reject it.
+    """
     try:
-        yield from readers[suffix](path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise HistoryFileError(f"{path}: cannot be read ({error})") from error
+        # Protobuf's JSON holds the body as an object; a flat row has plain values only.
+        nested = any(isinstance(row.get(body), dict) for body in _BODIES)
+        message = ParseDict(row, Event()) if nested else flat_event(row, columns, event)
+    except ParseError as error:
+        raise RowError("no event in the JSON form of `headwater produce`", str(error)) from error
+    message.event_id = message.event_id or event_id
+    return checked_event(message, now)
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    # Imported here: a host that replays CSV or JSON lines does not need it.
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            batches = file.iter_batches()
-            yield from enumerate((row for batch in batches for row in batch.to_pylist()), start=1)
-    except pa.ArrowInvalid as error:
-        raise HistoryFileError(f"{path}: is no Parquet file ({error})") from error
+def checked_event(message: Event, now: float) -> Occurrence:
+    """The event as the stream takes it; raises RowError where the stream would reject it."""
+    checked = check_event(message, now)
+    if isinstance(checked, Rejection):
+        raise RowError(_VALUES.sub("...", checked.detail), checked.detail)
+    return checked
 
 
-def _csv(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines, delimiter=separator, restkey=_SURPLUS)
-        for number, row in enumerate(rows, start=1):
-            if _SURPLUS in row:
-                raise HistoryFileError(f"{path}, row {number}: has more fields than the header names")
-            yield number, {name: value for name, value in row.items() if value not in (None, "")}
+def flat_event(row: Mapping[str, Any], columns: Columns, event: str, *, at: float | None = None, unit: float = 1.0) -> Event:
+    """The event of a row of plain values.
 
+    Args:
+        event: what the row is; empty where a column says so.
+        at: Unix seconds, for a table that has no time.
+        unit: what a value is multiplied with, such as 3600 for hours.
 
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                try:
-                    yield number, msgspec.json.decode(line, type=dict[str, Any])
-                except msgspec.MsgspecError as error:
-                    raise HistoryFileError(f"{path}, row {number}: no JSON object ({error})") from error
-
-
-def _event(row: Mapping[str, Any], columns: Columns, event: str) -> Event:
-    """The event of a flat row; raises ValueError that says which column is wrong."""
+    Raises:
+        RowError: a column is missing or holds what it cannot.
+    """
     name = event or str(_cell(row, columns.event, hint="; or say with --event what every row is"))
     message = Event(
         event_id=str(row.get(columns.event_id) or ""),
@@ -156,23 +155,32 @@ def _event(row: Mapping[str, Any], columns: Columns, event: str) -> Event:
         item_id=str(_cell(row, columns.item_id)),
         recommendation_id=str(row.get(columns.recommendation_id) or ""),
     )
-    message.occurred_at.FromNanoseconds(round(_unix_seconds(_cell(row, columns.occurred_at), columns.occurred_at) * 1e6) * 1000)
+    if at is None:
+        at = unix_seconds(_cell(row, columns.occurred_at), columns.occurred_at)
+    try:
+        message.occurred_at.FromNanoseconds(round(at * 1e6) * 1000)
+    except ValueError:
+        shown = row.get(columns.occurred_at)
+        raise RowError(
+            f"column {columns.occurred_at!r} is out of range", f"column {columns.occurred_at!r} holds {shown!r}"
+        ) from None
     if name in ("impression", "click"):
         getattr(message, name).SetInParent()
     elif name == "read":
-        message.read.seconds = _number(_cell(row, columns.value), columns.value)
+        message.read.seconds = unit * _number(_cell(row, columns.value), columns.value)
     elif name == "purchase":
-        message.purchase.amount = _number(row.get(columns.value) or 0.0, columns.value)
+        message.purchase.amount = unit * _number(row.get(columns.value) or 0.0, columns.value)
     else:
         message.action.name = name
         if (value := row.get(columns.value)) is not None:
-            message.action.value = _number(value, columns.value)
+            message.action.value = unit * _number(value, columns.value)
     return message
 
 
 def _cell(row: Mapping[str, Any], column: str, *, hint: str = "") -> Any:
     if (value := row.get(column)) is None:
-        raise ValueError(f"column {column!r} is missing or empty; the row has {', '.join(map(str, row)) or 'nothing'}{hint}")
+        kind = f"column {column!r} is missing or empty"
+        raise RowError(kind, f"{kind}; the row has {', '.join(map(str, row)) or 'nothing'}{hint}")
     return value
 
 
@@ -182,16 +190,24 @@ def _number(value: Any, column: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"column {column!r} holds {value!r}, not a number")
+        raise RowError(f"column {column!r} holds no number", f"column {column!r} holds {value!r}, not a number")
     return number
 
 
-def _unix_seconds(value: Any, column: str) -> float:
-    if isinstance(value, str) and ("-" in value[1:] or ":" in value):
+def unix_seconds(value: Any, column: str) -> float:
+    """Unix seconds of a cell, as `Columns.occurred_at` allows; raises RowError that names the column."""
+    if isinstance(value, str) and any(mark in value[1:] for mark in "-/:"):
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value.replace("/", "-"))
         except ValueError:
-            raise ValueError(f"column {column!r} holds {value!r}, neither Unix seconds nor an ISO 8601 time") from None
+            problem = "neither Unix seconds nor an ISO 8601 time"
+            raise RowError(f"column {column!r} holds {problem}", f"column {column!r} holds {value!r}, {problem}") from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    return _number(value, column)
+    seconds = _number(value, column)
+    # Seconds reach 1e11 in the year 5138, milliseconds reached it in 1973.
+    while seconds >= 1e11:
+        seconds /= 1000.0
+    return seconds

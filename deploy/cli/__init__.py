@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli import ask, dead_letters, demo, features, model, produce, replay, simulate, topics, up
+from deploy.cli import ask, check, dead_letters, demo, features, init, model, produce, replay, simulate, topics, up
 from deploy.cli.connection import CliError
 
 __all__ = ["app", "main"]
@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for _module in (demo, up, produce, replay, simulate, ask, features, topics, dead_letters, model):
+for _module in (demo, init, check, replay, up, produce, simulate, ask, features, topics, dead_letters, model):
     _module.register(app)
 
 
@@ -65,6 +65,7 @@ def _actionable() -> tuple[type[Exception], ...]:
         ("deploy.local.state", "NoStackError"),
         ("deploy.demo.movielens", "MovieLensError"),
         ("deploy.demo.flow", "FlowError"),
+        ("deploy.project.load", "LoadError"),
         ("feature_repo.log", "LogError"),
         ("feature_repo.store", "StoreUnavailable"),
         ("feature_repo.store", "RowSchemaError"),
@@ -73,8 +74,9 @@ def _actionable() -> tuple[type[Exception], ...]:
         ("streams.producer", "DeliveryError"),
         ("streams.topics", "TopicError"),
         ("training.encoder", "EncoderError"),
-        ("training.history_file", "HistoryFileError"),
+        ("training.project", "ProjectError"),
         ("training.snapshots", "SnapshotError"),
+        ("training.tables", "HistoryFileError"),
     )
     found = (getattr(sys.modules[module], name) for module, name in names if module in sys.modules)
     return (CliError, *found)

@@ -1,5 +1,6 @@
 """Owns `headwater replay`: a recorded history through the online fold, join and learning code, judged as it goes."""
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from deploy import local
 from deploy.cli.connection import console
+from deploy.cli.own_data import project_here, read_project
 
 if TYPE_CHECKING:
     from feature_repo.occurrence import Occurrence
@@ -33,7 +35,9 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    history: Annotated[str, typer.Argument(help=".parquet, .csv, .tsv, .jsonl or .ndjson file; or movielens.")],
+    history: Annotated[
+        str, typer.Argument(help=".parquet, .csv, .tsv, .jsonl or .ndjson file; or movielens; else the project here.")
+    ] = "",
     tasks: Annotated[
         Path | None,
         typer.Option(envvar="HEADWATER_TASKS_FILE", help="TOML file that declares what to predict.", show_default="as `up` has"),
@@ -78,17 +82,23 @@ def replay(
     from training.trainer import Trainer, TrainerConfig
 
     torch.set_num_threads(1)  # the model is small: threads cost more than they bring
+    project = None if history else project_here(tasks=tasks)
+    if project is not None:
+        tasks, encoder = project.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
     vocabulary = Vocabulary(load_tasks(tasks or (_MOVIELENS_TASKS if history == _MOVIELENS else _TASKS)))
-    if history == _MOVIELENS:
+    if project is not None:
+        read = read_project(project)
+        events, items = read.events, read.items
+    elif history == _MOVIELENS:
         events, items = _movielens()
     else:
         from training.history_file import read_catalogue, read_history
 
         now = time.time()
-        read = read_history(
+        events = read_history(
             Path(history), columns=_columns(column or ()), event=event, imply_impressions=imply_impressions, now=now
         )
-        events, items = read, read_catalogue(catalogue, now=now) if catalogue else []
+        items = read_catalogue(catalogue, now=now) if catalogue else []
     table, encoder_version = _item_table(vocabulary, items, encoder, cache_dir)
     trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), vocabulary, seed=seed)
     run = HistoryRun(table, trainer, batch_size=batch_size)

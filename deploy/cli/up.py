@@ -1,5 +1,7 @@
 """Owns `headwater up`: the embedded stack in the foreground, until Ctrl-C or the death of a part."""
 
+import os
+import shutil
 import signal
 from pathlib import Path
 from types import FrameType
@@ -10,6 +12,7 @@ from rich.markup import escape
 
 from deploy import local
 from deploy.cli.connection import console
+from deploy.cli.own_data import project_here, read_project
 from deploy.local.state import DEFAULT_DIRECTORIES
 
 __all__ = ["interrupt_on_signals", "print_access", "register", "up"]
@@ -24,16 +27,18 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
+    project: Annotated[
+        Path | None, typer.Argument(help="Directory of a project: its items and events are played in; else the one here, if any.")
+    ] = None,
     tasks: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             envvar="HEADWATER_TASKS_FILE",
             exists=True,
             dir_okay=False,
-            show_default="click, read_seconds, purchase",
-            help="TOML file that declares what to predict.",
+            help="TOML file of what to predict; else the project's, else click, read_seconds and purchase.",
         ),
-    ] = _TASKS,
+    ] = None,
     data_dir: Annotated[
         Path, typer.Option(envvar="HEADWATER_DATA_DIR", help="Holds rows, snapshots, caches and logs.")
     ] = DEFAULT_DIRECTORIES[0],
@@ -46,12 +51,19 @@ def up(
     """Run the whole of Headwater on this machine: broker, workers and server.
 
     The embedded broker keeps its log in memory: what was published is gone after a restart; learned weights and rows stay.
+    A project (see `headwater init`) is played in anew at each start, on rows and weights that begin from nothing.
     """
     from deploy.local.stack import Stack, StackConfig
 
+    own = project_here(project, tasks=tasks)
+    read = None
+    if own is not None:
+        tasks, encoder = own.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
+        port = port or _port(os.environ.get("HEADWATER_SERVER_PORT"))
+        read = read_project(own)
     config = StackConfig(
         data_dir=data_dir,
-        tasks_file=tasks,
+        tasks_file=tasks or _TASKS,
         partitions=partitions,
         server_port=port,
         broker_port=broker_port,
@@ -65,11 +77,22 @@ def up(
     interrupt_on_signals()
     with Stack(config, report=lambda line: console.print(f"[bold]{line}[/]"), echo=echo) as stack:
         try:
+            if read is not None:
+                for leftover in ("store", "snapshots"):  # what an earlier start counted would be counted on top
+                    shutil.rmtree(data_dir / leftover, ignore_errors=True)
             state = stack.start()
+            if read is not None:
+                from deploy.project.load import load
+
+                load(read, state, check=stack.check, console=console)
             print_access(state.server, state.bootstrap_servers)
             stack.watch()
         except KeyboardInterrupt:
             console.print("[bold]stopping everything[/]")
+
+
+def _port(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
 
 
 def interrupt_on_signals() -> None:

@@ -1,0 +1,139 @@
+"""Owns `headwater check`: what a project's files hold, which rows cannot be used and why, and what will be learned."""
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from deploy.cli.connection import CliError, console
+
+if TYPE_CHECKING:
+    from training.project import Project
+    from training.sources import SourcesRead
+
+__all__ = ["check", "register"]
+
+_KINDS_SHOWN = 8
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(check)
+
+
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(help="A data file, a project's directory or its headwater.toml; else the project here.")
+    ] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(envvar="HEADWATER_TASKS_FILE", help="TOML file of what to predict; else the project's.")
+    ] = None,
+) -> None:
+    """Say what recorded data holds: rows that would be rejected and why, labels and rates, and what will be learned.
+
+    A data file alone is read as `headwater init` would guess it. Exit status 1 where nothing could be learned.
+    """
+    from deploy.project.check import LABELLED_EVENTS, find_labels
+    from feature_repo.tasks import load_tasks, parse_tasks
+    from feature_repo.vocabulary import Vocabulary
+    from training.sources import read_sources
+
+    project, guessed = _project(file)
+    declared = parse_tasks(guessed) if tasks is None and guessed is not None else load_tasks(tasks or project.tasks)
+    with console.status("reading"):
+        read = read_sources(project, now=time.time())
+    _print_files(read)
+    if not read.events:
+        raise CliError("not one row can be used; see above, and mend the columns in headwater.toml")
+    _print_contents(read)
+    with console.status("looking for labels"):
+        findings = find_labels(Vocabulary(declared), read.events)
+    table = Table("task", "kind", "event", "labels", "rate or mean", "will it be learned?")
+    for found in findings:
+        task = found.task
+        level = "-" if math.isnan(found.mean) else f"{found.mean:.1%}" if task.kind == "binary" else _mean(task.kind, found.mean)
+        verdict = "[green]yes[/]" if found.problem is None else f"[yellow]{escape(found.problem)}[/]"
+        table.add_row(task.name, task.kind, task.event, f"{found.labels:,}", level, verdict)
+    console.print(table)
+    if len(read.events) > LABELLED_EVENTS:
+        console.print(f"[dim]Labels are those of the first {LABELLED_EVENTS:,} events.[/]")
+    if all(found.labels == 0 or (found.problem or "").startswith("no ") for found in findings):
+        raise CliError("nothing would be learned; see the last column, and docs/guides/your-data.md")
+    console.print("Next: `headwater replay` learns from it and judges itself; `headwater up` serves it.")
+
+
+def _project(file: Path | None) -> "tuple[Project, str | None]":
+    """The project to check, and for a lone data file the tasks that init would write for it."""
+    from training.project import PROJECT_FILE, Project, load_project
+
+    if file is None:
+        if not Path(PROJECT_FILE).is_file():
+            raise CliError(f"there is no {PROJECT_FILE} here; make one with `headwater init`, or name a file to check")
+        return load_project(Path(PROJECT_FILE)), None
+    if file.is_dir() or file.suffix == ".toml":
+        return load_project(file), None
+    from deploy.cli.init import draft_history, finish_drafts
+    from deploy.project.write import project_text, tasks_text
+    from training.project import parse_project
+
+    draft, top = draft_history(file)
+    kinds = finish_drafts([draft])
+    draft.file = file.resolve()
+    project: Project = parse_project(project_text([draft], None), root=Path.cwd())
+    guess = ", ".join(f"{field} = {column}" for field, column in draft.columns.items())
+    console.print(f"Read as {' and '.join(sorted(draft.kinds))}; {guess}", soft_wrap=True)
+    return project, tasks_text(kinds, timed=draft.timed, rated_up_to=top)
+
+
+def _print_files(read: "SourcesRead") -> None:
+    table = Table("file", "rows", "rejected")
+    for name, rejects in read.rejects.items():
+        count = sum(rejects.counts.values())
+        table.add_row(name, f"{rejects.rows:,}", f"[red]{count:,}[/]" if count else "0")
+    console.print(table)
+    for name, rejects in read.rejects.items():
+        for kind, count in rejects.counts.most_common(_KINDS_SHOWN):
+            console.print(f"[red]{name}: {count:,} rows:[/] {escape(kind)}", soft_wrap=True)
+            for example in rejects.examples[kind]:
+                console.print(f"  {escape(example)}", style="dim", soft_wrap=True)
+
+
+def _print_contents(read: "SourcesRead") -> None:
+    from feature_repo.occurrence import IMPRESSION
+
+    events = read.events
+    users = len({event.user_id for event in events})
+    known = {item.item_id for item in read.items}
+    acted = [event.item_id for event in events if event.kind != IMPRESSION]
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in read.kinds.most_common())
+    console.print(
+        f"{kinds}; {users:,} users, {len(set(acted)):,} items acted on, {len(known):,} in the catalogue", soft_wrap=True
+    )
+    made = sum(event.kind == IMPRESSION for event in events) - read.kinds[IMPRESSION]
+    if made:
+        console.print(f"{made:,} impressions are implied or sampled, as headwater.toml says")
+    if read.timed:
+        span = [time.strftime("%Y-%m-%d", time.gmtime(event.at)) for event in (events[0], events[-1])]
+        console.print(f"from {span[0]} to {span[1]}")
+    missing = sum(item not in known for item in acted)
+    if missing:
+        console.print(
+            f"[yellow]{missing:,} of {len(acted):,} actions ({missing / len(acted):.0%}) are on items that the catalogue "
+            "lacks:[/] they have no text and cannot be recommended",
+            soft_wrap=True,
+        )
+    titled = sum(bool(item.title or item.text) for item in read.items)
+    if titled < len(read.items):
+        console.print(
+            f"[yellow]{len(read.items) - titled:,} of {len(read.items):,} items have neither title nor text:[/] name the columns "
+            "in headwater.toml, [catalogue.columns]".replace("[catalogue.columns]", "\\[catalogue.columns]"),
+            soft_wrap=True,
+        )
+
+
+def _mean(kind: str, mean: float) -> str:
+    return f"{math.expm1(mean):,.0f} s (geometric)" if kind == "duration" else f"{mean:.2f}"

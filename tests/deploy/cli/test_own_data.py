@@ -1,0 +1,119 @@
+"""A stranger's files become a project that is checked and learned from, by `init`, `check` and `replay` alone."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from deploy.cli import app
+from deploy.cli.connection import CliError
+from training.project import load_project
+
+VIEWS = "visitor;Product;when;what\n" + "".join(
+    f"u{n % 12};p{n % 5};2024-03-{1 + n // 40:02d} 10:{n % 60:02d}:00;{'buy' if n % 5 == n % 3 else 'view'}\n" for n in range(400)
+)
+PRODUCTS = "id,name,genre\n" + "".join(f"p{n},Lamp number {n},lamps\n" for n in range(5))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the files of a shop in it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("HEADWATER_TASKS_FILE", "HEADWATER_SERVER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "views.csv").write_text(VIEWS)
+    (tmp_path / "products.csv").write_text(PRODUCTS)
+    return tmp_path
+
+
+def headwater(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=stdin, terminal_width=80)
+
+
+MAKE = ("init", "--history", "views.csv", "--catalogue", "products.csv", "--item-type", "product")
+COLUMNS = ("--column", "occurred_at=when", "--column", "event=what")
+
+
+def test_columns_that_names_tell_are_found(here: Path) -> None:
+    """The rest is said by flags; the project says what each column and value means."""
+    done = headwater(*MAKE, *COLUMNS)
+    assert done.exit_code == 0, done.output
+    project = load_project(here)
+    [history] = project.history
+    assert history.columns == {"user_id": "visitor", "item_id": "Product", "occurred_at": "when", "event": "what"}
+    assert history.names == {"view": "click", "buy": "purchase"}
+    assert history.sampled_impressions > 0
+    assert project.catalogue is not None
+    assert (project.catalogue.item_type, project.catalogue.columns.title) == ("product", "name")
+
+
+def test_the_project_is_checked_and_learned_from(here: Path) -> None:
+    """check finds both tasks learnable; replay needs no argument, and gives figures beside the baselines."""
+    headwater(*MAKE, *COLUMNS)
+    checked = headwater("check")
+    assert checked.exit_code == 0, checked.output
+    assert "12 users, 5 items acted on, 5 in the catalogue" in checked.output
+    assert "from 2024-03-01 to 2024-03-10" in checked.output
+    replayed = headwater("replay", "--cache-dir", "cache")
+    assert replayed.exit_code == 0, replayed.output
+    report = json.loads((here / "build/replay.json").read_text())
+    assert set(report["tasks"]) == {"click", "purchase"}
+    assert report["tasks"]["click"]["all"]["headwater"]["count"] > 100
+
+
+def test_bad_rows_are_reported_and_passed_over(here: Path) -> None:
+    """check says which and why; replay counts them and goes on."""
+    (here / "views.csv").write_text(VIEWS + "u1;;2024-03-01;view\nu1;p1;tomorrow;view\n")
+    headwater(*MAKE, *COLUMNS)
+    checked = headwater("check")
+    assert "row 401: column 'Product' is missing or empty" in checked.output
+    assert "row 402: column 'when' holds 'tomorrow'" in checked.output
+    replayed = headwater("replay", "--cache-dir", "cache")
+    assert "2 of 402 rows passed over" in replayed.output
+    assert replayed.exit_code == 0
+
+
+def test_a_lone_file_is_checked_by_the_same_guesses(here: Path) -> None:
+    """Nothing is written; ratings become a like and a rating task."""
+    (here / "ratings.csv").write_text(
+        "userId,movieId,rating,timestamp\n" + "".join(f"u{n},m{n % 7},{1 + n % 5},{1e9 + n}\n" for n in range(90))
+    )
+    done = headwater("check", "ratings.csv")
+    assert done.exit_code == 0, done.output
+    assert "Read as rate; user_id = userId, item_id = movieId" in done.output
+    assert "regression" in done.output
+    assert not (here / "headwater.toml").exists()
+
+
+def test_it_is_said_when_nothing_would_be_learned(here: Path) -> None:
+    """A task whose event the data does not hold: exit status 1, and why."""
+    (here / "r.csv").write_text("user,item,rating,time\nu,i,5,1000\nu,j,5,2000\n")
+    (here / "tasks.toml").write_text('[tasks.share]\nkind = "binary"\nevent = "share"\n')
+    with pytest.raises(CliError, match="nothing would be learned"):
+        CliRunner().invoke(app, ["check", "r.csv", "--tasks", "tasks.toml"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("init",), "name a file"),
+        (
+            ("init", "--history", "products.csv"),
+            "no column looks like user_id; say which it is: .*, of id, name",
+        ),
+        ((*MAKE, "--column", "user_id=nobody"), "no file has that column; there are .*visitor"),
+        (("check",), "there is no headwater.toml here"),
+    ],
+)
+def test_what_is_missing_is_named(here: Path, arguments: tuple[str, ...], complaint: str) -> None:
+    """With what to say, and the columns that there are."""
+    with pytest.raises(CliError, match=complaint):
+        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def test_a_project_is_not_written_over(here: Path) -> None:
+    """Unless --force says so."""
+    assert headwater(*MAKE, *COLUMNS).exit_code == 0
+    assert "--force" in str(headwater(*MAKE, *COLUMNS).exception)
+    assert headwater(*MAKE, *COLUMNS, "--force").exit_code == 0

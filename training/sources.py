@@ -1,0 +1,207 @@
+"""Owns the reading of a project's files: events in order of time, items, and which rows could not be used and why."""
+
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from google.protobuf.json_format import ParseDict, ParseError
+
+from feature_repo.decode import check_change
+from feature_repo.occurrence import IMPRESSION, Occurrence
+from protos.catalogue_pb2 import CatalogueChange, Item
+from training.history_file import RowError, checked_event, flat_event, read_event, unix_seconds
+from training.project import VALUE_UNITS, Catalogue, History, Project
+from training.tables import read_rows
+
+__all__ = ["Rejects", "Sources", "SourcesRead", "read_sources"]
+
+_SPAN_SECONDS = 90 * 86_400.0
+_STEP_SECONDS = 60.0
+_EXAMPLES = 3
+_APART = 0.001
+_SAME_VISIT_SECONDS = 1800.0
+_TYPE = re.compile(r"[^a-z0-9_.-]+")
+
+
+@dataclass(kw_only=True, slots=True)
+class Rejects:
+    """Rows of one file that cannot be used: how many of each kind, and the first of them in words."""
+
+    rows: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, number: int, error: RowError) -> None:
+        self.counts[error.kind] += 1
+        shown = self.examples.setdefault(error.kind, [])
+        if len(shown) < _EXAMPLES:
+            shown.append(f"row {number}: {error}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourcesRead:
+    """What a project's files hold."""
+
+    events: list[Occurrence]
+    """In order of time."""
+    items: list[Item]
+    rejects: dict[str, Rejects]
+    """By file name."""
+    kinds: Counter[str]
+    """How many rows gave each kind of event; impressions that were implied or sampled are not in it."""
+    timed: bool
+
+
+class Sources:
+    """Reads a project; sampled impressions are drawn from `rng`."""
+
+    def __init__(self, project: Project, *, now: float, rng: random.Random) -> None:
+        self._project, self._now, self._rng = project, now, rng
+        self._rejects: dict[str, Rejects] = {}
+        self._kinds: Counter[str] = Counter()
+        self._pairs: dict[tuple[str, str], int] = {}
+
+    def read(self) -> SourcesRead:
+        """Reads every file; raises HistoryFileError for one that cannot be read at all."""
+        found = [(history, list(self._rows(history))) for history in self._project.history]
+        begin, step = self._pace()
+        timed: list[tuple[History, Occurrence]] = []
+        for place, (history, rows) in enumerate(found):
+            if not history.timed:
+                rows = [
+                    replace(event, at=begin + step * self._pairs[event.user_id, event.item_id] + _APART * (place + event.at))
+                    for event in rows
+                ]
+            timed += ((history, event) for event in rows)
+        timed.sort(key=lambda pair: pair[1].at)
+        # A sampled impression lies a little before its event, and so may lie before the one that came ahead of that.
+        events = sorted(self._with_impressions(timed), key=lambda event: event.at)
+        items = self._items(self._project.catalogue, events)
+        return SourcesRead(
+            events=events,
+            items=items,
+            rejects=self._rejects,
+            kinds=self._kinds,
+            timed=all(history.timed for history in self._project.history),
+        )
+
+    def _pace(self) -> tuple[float, float]:
+        """First time and seconds from one pair of user and item to the next, for files that have no times."""
+        pairs = max(len(self._pairs), 1)
+        step = min(_STEP_SECONDS, _SPAN_SECONDS / pairs)
+        return self._now - step * pairs, step
+
+    def _rows(self, history: History) -> Iterator[Occurrence]:
+        """Checked events; of a file without times `at` is the place within the row."""
+        rejects = self._rejects.setdefault(history.file.name, Rejects())
+        for number, row in read_rows(history.file, header=history.header):
+            rejects.rows += 1
+            try:
+                for event in self._events(history, number, row):
+                    self._kinds[event.kind] += 1
+                    if not history.timed:
+                        self._pairs.setdefault((event.user_id, event.item_id), len(self._pairs))
+                    yield event
+            except RowError as error:
+                rejects.add(number, error)
+
+    def _events(self, history: History, number: int, row: dict[str, Any]) -> list[Occurrence]:
+        columns, unit = history.named, VALUE_UNITS[history.value_unit]
+        made_id = f"{history.file.name}:{number}"
+        if history.outcomes:
+            happened = {IMPRESSION: "", **{kind: column for kind, column in history.outcomes.items() if _truthy(row.get(column))}}
+        else:
+            kind = history.event or history.names.get(str(row.get(columns.event)), "")
+            if kind == "skip":
+                return []
+            if history.timed and not kind and unit == 1.0:
+                return [read_event(row, columns, event="", event_id=made_id, now=self._now)]
+            happened = {kind: columns.value}
+        events = []
+        for place, (kind, column) in enumerate(happened.items()):
+            named = replace(columns, value=column)
+            message = flat_event(row, named, kind, at=None if history.timed else 1.0 + place, unit=unit)
+            message.event_id = f"{message.event_id or made_id}{f'#{kind}' if history.outcomes else ''}"
+            event = checked_event(message, self._now)
+            events.append(replace(event, at=event.at + _APART * place) if history.timed else event)
+        return events
+
+    def _with_impressions(self, events: list[tuple[History, Occurrence]]) -> Iterator[Occurrence]:
+        """The events, in order of time, with the impressions that their files ask for; one serves all that follows it soon."""
+        done = [event.item_id for history, event in events if history.sampled_impressions and event.kind != IMPRESSION]
+        had = {(event.user_id, event.item_id) for _, event in events}
+        shown_at: dict[tuple[str, str], float] = {}
+        for history, event in events:
+            pair = (event.user_id, event.item_id)
+            wanted = event.kind != IMPRESSION and (history.imply_impressions or history.sampled_impressions > 0)
+            if wanted and event.at - shown_at.get(pair, -math.inf) >= _SAME_VISIT_SECONDS:
+                shown_at[pair] = event.at
+                # Drawn as often as they are chosen, so that taste and not popularity tells them from the one that was.
+                drawn = (self._rng.choice(done) for _ in range(history.sampled_impressions))
+                shown = [*(item for item in dict.fromkeys(drawn) if (event.user_id, item) not in had), event.item_id]
+                for place, item in enumerate(shown):
+                    at = event.at - _APART * (len(shown) - place) / (len(shown) + 1)
+                    event_id = f"{event.event_id}#shown{place}"
+                    yield replace(event, event_id=event_id, item_id=item, kind=IMPRESSION, value=None, at=at)
+            yield event
+
+    def _items(self, catalogue: Catalogue | None, events: list[Occurrence]) -> list[Item]:
+        if catalogue is None:
+            return [Item(item_id=item_id, type="item") for item_id in dict.fromkeys(event.item_id for event in events)]
+        rejects = self._rejects.setdefault(catalogue.file.name, Rejects())
+        items: dict[str, Item] = {}
+        for number, row in read_rows(catalogue.file, header=catalogue.header):
+            rejects.rows += 1
+            try:
+                change = _change(row, catalogue)
+                if (rejection := check_change(change, self._now)) is not None:
+                    raise RowError(rejection.detail.partition(":")[0], rejection.detail)
+                if change.WhichOneof("change") == "upsert":
+                    items[change.upsert.item_id] = change.upsert
+                else:
+                    items.pop(change.delete.item_id, None)
+            except RowError as error:
+                rejects.add(number, error)
+        return list(items.values())
+
+
+def read_sources(project: Project, *, now: float) -> SourcesRead:
+    """All that a project's files hold; the same files give the same, but for times where they have none."""
+    return Sources(project, now=now, rng=random.Random(0)).read()
+
+
+def _truthy(value: Any) -> bool:
+    text = str(value).strip().lower()
+    try:
+        return abs(float(text)) > 0
+    except ValueError:
+        return text not in ("", "false", "no", "none", "null")
+
+
+def _change(row: dict[str, Any], catalogue: Catalogue) -> CatalogueChange:
+    if isinstance(row.get("upsert"), dict) or isinstance(row.get("delete"), dict):
+        try:
+            return ParseDict(row, CatalogueChange())
+        except ParseError as error:
+            raise RowError("no change in the JSON form of `headwater produce --catalogue`", str(error)) from error
+    columns = catalogue.columns
+    if row.get(columns.item_id) is None:
+        kind = f"column {columns.item_id!r} is missing or empty"
+        raise RowError(kind, f"{kind}; the row has {', '.join(map(str, row)) or 'nothing'}")
+    upsert = Item(
+        item_id=str(row[columns.item_id]),
+        type=_TYPE.sub("_", str(row.get(columns.type) or catalogue.item_type).lower()).strip("_.-") or "item",
+        title=str(row.get(columns.title) or ""),
+        text=str(row.get(columns.text) or ""),
+        language=str(row.get(columns.language) or ""),
+    )
+    categories = row.get(columns.categories) or []
+    parts = categories if isinstance(categories, list) else str(categories).split("|")
+    upsert.categories.extend(part for part in (str(part).strip() for part in parts) if part)
+    if (published := row.get(columns.published_at)) is not None:
+        upsert.published_at.FromMicroseconds(round(unix_seconds(published, columns.published_at) * 1e6))
+    return CatalogueChange(upsert=upsert)
