@@ -5,12 +5,15 @@ from collections.abc import Callable
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
+from protos import recommender_pb2
 from serving.answers import Info, Reason, Report
 
 __all__ = ["ServerMetrics"]
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FRESHNESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0)
+_METHODS = tuple(method.name for method in recommender_pb2.DESCRIPTOR.services_by_name["Recommender"].methods)
+_CODES = ("OK", "CANCELLED", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE")
 
 
 class ServerMetrics:
@@ -21,9 +24,14 @@ class ServerMetrics:
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
             registry.register(collector)
         self.handled = Counter("grpc_server_handled_total", "Requests answered.", ["grpc_method", "grpc_code"], registry=registry)
+        for method in _METHODS:  # from 0 on, so that a rate sees the first error too
+            for code in _CODES:
+                self.handled.labels(method, code)
         self.handling = Histogram(
             "grpc_server_handling_seconds", "Time to answer.", ["grpc_method"], buckets=_SECONDS, registry=registry
         )
+        for method in _METHODS:
+            self.handling.labels(method)
         self.in_flight = Gauge("headwater_requests_in_flight", "Requests being answered.", registry=registry)
         self.stage = Histogram(
             "headwater_stage_seconds", "Time in one stage of an answer.", ["stage"], buckets=_SECONDS, registry=registry

@@ -97,8 +97,7 @@ class LearnerAgent:
         self._metrics.rejected.inc(settled.rejected)
         for window, qualities in settled.qualities.items():
             for task, quality in qualities.items():
-                self._metrics.auc.labels(task, window).set(quality.auc)
-                self._metrics.rmse.labels(task, window).set(quality.rmse)
+                self._metrics.observe_quality(task, window, quality)
 
 
 async def _run() -> int:

@@ -1,8 +1,12 @@
 """Owns the metrics of the stream workers; one registry a process, made by its composition root."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from typing import get_args
 
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
+
+from feature_repo.decode import Reason
 from streams.user_agent import UserWork
+from training.progress import Quality
 
 __all__ = ["FeatureMetrics", "LearnerMetrics", "WorkerMetrics"]
 
@@ -13,6 +17,8 @@ class WorkerMetrics:
     """What every worker shows."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            registry.register(collector)
         self.lag = Gauge(
             "headwater_consumer_lag_records", "Records in the log that are not finished yet.", ["topic"], registry=registry
         )
@@ -25,6 +31,8 @@ class WorkerMetrics:
         self.dead_lettered = Counter(
             "headwater_events_dead_lettered_total", "Events that could not be used.", ["reason"], registry=registry
         )
+        for reason in get_args(Reason):  # from 0 on, so that a rate sees the first one too
+            self.dead_lettered.labels(reason)
 
 
 class FeatureMetrics:
@@ -77,3 +85,22 @@ class LearnerMetrics:
         self.rmse = Gauge(
             "headwater_progressive_rmse", "RMSE of the same, in training space.", ["task", "window"], registry=registry
         )
+        self.log_loss = Gauge(
+            "headwater_progressive_log_loss",
+            "Log loss of the same in nats; binary tasks.",
+            ["task", "window"],
+            registry=registry,
+        )
+        self.calibration = Gauge(
+            "headwater_progressive_calibration_ratio",
+            "Mean prediction over mean label of the same; 1 is right.",
+            ["task", "window"],
+            registry=registry,
+        )
+
+    def observe_quality(self, task: str, window: str, quality: Quality) -> None:
+        """Shows one task's progressive quality over one window."""
+        self.auc.labels(task, window).set(quality.auc)
+        self.rmse.labels(task, window).set(quality.rmse)
+        self.log_loss.labels(task, window).set(quality.log_loss)
+        self.calibration.labels(task, window).set(quality.calibration)

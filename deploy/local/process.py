@@ -51,7 +51,7 @@ class Child:
         log_dir.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "deploy.local.launcher", str(os.getpid()), *command.argv],
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **command.environment},
+            env={**_inherited(), "PYTHONUNBUFFERED": "1", **command.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,3 +116,8 @@ class Child:
     def _describe(self, what: str) -> str:
         quoted = "\n".join(f"  | {line}" for line in self._tail) or "  | (it printed nothing)"
         return f"{self.name} (process {self.pid}) {what}. Its last lines:\n{quoted}\nThe whole log: {self.log}"
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment, less a variable that Feast sets when it is imported and that would change every metric."""
+    return {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}

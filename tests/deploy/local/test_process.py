@@ -52,6 +52,16 @@ def test_lines_reach_the_log_and_the_listener(tmp_path: Path) -> None:
     assert (tmp_path / "probe.log").read_text() == "set\noops\n"
 
 
+def test_feast_does_not_change_how_children_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable that Feast sets on import stays in this process: with it, prometheus-client would write files instead."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    lines: list[str] = []
+    one = child("import os; print(os.environ.get('PROMETHEUS_MULTIPROC_DIR'))", tmp_path, lines=lines)
+    assert eventually(lambda: bool(lines))
+    one.stop(1.0)
+    assert lines == ["probe: None"]
+
+
 def test_health_is_what_the_check_says(tmp_path: Path) -> None:
     """A child turns healthy when its check does, and can describe that it did not."""
     ready = tmp_path / "ready"

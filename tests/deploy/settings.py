@@ -1,0 +1,44 @@
+"""Owns the list of all environment variables that the processes read, taken from their settings."""
+
+from collections.abc import Iterator
+
+from pydantic import AliasChoices
+from pydantic_settings import BaseSettings
+
+from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from serving.settings import ServerSettings
+from streams.settings import EncoderSettings, LearnerSettings, WorkerSettings
+
+__all__ = ["PROCESSES", "variables", "variables_of"]
+
+_ALL = (FeatureSettings, KafkaSettings, StoreSettings)
+
+PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {
+    "server": (ServerSettings, *_ALL),
+    "features": (WorkerSettings, EncoderSettings, *_ALL),
+    "catalogue": (WorkerSettings, EncoderSettings, *_ALL),
+    "learner": (WorkerSettings, LearnerSettings, EncoderSettings, FeatureSettings, KafkaSettings),
+}
+"""Settings that each process reads."""
+
+
+def variables() -> set[str]:
+    """Names of all variables of all processes."""
+    return {name for process in PROCESSES for name in variables_of(process)}
+
+
+def variables_of(process: str) -> set[str]:
+    """Names of the variables that one process reads."""
+    return {name for settings in PROCESSES[process] for name in _names(settings)}
+
+
+def _names(settings: type[BaseSettings]) -> Iterator[str]:
+    prefix = str(settings.model_config.get("env_prefix", ""))
+    for field, info in settings.model_fields.items():
+        alias = info.validation_alias
+        if isinstance(alias, AliasChoices):
+            yield from (str(choice) for choice in alias.choices)
+        elif alias is not None:
+            yield str(alias)
+        else:
+            yield prefix + field.upper()
