@@ -86,9 +86,13 @@ class Child:
         """The error to raise when the child has run for `seconds` without becoming healthy."""
         return ChildUnhealthyError(self._describe(f"was not healthy after {seconds:.0f} s"))
 
+    def ask_to_stop(self) -> None:
+        """Lets the process begin to end, and does not wait for it."""
+        self._signal(signal.SIGTERM)
+
     def stop(self, grace_seconds: float) -> None:
         """Ends the process and all that it started: asks with SIGTERM, kills after `grace_seconds`."""
-        self._signal(signal.SIGTERM)
+        self.ask_to_stop()
         try:
             self._process.wait(grace_seconds)
         except subprocess.TimeoutExpired:

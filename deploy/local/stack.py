@@ -138,7 +138,9 @@ class Stack:
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:
-        """Stops all parts in reverse order of their start and gives the data directory back."""
+        """Stops all parts, the broker after those that still write to it, and gives the data directory back."""
+        for child in self._children[1:]:
+            child.ask_to_stop()
         while self._children:
             child = self._children.pop()
             self._report(f"stopping {child.name}")
