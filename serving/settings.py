@@ -1,7 +1,5 @@
 """Owns the server's settings; read once, from HEADWATER_SERVER_* and the few names that all processes share."""
 
-from pathlib import Path
-
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -23,8 +21,10 @@ class ServerSettings(BaseSettings):
     metrics_port: int = Field(
         default=9100, ge=0, le=65535, validation_alias=_shared("METRICS_PORT"), description="Port of /healthz and /metrics."
     )
-    snapshot_dir: Path = Field(
-        default=Path("data/snapshots"), validation_alias=_shared("SNAPSHOT_DIR"), description="Where the learner publishes."
+    snapshot_dir: str = Field(
+        default="data/snapshots",
+        validation_alias=_shared("SNAPSHOT_DIR"),
+        description="Where the learner publishes: a directory or a URL, such as s3://models/headwater.",
     )
     encoder: str = Field(
         default="sentence-transformers/all-MiniLM-L6-v2",

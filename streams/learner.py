@@ -26,6 +26,7 @@ from training.checkpoints import CheckpointFile
 from training.encoder import EncoderConfig, TextEncoder
 from training.model import ModelConfig
 from training.snapshots import SnapshotStore
+from training.storage import join
 from training.trainer import Trainer, TrainerConfig
 
 __all__ = ["LearnerAgent", "main"]
@@ -120,7 +121,7 @@ async def _run() -> int:
         make_trainer=lambda: Trainer(config, vocabulary, seed=learning.seed),
         table=table,
         snapshots=SnapshotStore(learning.snapshot_dir, keep=learning.keep_snapshots, clock=time.time),
-        checkpoint=CheckpointFile(learning.snapshot_dir / "learner.checkpoint"),
+        checkpoint=CheckpointFile(join(learning.snapshot_dir, "learner.checkpoint")),
         encoder_version=encoder.version,
         monotonic=time.monotonic,
         predictions=predictions,

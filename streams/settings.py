@@ -45,7 +45,11 @@ class LearnerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_LEARNER_", frozen=True, populate_by_name=True)
 
-    snapshot_dir: Path = Field(default=Path("data/snapshots"), validation_alias="HEADWATER_SNAPSHOT_DIR")
+    snapshot_dir: str = Field(
+        default="data/snapshots",
+        validation_alias="HEADWATER_SNAPSHOT_DIR",
+        description="Where snapshots and the checkpoint lie: a directory or a URL, such as s3://models/headwater.",
+    )
     batch_size: int = Field(default=32, ge=1, description="Examples a step; part of what makes two runs equal.")
     seed: int = Field(default=1)
     checkpoint_examples: int = Field(default=4096, ge=1, description="A checkpoint is written after so many examples,")

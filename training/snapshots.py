@@ -1,12 +1,7 @@
-"""Owns published models: versioned, checksummed directories, and the pointer to the one that serves."""
+"""Owns published models: versioned, checksummed, in a directory or an object store, and the pointer to the one that serves."""
 
-import fcntl
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +12,11 @@ import safetensors.torch
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
 from training.model import ModelConfig, Recommender
+from training.storage import CURRENT, join, storage_at
 
 __all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore", "version_name"]
 
-WEIGHTS, MANIFEST, CURRENT = "model.safetensors", "manifest.json", "CURRENT"
+WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
 
 
 class SnapshotError(RuntimeError):
@@ -67,25 +63,33 @@ def version_name(version: int) -> str:
 
 
 class SnapshotStore:
-    """Snapshots in one directory: `v00000012/{model.safetensors, manifest.json}`, and `CURRENT`, which names the one that serves.
-
-    Readers need no lock: a version is renamed into place whole, and `CURRENT` is replaced whole. Writers take turns by a lock.
+    """Snapshots in a directory or under a URL: `v00000012/{model.safetensors, manifest.json}`, and `CURRENT`, which names the one
+    that serves. Readers need no lock: they see a version whole or not at all.
     """
 
-    def __init__(self, directory: Path, *, keep: int = 10, clock: Callable[[], float]) -> None:
+    def __init__(self, location: str | Path, *, keep: int = 10, clock: Callable[[], float]) -> None:
+        """Args: `location` is a directory, or a URL that fsspec understands, such as `s3://models/headwater`."""
         if keep < 1:
             raise ValueError(f"SnapshotStore: keep must be 1 or more, not {keep}")
-        self.directory, self._keep, self._clock = directory, keep, clock
+        self._storage = storage_at(location, clock=clock)
+        self.location, self._keep, self._clock = self._storage.location, keep, clock
 
     def publish(
         self, model: Recommender, *, encoder_version: str, examples: int, metrics: Mapping[str, Mapping[str, float | None]]
     ) -> Manifest:
-        """Writes the model as the next version, makes it current, and removes the oldest beyond `keep`, save its parent."""
+        """Writes the model as the next version, makes it current, and removes the oldest beyond `keep`, save its parent.
+
+        Raises:
+            OSError: it could not be written; what serves has not changed.
+        """
         weights = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()})
-        with self._writing():
+        with self._storage.writing():
             parent = self._read_current()
+            version = max((*self.versions(), parent or 0)) + 1
+            while not self._storage.claim(version_name(version)):
+                version += 1
             manifest = Manifest(
-                version=max((*self.versions(), parent or 0)) + 1,
+                version=version,
                 parent=parent,
                 created_at=self._clock(),
                 fingerprint=model.vocabulary.fingerprint,
@@ -96,22 +100,15 @@ class SnapshotStore:
                 metrics={task: dict(values) for task, values in metrics.items()},
                 sha256=hashlib.sha256(weights).hexdigest(),
             )
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.directory))
-            _write(partial / WEIGHTS, weights)
-            _write(partial / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
-            partial.chmod(0o755)
-            _sync(partial)
-            partial.rename(self._path(manifest.version))
-            _sync(self.directory)
-            self._point_to(manifest.version)
-            self._retire(needed={manifest.version, parent})
+            files = {WEIGHTS: weights, MANIFEST: msgspec.json.format(msgspec.json.encode(manifest))}
+            self._storage.add(version_name(version), files)
+            self._point_to(version)
+            self._retire(needed={version, parent})
         return manifest
 
     def versions(self) -> list[int]:
         """Versions that are held, oldest first."""
-        if not self.directory.is_dir():
-            return []
-        names = (path.name[1:] for path in self.directory.iterdir() if path.name.startswith("v"))
+        names = (name[1:] for name in self._storage.names() if name.startswith("v"))
         return sorted(int(name) for name in names if name.isdigit())
 
     def list(self) -> list[Manifest]:
@@ -124,9 +121,9 @@ class SnapshotStore:
 
     def manifest(self, version: int) -> Manifest:
         """The manifest of a version; raises SnapshotError if it is missing or damaged."""
-        path = self._path(version) / MANIFEST
+        path = self._path(version, MANIFEST)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Manifest)
+            return msgspec.json.decode(self._storage.read(version_name(version), MANIFEST), type=Manifest)
         except FileNotFoundError:
             held = ", ".join(version_name(held) for held in self.versions()) or "none"
             raise SnapshotError(f"{path}: there is no snapshot {version_name(version)}; held are: {held}") from None
@@ -140,11 +137,11 @@ class SnapshotStore:
             SnapshotError: the version is missing or damaged, or made for other features than this software's.
         """
         manifest = self.manifest(version)
-        path = self._path(version) / WEIGHTS
+        path = self._path(version, WEIGHTS)
         try:
-            weights = path.read_bytes()
+            weights = self._storage.read(version_name(version), WEIGHTS)
         except OSError as error:
-            raise SnapshotError(f"{path}: the weights cannot be read ({error.strerror}); roll back to another version") from error
+            raise SnapshotError(f"{path}: the weights cannot be read ({error}); roll back to another version") from error
         if (found := hashlib.sha256(weights).hexdigest()) != manifest.sha256:
             raise SnapshotError(
                 f"{path}: damaged: sha256 is {found[:12]}, not {manifest.sha256[:12]} as its manifest says; roll back"
@@ -170,59 +167,33 @@ class SnapshotStore:
         Raises:
             SnapshotError: there is nothing to roll back to, or the version is missing or damaged.
         """
-        with self._writing():
+        with self._storage.writing():
             if version is None:
                 current = self._read_current()
                 if current is None or (version := self.manifest(current).parent) is None:
-                    raise SnapshotError(f"{self.directory}: nothing to roll back to: the current snapshot has no parent")
+                    raise SnapshotError(f"{self.location}: nothing to roll back to: the current snapshot has no parent")
             manifest = self.load(version).manifest
             self._point_to(version)
         return manifest
 
-    def _path(self, version: int) -> Path:
-        return self.directory / version_name(version)
+    def _path(self, version: int, file: str) -> str:
+        return join(join(self.location, version_name(version)), file)
 
     def _read_current(self) -> int | None:
-        pointer = self.directory / CURRENT
-        try:
-            text = pointer.read_text().strip()
-        except FileNotFoundError:
+        text = self._storage.pointer()
+        if text is None:
             return None
+        text = text.strip()
         if not (text.startswith("v") and text[1:].isdigit()):
-            raise SnapshotError(f"{pointer}: says {text[:40]!r}; write one of the versions into it, such as {version_name(1)}")
+            where = join(self.location, CURRENT)
+            raise SnapshotError(f"{where}: says {text[:40]!r}; write one of the versions into it, such as {version_name(1)}")
         return int(text[1:])
 
     def _point_to(self, version: int) -> None:
-        partial = self.directory / (CURRENT + ".partial")
-        _write(partial, (version_name(version) + "\n").encode())
-        partial.replace(self.directory / CURRENT)
-        _sync(self.directory)
+        self._storage.point(version_name(version) + "\n")
 
     def _retire(self, *, needed: set[int | None]) -> None:
         for version in self.versions()[: -self._keep]:
             if version not in needed:
-                shutil.rmtree(self._path(version))
-        for left_by_a_crash in self.directory.glob(".partial-*"):
-            shutil.rmtree(left_by_a_crash)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+                self._storage.remove(version_name(version))
+        self._storage.collect_garbage()

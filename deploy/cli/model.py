@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 SnapshotDir = Annotated[
-    Path | None, typer.Option(envvar="HEADWATER_SNAPSHOT_DIR", help="Where snapshots are published; else the local stack's.")
+    str | None,
+    typer.Option(envvar="HEADWATER_SNAPSHOT_DIR", help="Directory or URL of the snapshots; else the local stack's."),
 ]
 _group = typer.Typer(help="Look at published model snapshots, or roll back to an earlier one.", no_args_is_help=True)
 
@@ -57,7 +58,7 @@ def show(
     store = _store(snapshot_dir, data_dir)
     number = _number(version) if version else store.current()
     if number is None:
-        raise CliError(f"{store.directory} holds no snapshot yet; the learner publishes one after the first examples")
+        raise CliError(f"{store.location} holds no snapshot yet; the learner publishes one after the first examples")
     console.print_json(msgspec.json.encode(store.manifest(number)).decode())
 
 
@@ -82,12 +83,12 @@ def _headline(metrics: Mapping[str, float | None]) -> str:
     return "-"
 
 
-def _store(snapshot_dir: Path | None, data_dir: Path | None) -> "SnapshotStore":
+def _store(snapshot_dir: str | None, data_dir: Path | None) -> "SnapshotStore":
     import time
 
     from training.snapshots import SnapshotStore
 
-    return SnapshotStore(snapshot_dir or Path(find_running(data_dir).snapshot_dir), clock=time.time)
+    return SnapshotStore(snapshot_dir or find_running(data_dir).snapshot_dir, clock=time.time)
 
 
 def _number(text: str) -> int:

@@ -14,11 +14,11 @@ def test_last_save_is_what_is_loaded(tmp_path: Path) -> None:
     assert file.load() is None
     file.save({"offsets": {0: 5}, "weights": torch.ones(3)})
     file.save({"offsets": {0: 9}, "weights": torch.zeros(3), "name": "x"})
-    state = CheckpointFile(file.path).load()
+    state = CheckpointFile(file.location).load()
     assert state is not None
     assert state["offsets"] == {0: 9}
     assert torch.equal(state["weights"], torch.zeros(3))
-    assert [path.name for path in file.path.parent.iterdir()] == ["learner.pt"]
+    assert [path.name for path in Path(file.location).parent.iterdir()] == ["learner.pt"]
 
 
 def test_crash_while_saving_leaves_the_one_before(tmp_path: Path) -> None:
@@ -34,11 +34,11 @@ def test_damage_is_told_in_words(tmp_path: Path) -> None:
     """A file cut short, empty or of another kind is named, with what to do."""
     file = CheckpointFile(tmp_path / "learner.pt")
     file.save({"weights": torch.ones(1000)})
-    whole = file.path.read_bytes()
+    whole = Path(file.location).read_bytes()
     for content in (whole[:-100], whole[:50], b"", b"not a checkpoint"):
-        file.path.write_bytes(content)
+        Path(file.location).write_bytes(content)
         with pytest.raises(CheckpointError, match="learn afresh"):
             file.load()
-    torch.save([1], file.path)
+    torch.save([1], file.location)
     with pytest.raises(CheckpointError, match="holds a list"):
         file.load()

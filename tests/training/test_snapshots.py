@@ -64,7 +64,7 @@ def test_rollback_to_a_damaged_version_is_refused(store: SnapshotStore, model: R
     """A version that cannot be loaded never becomes current."""
     publish(store, model)
     publish(store, model)
-    flip_a_byte(store.directory / "v00000001" / "model.safetensors")
+    flip_a_byte(Path(store.location) / "v00000001" / "model.safetensors")
     with pytest.raises(SnapshotError, match="damaged"):
         store.rollback()
     assert store.current() == 2
@@ -85,9 +85,9 @@ def test_numbers_are_not_used_again(store: SnapshotStore, model: Recommender) ->
     """A version's number means one model for ever, even when the newest directories were removed by hand."""
     for _ in range(2):
         publish(store, model)
-    for file in (store.directory / "v00000002").iterdir():
+    for file in (Path(store.location) / "v00000002").iterdir():
         file.unlink()
-    (store.directory / "v00000002").rmdir()
+    (Path(store.location) / "v00000002").rmdir()
     assert publish(store, model).version == 3
 
 
@@ -95,7 +95,7 @@ def test_numbers_are_not_used_again(store: SnapshotStore, model: Recommender) ->
 def test_damage_is_told_in_words(name: str, store: SnapshotStore, model: Recommender) -> None:
     """A file cut short is reported with its path and what to do."""
     publish(store, model)
-    path = store.directory / "v00000001" / name
+    path = Path(store.location) / "v00000001" / name
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(SnapshotError, match=rf"{name}.*roll back"):
         store.load(1)
@@ -111,17 +111,17 @@ def test_missing_version_names_those_that_are_held(store: SnapshotStore, model: 
 def test_damaged_pointer_is_told_in_words(store: SnapshotStore, model: Recommender) -> None:
     """A `CURRENT` that names no version is an error that says so, not a guess."""
     publish(store, model)
-    (store.directory / "CURRENT").write_text("latest")
+    (Path(store.location) / "CURRENT").write_text("latest")
     with pytest.raises(SnapshotError, match="'latest'"):
         store.current()
 
 
 def test_left_overs_of_a_crash_are_cleared(store: SnapshotStore, model: Recommender) -> None:
     """A directory that was being written when the process died is no version, and the next publication removes it."""
-    (store.directory / ".partial-dead").mkdir(parents=True)
+    (Path(store.location) / ".partial-dead").mkdir(parents=True)
     assert store.versions() == []
     publish(store, model)
-    assert not (store.directory / ".partial-dead").exists()
+    assert not (Path(store.location) / ".partial-dead").exists()
 
 
 def flip_a_byte(path: Path) -> None:
