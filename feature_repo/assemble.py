@@ -17,6 +17,7 @@ _PRIOR_COUNT = 5.0  # observations that a prior is worth against an item's or a 
 _BIAS_COUNT = 3.0
 _SESSION_SECONDS = 1800.0
 _TEXT_SHARPNESS = 15.0
+_AFFINITY_FLOORS_4 = np.array([0.02, 1.0, 1.0, 1.0], dtype=np.float32)  # by text, categories, popularity, age
 _AGE_WIDTH = 0.5  # of log age: items half as old again are alike
 
 
@@ -74,24 +75,30 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     first3_T = residual_NT[:3].sum(axis=0) / 3.0
 
     # The two together
+    # float32 from here on: these are the arrays with a cell for each pair, and what the model sees is float32 as well.
     cosine_BN = table.vectors[item_rows_B] @ table.vectors[history_N].T
-    text_BN = np.exp(_TEXT_SHARPNESS * (cosine_BN - 1.0))
-    mine_BW, theirs_NW = table.categories[item_rows_B], table.categories[history_N]
-    both_BN = np.bitwise_count(mine_BW[:, None] & theirs_NW).sum(axis=2, dtype=np.float64)
-    either_BN = np.bitwise_count(mine_BW[:, None] | theirs_NW).sum(axis=2, dtype=np.float64)
-    category_BN = both_BN / np.maximum(either_BN, 1.0)
-    text_BN[~known_B] = category_BN[~known_B] = cosine_BN[~known_B] = 0.0
+    cosine_BN[~known_B] = 0.0
+    category_BN = _overlap(table.categories[item_rows_B], table.categories[history_N])
+    category_BN[~known_B] = 0.0
     popularity_B, popularity_N = np.log1p(counters_BCH[:, 1, ALL]), np.log1p(table.counters[history_N, 1, ALL])
     published_B, published_N = table.published_at[item_rows_B], table.published_at[history_N]
     dated_B, dated_N = known_B & (published_B != 0.0), published_N != 0.0
     log_age_B = np.where(dated_B, np.log1p(np.maximum(now - published_B, 0.0)), 0.0)
     log_age_N = np.where(dated_N, np.log1p(np.maximum(now - published_N, 0.0)), 0.0)
-    popularity_BN = np.exp(-((popularity_B[:, None] - popularity_N) ** 2))
-    age_BN = np.exp(-np.abs(log_age_B[:, None] - log_age_N) / _AGE_WIDTH) * (dated_B[:, None] & dated_N)
-    affinities = [
-        kernel_BN @ centred_NT / (kernel_BN @ known_NT + floor)
-        for kernel_BN, floor in ((text_BN, 0.02), (category_BN, 1.0), (popularity_BN, 1.0), (age_BN, 1.0))
-    ]
+    kernels_4BN = np.empty((4, size, len(age_N)), dtype=np.float32)
+    np.multiply(cosine_BN - 1.0, _TEXT_SHARPNESS, out=kernels_4BN[0])
+    kernels_4BN[1] = category_BN
+    np.square(np.subtract.outer(popularity_B.astype(np.float32), popularity_N.astype(np.float32)), out=kernels_4BN[2])
+    np.abs(np.subtract.outer(log_age_B.astype(np.float32), log_age_N.astype(np.float32)), out=kernels_4BN[3])
+    kernels_4BN[2] *= -1.0
+    kernels_4BN[3] *= -1.0 / _AGE_WIDTH
+    for at in (0, 2, 3):
+        np.exp(kernels_4BN[at], out=kernels_4BN[at])
+    kernels_4BN[0, ~known_B] = 0.0
+    kernels_4BN[3] *= np.logical_and.outer(dated_B, dated_N)
+    weighed_NU = np.concatenate((centred_NT, known_NT), axis=1, dtype=np.float32)
+    weighed_4BU = kernels_4BN @ weighed_NU
+    affinities = weighed_4BU[..., :tasks] / (weighed_4BU[..., tasks:] + _AFFINITY_FLOORS_4[:, None, None])
     slopes = [
         _slope(mean_BT, usual_NT, centred_NT, known_NT, ridge=2.0),
         _slope(popularity_B[:, None], popularity_N[:, None], centred_NT, known_NT, ridge=10.0),
@@ -139,6 +146,19 @@ def assemble_served(row: UserRow, table: ItemTable, item_id: str, now: float) ->
         history_item_ids=tuple(row.recent_ids[:HISTORY]),
         history_values=tuple(made.history_values_NT1.ravel().tolist()),
     )
+
+
+def _overlap(mine_BW: NDArray[np.uint64], theirs_NW: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Share that two sets of categories have in common (Jaccard), (B, N); 0 where both are empty.
+
+    A product of bits as floats counts common ones several times as fast as a bitwise `and` of all pairs would.
+    """
+    mine_BK = np.unpackbits(mine_BW.view(np.uint8), axis=1).astype(np.float32)
+    theirs_NK = np.unpackbits(theirs_NW.view(np.uint8), axis=1).astype(np.float32)
+    both_BN: NDArray[np.float32] = mine_BK @ theirs_NK.T
+    either_BN = np.add.outer(mine_BK.sum(axis=1), theirs_NK.sum(axis=1)) - both_BN
+    share_BN: NDArray[np.float32] = both_BN / np.maximum(either_BN, 1.0)
+    return share_BN
 
 
 def _slope(

@@ -9,6 +9,7 @@ import structlog
 import torch
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from threadpoolctl import threadpool_limits
 
 from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
@@ -48,7 +49,9 @@ class Application:
     ) -> None:
         self._settings = settings
         vocabulary = features.vocabulary()
-        torch.set_num_threads(settings.torch_threads)
+        torch.set_num_threads(settings.compute_threads)
+        # NumPy's BLAS takes all cores by itself, and its threads spin: on two cores that made assembling four times slower.
+        threadpool_limits(settings.compute_threads, user_api="blas")
         encoder = TextEncoder(EncoderConfig(model=settings.encoder))
         table = ItemTable(vocabulary, dimensions=encoder.dimension)
         self.metrics = ServerMetrics()

@@ -58,9 +58,9 @@ def candidates_batch(assembled: Assembled, table: ItemTable) -> Batch:
         x_BF=torch.from_numpy(assembled.x_BF),
         vectors_VD=torch.from_numpy(gathered_VD),
         item_B=torch.from_numpy(at_B),
-        history_BN=torch.from_numpy(at_N).expand(size, HISTORY),
-        history_values_BNS=torch.from_numpy(values_NS).expand(size, HISTORY, tasks + 1),
-        history_mask_BN=torch.from_numpy(known_N).expand(size, HISTORY),
+        history_BN=torch.from_numpy(at_N)[None],
+        history_values_BNS=torch.from_numpy(values_NS)[None],
+        history_mask_BN=torch.from_numpy(known_N)[None],
         labels_BT=torch.full((size, tasks), torch.nan),
     )
 

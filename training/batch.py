@@ -32,7 +32,10 @@ class Batch:
     item_B: Tensor
     """Row of each example's item, int64; 0 for an item without text."""
     history_BN: Tensor
-    """Row of each item in the user's history, int64, the most recent first."""
+    """Row of each item in the user's history, int64, the most recent first.
+
+    This and the two after it may have a first dimension of 1: one history that all B share.
+    """
     history_values_BNS: Tensor
     """Per item of the history S = T + 1 values: a residual per task in training space (0 if unknown), log1p of age in seconds."""
     history_mask_BN: Tensor

@@ -51,7 +51,15 @@ class Attention(nn.Module):
         nn.init.zeros_(self.value_bias.weight)
 
     def forward(self, query_BE: Tensor, keys_BNE: Tensor, values_BNS: Tensor, mask_BN: Tensor) -> tuple[Tensor, Tensor]:
-        """Attended text (B, E) and attended values (B, S); zeros for an empty history."""
+        """Attended text (B, E) and attended values (B, S); zeros for an empty history.
+
+        A history of all alike comes once, with a first dimension of 1: two matrix products then serve every item.
+        """
+        if len(keys_BNE) == 1:
+            keys_NE, values_NS = keys_BNE[0], values_BNS[0]
+            scores_BN = self.temperature * (query_BE @ keys_NE.T) + self.value_bias(values_NS).squeeze(1)
+            weights_BN = scores_BN.masked_fill(~mask_BN, -1e4).softmax(dim=1) * mask_BN
+            return weights_BN @ keys_NE, weights_BN @ values_NS
         scores_BN = self.temperature * (keys_BNE @ query_BE.unsqueeze(2)).squeeze(2) + self.value_bias(values_BNS).squeeze(2)
         # A finite floor, not -inf: a row that is masked throughout would turn into NaN.
         weights_BN = scores_BN.masked_fill(~mask_BN, -1e4).softmax(dim=1) * mask_BN
