@@ -1,12 +1,11 @@
-"""Owns how the figures are shown: benchmarks/README.md between two marks, and the charts beside it."""
+"""Owns how the figures are shown: the part of benchmarks/README.md, and its charts."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from benchmarks.quality.chart import line_chart
+from benchmarks.chart import line_chart
 
-__all__ = ["NAMES", "charts", "section", "write"]
+__all__ = ["NAMES", "charts", "part"]
 
 NAMES = {
     "headwater": "Headwater",
@@ -17,23 +16,10 @@ NAMES = {
     "user_item_mean": "running user bias + item mean",
     "item_mean": "running item mean",
 }
-_BEGIN, _END = "<!-- quality: written by `make bench-quality`, not by hand -->", "<!-- /quality -->"
 _METRICS = {"auc": "AUC", "gauc": "GAUC", "log_loss": "log loss", "rmse": "RMSE of stars"}
 
 
-def write(readme: Path, charts_dir: Path, results: Mapping[str, Any]) -> None:
-    """Writes the section into the README, in place of the one there, and the charts into `charts_dir`."""
-    charts_dir.mkdir(parents=True, exist_ok=True)
-    for name, svg in charts(results).items():
-        (charts_dir / name).write_text(svg, encoding="utf-8")
-    text = readme.read_text(encoding="utf-8") if readme.exists() else "# Benchmarks\n\n"
-    if _BEGIN not in text:
-        text = f"{text.rstrip()}\n\n{_BEGIN}\n{_END}\n"
-    before, after = text.split(_BEGIN)[0], text.split(_END)[1]
-    readme.write_text(f"{before}{_BEGIN}\n\n{section(results).strip()}\n\n{_END}{after}", encoding="utf-8")
-
-
-def section(results: Mapping[str, Any]) -> str:
+def part(results: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
     makers = {"movielens": _movielens, "throughput": _throughput}
     return "\n\n".join(make(results[name]) for name, make in makers.items() if name in results)

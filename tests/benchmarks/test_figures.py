@@ -7,12 +7,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmarks.quality import chart, examples, figures, headwater
+from benchmarks import chart, results
+from benchmarks.quality import examples, figures, headwater
 from benchmarks.quality.figures import gauc, log_loss, spread
 from deploy.demo.quality import auc
 
 
-@pytest.mark.parametrize("module", [chart, examples, figures, headwater])
+@pytest.mark.parametrize("module", [chart, results, examples, figures, headwater])
 def test_examples_in_docstrings_hold(module: ModuleType) -> None:
     """Each docstring's example gives what it says."""
     result = doctest.testmod(module)

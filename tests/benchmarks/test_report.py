@@ -1,8 +1,9 @@
-"""The README's section is written from the results alone, and what stands around it stays."""
+"""The part of quality in the README is written from the results alone, and what stands around it stays."""
 
 from pathlib import Path
 
-from benchmarks.quality.report import NAMES, write
+from benchmarks.page import write_part
+from benchmarks.quality.report import NAMES, charts, part
 
 METRIC = {"mean": 0.75, "min": 0.7, "max": 0.8}
 ONE = {"mean": 0.5, "min": 0.5, "max": 0.5}
@@ -28,9 +29,9 @@ def test_the_section_is_replaced_and_the_rest_kept(tmp_path: Path) -> None:
     """Written twice, the page has one section, each model's figures, and the words before and after."""
     readme = tmp_path / "README.md"
     readme.write_text("# Benchmarks\n\nBefore.\n")
-    write(readme, tmp_path / "charts", RESULTS)
+    write_part(tmp_path, "quality", part(RESULTS), charts(RESULTS))
     readme.write_text(readme.read_text() + "\nAfter.\n")
-    write(readme, tmp_path / "charts", RESULTS)
+    write_part(tmp_path, "quality", part(RESULTS), charts(RESULTS))
     text = readme.read_text()
     assert text.startswith("# Benchmarks\n\nBefore.")
     assert text.endswith("After.\n")
