@@ -1,7 +1,7 @@
 """Owns what a process knows of all items at once, in dense arrays that a whole list of candidates is read from."""
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class ItemTable:
         self.vectors = np.zeros((capacity, dimensions), dtype=np.float32)
         self.categories = np.zeros((capacity, _CATEGORY_WORDS), dtype=np.uint64)
         self.live = np.zeros(capacity, dtype=bool)
+        self.followers: list[Callable[[int], None]] = []
+        """Told of the row of every entry that is taken over or deleted, by the writer; of a new one before it is live."""
         self._totals = np.zeros((2, len(vocabulary.tasks)))
 
     def __len__(self) -> int:
@@ -84,6 +86,7 @@ class ItemTable:
         self.categories[row] = category_bits(item.categories)
         self.published_at[row] = item.published_at.seconds
         self.content[row] = item
+        self._tell(row)
         self.live[row] = True
 
     def delete(self, item_id: str) -> None:
@@ -91,6 +94,11 @@ class ItemTable:
         if (row := self.index.get(item_id)) is not None:
             self.live[row] = False
             self.content[row] = None
+            self._tell(row)
+
+    def _tell(self, row: int) -> None:
+        for follow in self.followers:
+            follow(row)
 
     def _row(self, item_id: str) -> int:
         row = self.index.get(item_id)

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos import events_pb2 as protos_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18protos/recommender.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13protos/events.proto\"V\n\x0cScoreRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\r\n\x05tasks\x18\x03 \x03(\t\x12\x14\n\x0c\x63ontext_text\x18\x04 \x01(\t\"b\n\rScoreResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.headwater.v1.ItemScores\x12(\n\x04info\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.ResponseInfo\"\x87\x02\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x12\n\nitem_types\x18\x03 \x03(\t\x12\x45\n\x0ctask_weights\x18\x04 \x03(\x0b\x32/.headwater.v1.RecommendRequest.TaskWeightsEntry\x12\x18\n\x10\x65xclude_item_ids\x18\x05 \x03(\t\x12\x14\n\x0c\x63ontext_text\x18\x06 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x07 \x01(\x08\x1a\x32\n\x10TaskWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"f\n\x11RecommendResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.headwater.v1.RankedItem\x12(\n\x04info\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.ResponseInfo\"\x98\x01\n\nItemScores\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x34\n\x06scores\x18\x02 \x03(\x0b\x32$.headwater.v1.ItemScores.ScoresEntry\x12\x14\n\x0cunknown_item\x18\x03 \x01(\x08\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xb3\x01\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x12\n\nrank_score\x18\x02 \x01(\x01\x12\x34\n\x06scores\x18\x03 \x03(\x0b\x32$.headwater.v1.RankedItem.ScoresEntry\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa5\x01\n\x0cResponseInfo\x12\x19\n\x11recommendation_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x32\n\x0e\x66\x65\x61tures_as_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x19.headwater.v1.Degradation\"\xf9\x01\n\x0b\x44\x65gradation\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .headwater.v1.Degradation.Reason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\xa7\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n\x0cUNKNOWN_USER\x10\x01\x12\x10\n\x0cUNKNOWN_ITEM\x10\x02\x12\x15\n\x11STORE_UNAVAILABLE\x10\x03\x12\x0c\n\x08NO_MODEL\x10\x04\x12\x13\n\x0f\x43ONTEXT_SKIPPED\x10\x05\x12\x13\n\x0f\x45MPTY_CATALOGUE\x10\x06\x12\x12\n\x0eSTALE_FEATURES\x10\x07\":\n\x13RecordEventsRequest\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.headwater.v1.Event\"W\n\x14RecordEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12-\n\x08rejected\x18\x02 \x03(\x0b\x32\x1b.headwater.v1.RejectedEvent\"@\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\r\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xf4\x01\n\x0bRecommender\x12@\n\x05Score\x12\x1a.headwater.v1.ScoreRequest\x1a\x1b.headwater.v1.ScoreResponse\x12L\n\tRecommend\x12\x1e.headwater.v1.RecommendRequest\x1a\x1f.headwater.v1.RecommendResponse\x12U\n\x0cRecordEvents\x12!.headwater.v1.RecordEventsRequest\x1a\".headwater.v1.RecordEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18protos/recommender.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13protos/events.proto\"V\n\x0cScoreRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08item_ids\x18\x02 \x03(\t\x12\r\n\x05tasks\x18\x03 \x03(\t\x12\x14\n\x0c\x63ontext_text\x18\x04 \x01(\t\"b\n\rScoreResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.headwater.v1.ItemScores\x12(\n\x04info\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.ResponseInfo\"\xe4\x02\n\x10RecommendRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x12\n\nitem_types\x18\x03 \x03(\t\x12\x45\n\x0ctask_weights\x18\x04 \x03(\x0b\x32/.headwater.v1.RecommendRequest.TaskWeightsEntry\x12\x18\n\x10\x65xclude_item_ids\x18\x05 \x03(\t\x12\x14\n\x0c\x63ontext_text\x18\x06 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x07 \x01(\x08\x12$\n\x06\x66ilter\x18\x08 \x01(\x0b\x32\x14.headwater.v1.Filter\x12\x11\n\tdiversity\x18\t \x01(\x01\x12\"\n\x05rules\x18\n \x01(\x0b\x32\x13.headwater.v1.Rules\x1a\x32\n\x10TaskWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x7f\n\x06\x46ilter\x12+\n\nconditions\x18\x01 \x03(\x0b\x32\x17.headwater.v1.Condition\x12 \n\x18published_within_seconds\x18\x02 \x01(\x01\x12&\n\tleave_out\x18\x03 \x03(\x0b\x32\x13.headwater.v1.Acted\"\x81\x01\n\tCondition\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06\x61ny_of\x18\x02 \x03(\t\x12\x0f\n\x07none_of\x18\x03 \x03(\t\x12\x15\n\x08\x61t_least\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07\x61t_most\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_at_leastB\n\n\x08_at_most\"-\n\x05\x41\x63ted\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\x16\n\x0ewithin_seconds\x18\x02 \x01(\x01\"n\n\x05Rules\x12\x1f\n\x04pins\x18\x01 \x03(\x0b\x32\x11.headwater.v1.Pin\x12\x1f\n\x04\x63\x61ps\x18\x02 \x03(\x0b\x32\x11.headwater.v1.Cap\x12#\n\x06\x62oosts\x18\x03 \x03(\x0b\x32\x13.headwater.v1.Boost\"(\n\x03Pin\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\r\"%\n\x03\x43\x61p\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07\x61t_most\x18\x02 \x01(\r\"@\n\x05\x42oost\x12*\n\tcondition\x18\x01 \x01(\x0b\x32\x17.headwater.v1.Condition\x12\x0b\n\x03\x61\x64\x64\x18\x02 \x01(\x01\"f\n\x11RecommendResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.headwater.v1.RankedItem\x12(\n\x04info\x18\x02 \x01(\x0b\x32\x1a.headwater.v1.ResponseInfo\"\x98\x01\n\nItemScores\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x34\n\x06scores\x18\x02 \x03(\x0b\x32$.headwater.v1.ItemScores.ScoresEntry\x12\x14\n\x0cunknown_item\x18\x03 \x01(\x08\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xc3\x01\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x12\n\nrank_score\x18\x02 \x01(\x01\x12\x34\n\x06scores\x18\x03 \x03(\x0b\x32$.headwater.v1.RankedItem.ScoresEntry\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\r\n\x05title\x18\x05 \x01(\t\x12\x0e\n\x06pinned\x18\x06 \x01(\x08\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xa5\x01\n\x0cResponseInfo\x12\x19\n\x11recommendation_id\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x32\n\x0e\x66\x65\x61tures_as_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0c\x64\x65gradations\x18\x04 \x03(\x0b\x32\x19.headwater.v1.Degradation\"\xf9\x01\n\x0b\x44\x65gradation\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .headwater.v1.Degradation.Reason\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"\xa7\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x10\n\x0cUNKNOWN_USER\x10\x01\x12\x10\n\x0cUNKNOWN_ITEM\x10\x02\x12\x15\n\x11STORE_UNAVAILABLE\x10\x03\x12\x0c\n\x08NO_MODEL\x10\x04\x12\x13\n\x0f\x43ONTEXT_SKIPPED\x10\x05\x12\x13\n\x0f\x45MPTY_CATALOGUE\x10\x06\x12\x12\n\x0eSTALE_FEATURES\x10\x07\":\n\x13RecordEventsRequest\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.headwater.v1.Event\"W\n\x14RecordEventsResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12-\n\x08rejected\x18\x02 \x03(\x0b\x32\x1b.headwater.v1.RejectedEvent\"@\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\r\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t2\xf4\x01\n\x0bRecommender\x12@\n\x05Score\x12\x1a.headwater.v1.ScoreRequest\x1a\x1b.headwater.v1.ScoreResponse\x12L\n\tRecommend\x12\x1e.headwater.v1.RecommendRequest\x1a\x1f.headwater.v1.RecommendResponse\x12U\n\x0cRecordEvents\x12!.headwater.v1.RecordEventsRequest\x1a\".headwater.v1.RecordEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,31 +44,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCORERESPONSE']._serialized_start=184
   _globals['_SCORERESPONSE']._serialized_end=282
   _globals['_RECOMMENDREQUEST']._serialized_start=285
-  _globals['_RECOMMENDREQUEST']._serialized_end=548
-  _globals['_RECOMMENDREQUEST_TASKWEIGHTSENTRY']._serialized_start=498
-  _globals['_RECOMMENDREQUEST_TASKWEIGHTSENTRY']._serialized_end=548
-  _globals['_RECOMMENDRESPONSE']._serialized_start=550
-  _globals['_RECOMMENDRESPONSE']._serialized_end=652
-  _globals['_ITEMSCORES']._serialized_start=655
-  _globals['_ITEMSCORES']._serialized_end=807
-  _globals['_ITEMSCORES_SCORESENTRY']._serialized_start=762
-  _globals['_ITEMSCORES_SCORESENTRY']._serialized_end=807
-  _globals['_RANKEDITEM']._serialized_start=810
-  _globals['_RANKEDITEM']._serialized_end=989
-  _globals['_RANKEDITEM_SCORESENTRY']._serialized_start=762
-  _globals['_RANKEDITEM_SCORESENTRY']._serialized_end=807
-  _globals['_RESPONSEINFO']._serialized_start=992
-  _globals['_RESPONSEINFO']._serialized_end=1157
-  _globals['_DEGRADATION']._serialized_start=1160
-  _globals['_DEGRADATION']._serialized_end=1409
-  _globals['_DEGRADATION_REASON']._serialized_start=1242
-  _globals['_DEGRADATION_REASON']._serialized_end=1409
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=1411
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=1469
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=1471
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=1558
-  _globals['_REJECTEDEVENT']._serialized_start=1560
-  _globals['_REJECTEDEVENT']._serialized_end=1624
-  _globals['_RECOMMENDER']._serialized_start=1627
-  _globals['_RECOMMENDER']._serialized_end=1871
+  _globals['_RECOMMENDREQUEST']._serialized_end=641
+  _globals['_RECOMMENDREQUEST_TASKWEIGHTSENTRY']._serialized_start=591
+  _globals['_RECOMMENDREQUEST_TASKWEIGHTSENTRY']._serialized_end=641
+  _globals['_FILTER']._serialized_start=643
+  _globals['_FILTER']._serialized_end=770
+  _globals['_CONDITION']._serialized_start=773
+  _globals['_CONDITION']._serialized_end=902
+  _globals['_ACTED']._serialized_start=904
+  _globals['_ACTED']._serialized_end=949
+  _globals['_RULES']._serialized_start=951
+  _globals['_RULES']._serialized_end=1061
+  _globals['_PIN']._serialized_start=1063
+  _globals['_PIN']._serialized_end=1103
+  _globals['_CAP']._serialized_start=1105
+  _globals['_CAP']._serialized_end=1142
+  _globals['_BOOST']._serialized_start=1144
+  _globals['_BOOST']._serialized_end=1208
+  _globals['_RECOMMENDRESPONSE']._serialized_start=1210
+  _globals['_RECOMMENDRESPONSE']._serialized_end=1312
+  _globals['_ITEMSCORES']._serialized_start=1315
+  _globals['_ITEMSCORES']._serialized_end=1467
+  _globals['_ITEMSCORES_SCORESENTRY']._serialized_start=1422
+  _globals['_ITEMSCORES_SCORESENTRY']._serialized_end=1467
+  _globals['_RANKEDITEM']._serialized_start=1470
+  _globals['_RANKEDITEM']._serialized_end=1665
+  _globals['_RANKEDITEM_SCORESENTRY']._serialized_start=1422
+  _globals['_RANKEDITEM_SCORESENTRY']._serialized_end=1467
+  _globals['_RESPONSEINFO']._serialized_start=1668
+  _globals['_RESPONSEINFO']._serialized_end=1833
+  _globals['_DEGRADATION']._serialized_start=1836
+  _globals['_DEGRADATION']._serialized_end=2085
+  _globals['_DEGRADATION_REASON']._serialized_start=1918
+  _globals['_DEGRADATION_REASON']._serialized_end=2085
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=2087
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=2145
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=2147
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=2234
+  _globals['_REJECTEDEVENT']._serialized_start=2236
+  _globals['_REJECTEDEVENT']._serialized_end=2300
+  _globals['_RECOMMENDER']._serialized_start=2303
+  _globals['_RECOMMENDER']._serialized_end=2547
 # @@protoc_insertion_point(module_scope)

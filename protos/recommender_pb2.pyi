@@ -32,7 +32,7 @@ class ScoreResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[ItemScores, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "count", "item_types", "task_weights", "exclude_item_ids", "context_text", "include_seen")
+    __slots__ = ("user_id", "count", "item_types", "task_weights", "exclude_item_ids", "context_text", "include_seen", "filter", "diversity", "rules")
     class TaskWeightsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,9 @@ class RecommendRequest(_message.Message):
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_TEXT_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    DIVERSITY_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     count: int
     item_types: _containers.RepeatedScalarFieldContainer[str]
@@ -54,7 +57,76 @@ class RecommendRequest(_message.Message):
     exclude_item_ids: _containers.RepeatedScalarFieldContainer[str]
     context_text: str
     include_seen: bool
-    def __init__(self, user_id: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., include_seen: _Optional[bool] = ...) -> None: ...
+    filter: Filter
+    diversity: float
+    rules: Rules
+    def __init__(self, user_id: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., include_seen: _Optional[bool] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., diversity: _Optional[float] = ..., rules: _Optional[_Union[Rules, _Mapping]] = ...) -> None: ...
+
+class Filter(_message.Message):
+    __slots__ = ("conditions", "published_within_seconds", "leave_out")
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_WITHIN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    LEAVE_OUT_FIELD_NUMBER: _ClassVar[int]
+    conditions: _containers.RepeatedCompositeFieldContainer[Condition]
+    published_within_seconds: float
+    leave_out: _containers.RepeatedCompositeFieldContainer[Acted]
+    def __init__(self, conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., published_within_seconds: _Optional[float] = ..., leave_out: _Optional[_Iterable[_Union[Acted, _Mapping]]] = ...) -> None: ...
+
+class Condition(_message.Message):
+    __slots__ = ("field", "any_of", "none_of", "at_least", "at_most")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    ANY_OF_FIELD_NUMBER: _ClassVar[int]
+    NONE_OF_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    AT_MOST_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    any_of: _containers.RepeatedScalarFieldContainer[str]
+    none_of: _containers.RepeatedScalarFieldContainer[str]
+    at_least: float
+    at_most: float
+    def __init__(self, field: _Optional[str] = ..., any_of: _Optional[_Iterable[str]] = ..., none_of: _Optional[_Iterable[str]] = ..., at_least: _Optional[float] = ..., at_most: _Optional[float] = ...) -> None: ...
+
+class Acted(_message.Message):
+    __slots__ = ("task", "within_seconds")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    within_seconds: float
+    def __init__(self, task: _Optional[str] = ..., within_seconds: _Optional[float] = ...) -> None: ...
+
+class Rules(_message.Message):
+    __slots__ = ("pins", "caps", "boosts")
+    PINS_FIELD_NUMBER: _ClassVar[int]
+    CAPS_FIELD_NUMBER: _ClassVar[int]
+    BOOSTS_FIELD_NUMBER: _ClassVar[int]
+    pins: _containers.RepeatedCompositeFieldContainer[Pin]
+    caps: _containers.RepeatedCompositeFieldContainer[Cap]
+    boosts: _containers.RepeatedCompositeFieldContainer[Boost]
+    def __init__(self, pins: _Optional[_Iterable[_Union[Pin, _Mapping]]] = ..., caps: _Optional[_Iterable[_Union[Cap, _Mapping]]] = ..., boosts: _Optional[_Iterable[_Union[Boost, _Mapping]]] = ...) -> None: ...
+
+class Pin(_message.Message):
+    __slots__ = ("item_id", "position")
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    position: int
+    def __init__(self, item_id: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
+
+class Cap(_message.Message):
+    __slots__ = ("field", "at_most")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    AT_MOST_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    at_most: int
+    def __init__(self, field: _Optional[str] = ..., at_most: _Optional[int] = ...) -> None: ...
+
+class Boost(_message.Message):
+    __slots__ = ("condition", "add")
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    condition: Condition
+    add: float
+    def __init__(self, condition: _Optional[_Union[Condition, _Mapping]] = ..., add: _Optional[float] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
     __slots__ = ("items", "info")
@@ -82,7 +154,7 @@ class ItemScores(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., scores: _Optional[_Mapping[str, float]] = ..., unknown_item: _Optional[bool] = ...) -> None: ...
 
 class RankedItem(_message.Message):
-    __slots__ = ("item_id", "rank_score", "scores", "type", "title")
+    __slots__ = ("item_id", "rank_score", "scores", "type", "title", "pinned")
     class ScoresEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -95,12 +167,14 @@ class RankedItem(_message.Message):
     SCORES_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     rank_score: float
     scores: _containers.ScalarMap[str, float]
     type: str
     title: str
-    def __init__(self, item_id: _Optional[str] = ..., rank_score: _Optional[float] = ..., scores: _Optional[_Mapping[str, float]] = ..., type: _Optional[str] = ..., title: _Optional[str] = ...) -> None: ...
+    pinned: bool
+    def __init__(self, item_id: _Optional[str] = ..., rank_score: _Optional[float] = ..., scores: _Optional[_Mapping[str, float]] = ..., type: _Optional[str] = ..., title: _Optional[str] = ..., pinned: _Optional[bool] = ...) -> None: ...
 
 class ResponseInfo(_message.Message):
     __slots__ = ("recommendation_id", "model_version", "features_as_of", "degradations")

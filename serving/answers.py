@@ -1,13 +1,26 @@
 """Owns the questions that the data plane takes and the answers that it gives, free of the wire."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Degradation", "Info", "RankedItem", "Reason", "RecommendQuery", "Recommendation", "Report", "ScoreQuery", "Scored"]
+from serving.slate import SlateQuery
+
+__all__ = [
+    "Degradation",
+    "Info",
+    "RankedItem",
+    "RankedSlate",
+    "Reason",
+    "RecommendQuery",
+    "Recommendation",
+    "Report",
+    "ScoreQuery",
+    "Scored",
+]
 
 
 class Reason(Enum):
@@ -43,15 +56,12 @@ class ScoreQuery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecommendQuery:
-    """See `RecommendRequest` in protos/recommender.proto; `seconds` is the time left to answer."""
+    """See `RecommendRequest` in protos/recommender.proto: one list or more; `seconds` is the time left to answer."""
 
     user_id: str
-    count: int
-    item_types: frozenset[str] = frozenset()
-    task_weights: Mapping[str, float] = field(default_factory=dict)
+    slates: tuple[SlateQuery, ...]
     exclude_item_ids: Sequence[str] = ()
     context_text: str = ""
-    include_seen: bool = False
     seconds: float
 
 
@@ -101,18 +111,33 @@ class RankedItem:
     values_T: NDArray[np.float32]
     """As `Scored.values_BT`."""
     x_F: NDArray[np.float32]
+    pinned: bool = False
+    """A pin of the request put it there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankedSlate:
+    """One list, in order."""
+
+    name: str
+    items: tuple[RankedItem, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recommendation:
-    """A ranked list, best first, with all that its impressions need to be learned from."""
+    """The ranked lists of one request, with all that their impressions need to be learned from."""
 
     user_id: str
     at: float
     """When it was scored, Unix seconds."""
     tasks: tuple[str, ...]
-    items: tuple[RankedItem, ...]
+    slates: tuple[RankedSlate, ...]
     history_item_ids: Sequence[str]
     history_values_NT1: NDArray[np.float32]
     info: Info
     report: Report
+
+    @property
+    def size(self) -> int:
+        """Items in all lists."""
+        return sum(len(slate.items) for slate in self.slates)

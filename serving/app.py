@@ -19,12 +19,14 @@ from protos import recommender_pb2
 from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
 from serving.context import ContextEncoder
 from serving.event_log import EventLog
+from serving.facets import ItemFacets
 from serving.impressions import ImpressionWriter
 from serving.limits import Limits
 from serving.metrics import ServerMetrics
 from serving.models import ModelWatcher, ServedModel
 from serving.pipeline import Pipeline
 from serving.probes import Probes
+from serving.ranker import Ranker
 from serving.recording import EventRecorder
 from serving.servicer import Servicer
 from serving.settings import ServerSettings
@@ -88,6 +90,7 @@ class Application:
         )
         pipeline = Pipeline(
             table=table,
+            ranker=Ranker(table, ItemFacets(table), pool=settings.candidate_pool),
             users=self._users,
             contexts=self._contexts,
             model=self._models.current,

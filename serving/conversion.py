@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from protos import recommender_pb2 as pb
 from serving.answers import Info, Recommendation, RecommendQuery, Scored, ScoreQuery
 from serving.recording import Recorded
+from serving.slate import Acted, Boost, Cap, Condition, Filter, Pin, Rules, SlateQuery
 
 __all__ = ["recommend_query", "recommend_response", "record_response", "score_query", "score_response"]
 
@@ -32,22 +33,31 @@ def score_response(scored: Scored) -> pb.ScoreResponse:
 
 
 def recommend_query(request: pb.RecommendRequest, seconds: float) -> RecommendQuery:
-    return RecommendQuery(
-        user_id=request.user_id,
+    slate = SlateQuery(
         count=request.count,
         item_types=frozenset(request.item_types),
         task_weights=dict(request.task_weights),
+        include_seen=request.include_seen,
+        filter=_filter(request.filter),
+        diversity=request.diversity,
+        rules=_rules(request.rules),
+    )
+    return RecommendQuery(
+        user_id=request.user_id,
+        slates=(slate,),
         exclude_item_ids=list(request.exclude_item_ids),
         context_text=request.context_text,
-        include_seen=request.include_seen,
         seconds=seconds,
     )
 
 
 def recommend_response(answer: Recommendation) -> pb.RecommendResponse:
     response = pb.RecommendResponse(info=_info(answer.info))
-    for item in answer.items:
-        ranked = response.items.add(item_id=item.item_id, rank_score=item.rank_score, type=item.type, title=item.title)
+    [slate] = answer.slates
+    for item in slate.items:
+        ranked = response.items.add(
+            item_id=item.item_id, rank_score=item.rank_score, type=item.type, title=item.title, pinned=item.pinned
+        )
         _fill(ranked.scores, answer.tasks, item.values_T.tolist())
     return response
 
@@ -55,6 +65,32 @@ def recommend_response(answer: Recommendation) -> pb.RecommendResponse:
 def record_response(recorded: Recorded) -> pb.RecordEventsResponse:
     rejected = [pb.RejectedEvent(index=one.index, event_id=one.event_id, detail=one.detail) for one in recorded.refused]
     return pb.RecordEventsResponse(accepted=recorded.accepted, rejected=rejected)
+
+
+def _filter(wanted: pb.Filter) -> Filter:
+    return Filter(
+        conditions=tuple(map(_condition, wanted.conditions)),
+        published_within_seconds=wanted.published_within_seconds,
+        leave_out=tuple(Acted(task=acted.task, within_seconds=acted.within_seconds) for acted in wanted.leave_out),
+    )
+
+
+def _condition(wanted: pb.Condition) -> Condition:
+    return Condition(
+        field=wanted.field,
+        any_of=tuple(wanted.any_of),
+        none_of=tuple(wanted.none_of),
+        at_least=wanted.at_least if wanted.HasField("at_least") else None,
+        at_most=wanted.at_most if wanted.HasField("at_most") else None,
+    )
+
+
+def _rules(wanted: pb.Rules) -> Rules:
+    return Rules(
+        pins=tuple(Pin(item_id=pin.item_id, position=pin.position) for pin in wanted.pins),
+        caps=tuple(Cap(field=cap.field, at_most=cap.at_most) for cap in wanted.caps),
+        boosts=tuple(Boost(condition=_condition(boost.condition), add=boost.add) for boost in wanted.boosts),
+    )
 
 
 def _fill(scores: MutableMapping[str, float], tasks: tuple[str, ...], values: list[float]) -> None:

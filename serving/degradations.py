@@ -10,6 +10,7 @@ from serving.answers import Degradation, Reason
 __all__ = [
     "context_skipped",
     "empty_catalogue",
+    "missing_pins",
     "no_model",
     "stale_features",
     "store_unavailable",
@@ -46,6 +47,14 @@ def unknown_items(item_ids: Sequence[str], unknown_B: NDArray[np.bool_]) -> Degr
         return None
     named = ", ".join(unknown[:_NAMED]) + (", ..." if len(unknown) > _NAMED else "")
     detail = f"{len(unknown)} of {len(item_ids)} items are not in the catalogue: {named}; publish them to headwater.catalogue.v1"
+    return Degradation(reason=Reason.UNKNOWN_ITEM, detail=detail)
+
+
+def missing_pins(item_ids: Sequence[str]) -> Degradation | None:
+    """None where all that was to be pinned is in the catalogue."""
+    if not item_ids:
+        return None
+    detail = f"to be pinned, but not in the catalogue: {', '.join(item_ids)}; left out"
     return Degradation(reason=Reason.UNKNOWN_ITEM, detail=detail)
 
 

@@ -40,7 +40,7 @@ class ImpressionWriter:
         try:
             self._waiting.put_nowait(shown)
         except asyncio.QueueFull:
-            self._dropped(len(shown.items))
+            self._dropped(shown.size)
 
     async def stop(self, seconds: float) -> None:
         """Ends when all that waits is written, or after `seconds`; the rest is dropped, and counted."""
@@ -49,7 +49,7 @@ class ImpressionWriter:
         except TimeoutError:
             _log.warning("impressions_left_unwritten", lists=self._waiting.qsize())
         while not self._waiting.empty():
-            self._dropped(len(self._waiting.get_nowait().items))
+            self._dropped(self._waiting.get_nowait().size)
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait([self._writing])
@@ -78,23 +78,25 @@ class ImpressionWriter:
 
 
 def impressions_of(shown: Recommendation, fingerprint: int) -> Iterable[Event]:
-    """One impression an item, in the order of the list; its id follows from the list's, so that a repeat counts once."""
+    """One impression an item, in the order of the lists; its id follows from its place, so that a repeat counts once."""
     history_values = shown.history_values_NT1.ravel().tolist()
     occurred_at = Timestamp()
     occurred_at.FromNanoseconds(int(shown.at * 1e6) * 1000)
-    for position, item in enumerate(shown.items):
-        served = ServedFeatures(
-            fingerprint=fingerprint,
-            values=item.x_F.tolist(),
-            history_item_ids=shown.history_item_ids,
-            history_values=history_values,
-            model_version=shown.info.model_version,
-        )
-        yield Event(
-            event_id=f"{shown.info.recommendation_id}:{position}",
-            user_id=shown.user_id,
-            item_id=item.item_id,
-            occurred_at=occurred_at,
-            recommendation_id=shown.info.recommendation_id,
-            impression=Impression(position=position, served=served),
-        )
+    for slate in shown.slates:
+        for position, item in enumerate(slate.items):
+            served = ServedFeatures(
+                fingerprint=fingerprint,
+                values=item.x_F.tolist(),
+                history_item_ids=shown.history_item_ids,
+                history_values=history_values,
+                model_version=shown.info.model_version,
+            )
+            place = (shown.info.recommendation_id, slate.name, str(position))
+            yield Event(
+                event_id=":".join(part for part in place if part),
+                user_id=shown.user_id,
+                item_id=item.item_id,
+                occurred_at=occurred_at,
+                recommendation_id=shown.info.recommendation_id,
+                impression=Impression(position=position, served=served),
+            )

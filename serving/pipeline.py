@@ -13,17 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.assemble import Assembled
 from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
 from feature_repo.vocabulary import HISTORY
-from serving.answers import Degradation, Info, RankedItem, Recommendation, RecommendQuery, Report, Scored, ScoreQuery
+from serving.answers import Degradation, Info, Recommendation, RecommendQuery, Report, Scored, ScoreQuery
 from serving.context import ContextEncoder
-from serving.degradations import context_skipped, empty_catalogue, no_model, unknown_items
+from serving.degradations import context_skipped, empty_catalogue, missing_pins, no_model, unknown_items
 from serving.freshness import FreshnessTracker
 from serving.limits import Limits
 from serving.models import ServedModel
-from serving.ranker import rank
+from serving.ranker import Ranked, Ranker
 from serving.scoring import predict, where_applicable
 from serving.stages import Stopwatch
 from serving.users import UserFeatures, UserReader
@@ -43,6 +42,7 @@ class Pipeline:
         self,
         *,
         table: ItemTable,
+        ranker: Ranker,
         users: UserReader,
         contexts: ContextEncoder,
         model: Callable[[], ServedModel | None],
@@ -52,6 +52,7 @@ class Pipeline:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
+        self._ranker = ranker
         self._users = users
         self._contexts = contexts
         self._model = model
@@ -87,10 +88,11 @@ class Pipeline:
         )
 
     async def recommend(self, query: RecommendQuery) -> Recommendation:
-        """A ranked list, at most `count` long: shorter where the catalogue has no more that fit. Raises InvalidRequest."""
+        """Ranked lists, each at most `count` long: shorter where the catalogue has no more that fit. Raises InvalidRequest."""
         self._limits.check_user(query.user_id)
-        self._limits.check_count(query.count)
-        weights_T = self._limits.weights(query.task_weights)
+        for slate in query.slates:
+            self._limits.check_count(slate.count)
+        weights = [self._limits.weights(slate.task_weights) for slate in query.slates]
         now, model, watch = self._clock(), self._model(), Stopwatch()
         seconds = query.seconds * _READ_SHARE
         user, context_D = await asyncio.gather(
@@ -98,31 +100,21 @@ class Pipeline:
         )
         watch.lap("feature_read")
 
-        def work() -> tuple[tuple[RankedItem, ...], Assembled]:
-            return rank(
-                query,
-                user.row,
-                self._table,
-                weights_T=weights_T,
-                context_D=context_D,
-                model=model,
-                pool=self._limits.candidate_pool,
-                now=now,
-                watch=watch,
-            )
+        def work() -> Ranked:
+            return self._ranker.rank(query, user.row, weights=weights, context_D=context_D, model=model, now=now, watch=watch)
 
-        items, assembled = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        ranked = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         watch.lap("return")
-        found = self._found(user, model)
+        found = [*self._found(user, model), missing_pins(ranked.missing_pins)]
         if query.context_text and context_D is None:
             found.append(context_skipped("context_text was not encoded in time: ranked without it; allow a longer deadline"))
         answer = Recommendation(
             user_id=query.user_id,
             at=now,
             tasks=self._limits.names,
-            items=items,
+            slates=ranked.slates,
             history_item_ids=user.row.recent_ids[:HISTORY],
-            history_values_NT1=assembled.history_values_NT1,
+            history_values_NT1=ranked.assembled.history_values_NT1,
             info=_info(model, user, found),
             report=self._report(watch, query.user_id, user, now),
         )

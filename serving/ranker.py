@@ -1,4 +1,7 @@
-"""Owns making one ranked list: what may be drawn, candidates, predictions, blend, order."""
+"""Owns making ranked lists: what may be drawn, candidates, one forward pass for all lists, blend, selection."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,75 +9,170 @@ from numpy.typing import NDArray
 from feature_repo.assemble import Assembled
 from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
-from serving.answers import RankedItem, RecommendQuery
+from serving.answers import RankedItem, RankedSlate, RecommendQuery
+from serving.eligibility import eligible_rows
+from serving.errors import InvalidRequest
+from serving.facets import ItemFacets
 from serving.models import ServedModel
-from serving.ranking import CONTEXT_WEIGHT, blend, comparable, order
-from serving.retrieval import candidates, eligible_rows
-from serving.scoring import predict, where_applicable
+from serving.ranking import CONTEXT_WEIGHT, blend, comparable
+from serving.retrieval import candidates
+from serving.scoring import Predictions, predict, where_applicable
+from serving.selection import Constraints, select
+from serving.slate import SlateQuery
 from serving.stages import Stopwatch
 
-__all__ = ["rank"]
+__all__ = ["Ranked", "Ranker"]
 
 
-def rank(
-    query: RecommendQuery,
-    row: UserRow,
-    table: ItemTable,
-    *,
-    weights_T: NDArray[np.float64],
-    context_D: NDArray[np.float32] | None,
-    model: ServedModel | None,
-    pool: int,
-    now: float,
-    watch: Stopwatch,
-) -> tuple[tuple[RankedItem, ...], Assembled]:
-    """The list, best first, and the inputs that its candidates were scored with.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranked:
+    """The lists in the order of the question, and the inputs that their candidates were scored with."""
 
-    Raises:
-        InvalidRequest: an item type that nothing in the catalogue is of.
-    """
-    watch.lap("queue")
-    exclude = [*query.exclude_item_ids, *(() if query.include_seen else row.recent_ids)]
-    rows_M = eligible_rows(table, item_types=query.item_types, exclude=exclude)
-    rows_B = candidates(table, row, rows_M, context_D=context_D, now=now, pool=pool)
-    watch.lap("retrieve")
-    predicted = predict(row, table, rows_B, now, model, watch)
-    values_BT = where_applicable(predicted.values_BT, table, rows_B)
-    rank_B = _rank_scores(predicted.values_BT, ~np.isnan(values_BT), weights_T, table, model)
-    if context_D is not None:
-        rank_B += CONTEXT_WEIGHT * (table.vectors[rows_B] @ context_D)
-    ids = [table.ids[number] for number in rows_B]
-    ranked: list[RankedItem] = []
-    for at in order(rank_B, ids):
-        item = table.content[rows_B[at]]
-        if item is None:  # deleted while this was ranked
-            continue
-        ranked.append(
-            RankedItem(
-                item_id=ids[at],
-                type=item.type,
-                title=item.title,
-                rank_score=float(rank_B[at]),
-                values_T=values_BT[at],
-                x_F=predicted.assembled.x_BF[at],
-            )
+    slates: tuple[RankedSlate, ...]
+    assembled: Assembled
+    missing_pins: tuple[str, ...]
+    """Items to be pinned that are not in the catalogue."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Candidates:
+    """The candidates of all lists, each once, and what is predicted of them."""
+
+    rows_B: NDArray[np.intp]
+    answered_BT: NDArray[np.float32]
+    scaled_BT: NDArray[np.float64]
+    context_B: NDArray[np.float64]
+    x_BF: NDArray[np.float32]
+    taken_B: NDArray[np.bool_]
+    """In one of the lists that are made already."""
+
+
+class Ranker:
+    """Makes the lists of a request from a table and its facets; each list draws at most `pool` candidates."""
+
+    def __init__(self, table: ItemTable, facets: ItemFacets, *, pool: int) -> None:
+        self._table = table
+        self._facets = facets
+        self._pool = pool
+
+    def rank(
+        self,
+        query: RecommendQuery,
+        row: UserRow,
+        *,
+        weights: Sequence[NDArray[np.float64]],
+        context_D: NDArray[np.float32] | None,
+        model: ServedModel | None,
+        now: float,
+        watch: Stopwatch,
+    ) -> Ranked:
+        """The lists, none of which repeats an item of another; `weights` has for each list a weight for each task, (T,).
+
+        Raises:
+            InvalidRequest: a type, field or task that there is not, or an item that two lists pin.
+        """
+        watch.lap("queue")
+        pins = self._pinned(query.slates)
+        drawn = self._draw(query, row, pins, context_D=context_D, now=now)
+        rows_B, place = np.unique(np.concatenate(drawn), return_inverse=True)
+        watch.lap("retrieve")
+        predicted = predict(row, self._table, rows_B, now, model, watch)
+        found = _Candidates(
+            rows_B=rows_B,
+            answered_BT=where_applicable(predicted.values_BT, self._table, rows_B),
+            scaled_BT=self._comparable(predicted, model),
+            context_B=self._nearness(rows_B, context_D),
+            x_BF=predicted.assembled.x_BF,
+            taken_B=np.zeros(len(rows_B), dtype=bool),
         )
-        if len(ranked) == query.count:
-            break
-    watch.lap("rank")
-    return tuple(ranked), predicted.assembled
+        each = np.split(place, np.cumsum([len(rows_C) for rows_C in drawn])[:-1])
+        slates = tuple(map(self._fill, query.slates, weights, pins, each, [found] * len(drawn)))
+        watch.lap("rank")
+        wanted = [pin.item_id for slate in query.slates for pin in slate.rules.pins]
+        missing = tuple(item_id for item_id in wanted if self._row(item_id) < 0)
+        return Ranked(slates=slates, assembled=predicted.assembled, missing_pins=missing)
 
+    def _pinned(self, slates: Sequence[SlateQuery]) -> list[dict[int, int]]:
+        """For each list the row by place of what it pins, as far as the catalogue has it."""
+        wanted = [pin.item_id for slate in slates for pin in slate.rules.pins]
+        if twice := {item_id for item_id in wanted if wanted.count(item_id) > 1}:
+            raise InvalidRequest(f"rules.pins: {', '.join(sorted(twice))} is pinned in two slates; no item is shown twice")
+        return [{pin.position: row for pin in slate.rules.pins if (row := self._row(pin.item_id)) >= 0} for slate in slates]
 
-def _rank_scores(
-    values_BT: NDArray[np.float32],
-    applies_BT: NDArray[np.bool_],
-    weights_T: NDArray[np.float64],
-    table: ItemTable,
-    model: ServedModel | None,
-) -> NDArray[np.float64]:
-    tasks = table.vocabulary.tasks
-    if model is None:  # nothing has measured the labels' spread yet
-        scaled_BT = comparable(values_BT, tasks, table.priors(), np.ones(len(tasks)))
-    else:
-        scaled_BT = comparable(values_BT, tasks, model.mean_T, model.deviation_T)
-    return blend(scaled_BT, weights_T, applies_BT)
+    def _row(self, item_id: str) -> int:
+        row = self._table.index.get(item_id, -1)
+        return row if row >= 0 and self._table.live[row] else -1
+
+    def _draw(
+        self,
+        query: RecommendQuery,
+        row: UserRow,
+        pins: Sequence[Mapping[int, int]],
+        *,
+        context_D: NDArray[np.float32] | None,
+        now: float,
+    ) -> list[NDArray[np.intp]]:
+        """The candidates' rows of each list, (C,): what is pinned comes last, and in no other list."""
+        reserved = [row for places in pins for row in places.values()]
+        drawn: list[NDArray[np.intp]] = []
+        pool = self._pool
+        for slate, places in zip(query.slates, pins, strict=True):
+            rows_M = eligible_rows(self._table, self._facets, slate, row, exclude=query.exclude_item_ids, now=now)
+            if reserved:
+                rows_M = np.setdiff1d(rows_M, reserved, assume_unique=True)
+            rows_C = candidates(self._table, row, rows_M, context_D=context_D, now=now, pool=pool)
+            drawn.append(np.append(rows_C, np.array(list(places.values()), dtype=np.intp)))
+            pool += slate.count  # the lists before may take as many of this one's candidates
+        return drawn
+
+    def _fill(
+        self,
+        slate: SlateQuery,
+        weights_T: NDArray[np.float64],
+        places: Mapping[int, int],
+        at_C: NDArray[np.intp],
+        found: _Candidates,
+    ) -> RankedSlate:
+        rows_C = found.rows_B[at_C]
+        scores_C = blend(found.scaled_BT[at_C], weights_T, ~np.isnan(found.answered_BT[at_C])) + found.context_B[at_C]
+        for boost in slate.rules.boosts:
+            scores_C += boost.add * self._facets.holds(boost.condition, rows_C)
+        free = len(at_C) - len(places)
+        constraints = Constraints(
+            diversity=slate.diversity,
+            vectors_CD=self._table.vectors[rows_C] if slate.diversity else None,
+            caps=[(self._facets.codes(cap.field, rows_C), cap.at_most) for cap in slate.rules.caps],
+            pins={position: free + number for number, position in enumerate(places)},
+            closed_C=found.taken_B[at_C],
+        )
+        chosen = select(scores_C, self._facets.keys(rows_C), slate.count, constraints)
+        found.taken_B[at_C[chosen]] = True
+        items: list[RankedItem] = []
+        for at in chosen.tolist():
+            item = self._table.content[rows_C[at]]
+            if item is None:  # deleted while this was ranked
+                continue
+            items.append(
+                RankedItem(
+                    item_id=item.item_id,
+                    type=item.type,
+                    title=item.title,
+                    rank_score=float(scores_C[at]),
+                    values_T=found.answered_BT[at_C[at]],
+                    x_F=found.x_BF[at_C[at]],
+                    pinned=at >= free,
+                )
+            )
+        return RankedSlate(name=slate.name, items=tuple(items))
+
+    def _nearness(self, rows_B: NDArray[np.intp], context_D: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        """What the request's words add to each rank score."""
+        if context_D is None:
+            return np.zeros(len(rows_B))
+        return CONTEXT_WEIGHT * (self._table.vectors[rows_B] @ context_D).astype(np.float64)
+
+    def _comparable(self, predicted: Predictions, model: ServedModel | None) -> NDArray[np.float64]:
+        tasks = self._table.vocabulary.tasks
+        if model is None:  # nothing has measured the labels' spread yet
+            return comparable(predicted.values_BT, tasks, self._table.priors(), np.ones(len(tasks)))
+        return comparable(predicted.values_BT, tasks, model.mean_T, model.deviation_T)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from feature_repo.tasks import Task
 
-__all__ = ["CONTEXT_WEIGHT", "blend", "comparable", "order"]
+__all__ = ["CONTEXT_WEIGHT", "blend", "comparable"]
 
 CONTEXT_WEIGHT = 1.0
 """What a cosine of 1 between the request's context text and an item adds to the rank score, whose tasks lie in 0 to 1."""
@@ -45,9 +45,3 @@ def blend(scaled_BT: NDArray[np.float64], weights_T: NDArray[np.float64], applie
     total_B: NDArray[np.float64] = np.abs(shares_BT).sum(axis=1)
     mean_B: NDArray[np.float64] = (shares_BT * scaled_BT).sum(axis=1) / np.where(total_B > 0.0, total_B, 1.0)
     return mean_B
-
-
-def order(rank_scores_B: NDArray[np.float64], item_ids: Sequence[str]) -> list[int]:
-    """Positions from the highest rank score down; equal ones by item id, so that every replica gives the same list."""
-    scores = rank_scores_B.tolist()
-    return sorted(range(len(scores)), key=lambda at: (-scores[at], item_ids[at]))

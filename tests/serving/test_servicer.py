@@ -43,6 +43,14 @@ async def stub(world: World, metrics: ServerMetrics) -> AsyncIterator[Recommende
     await server.stop(None)
 
 
+def with_filter(condition: pb.Condition) -> pb.RecommendRequest:
+    return pb.RecommendRequest(user_id="ann", count=1, filter=pb.Filter(conditions=[condition]))
+
+
+def with_rules(*, pins: Sequence[pb.Pin] = (), caps: Sequence[pb.Cap] = ()) -> pb.RecommendRequest:
+    return pb.RecommendRequest(user_id="ann", count=1, rules=pb.Rules(pins=pins, caps=caps))
+
+
 def reasons(info: pb.ResponseInfo) -> set[str]:
     return {Reason.Name(one.reason) for one in info.degradations}
 
@@ -98,7 +106,7 @@ async def test_list_keeps_to_the_request(world: World, stub: RecommenderStub, mo
     assert all(item.type == "song" and item.title for item in response.items)
     ranks = [item.rank_score for item in response.items]
     assert ranks == sorted(ranks, reverse=True)
-    assert [item.item_id for item in world.shown[0].items] == ids
+    assert [item.item_id for item in world.shown[0].slates[0].items] == ids
     request.include_seen = True
     assert {"i3", "i11"} <= {item.item_id for item in (await stub.Recommend(request)).items}
 
@@ -112,6 +120,29 @@ async def test_weights_and_words_change_the_order(stub: RecommenderStub, world: 
     assert [item.item_id for item in liked.items] == [item.item_id for item in hated.items][::-1]
     words = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3, context_text="axis 6"))
     assert all(int(item.item_id[1:]) % 8 == 6 for item in words.items)
+
+
+async def test_rules_shape_the_list(stub: RecommenderStub) -> None:
+    """Pins stand where they were put, seen or not; a cap leaves room for others; a boost lifts; a lost pin is flagged."""
+    rules = pb.Rules(
+        pins=[pb.Pin(item_id="i2", position=1), pb.Pin(item_id="gone", position=0)],
+        caps=[pb.Cap(field="type", at_most=2)],
+        boosts=[pb.Boost(condition=pb.Condition(field="type", any_of=["song"]), add=5.0)],
+    )
+    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=10, rules=rules))
+    assert [item.type for item in response.items] == ["song", "article", "song", "article"]
+    assert [item.pinned for item in response.items] == [False, True, False, False]
+    assert response.items[1].item_id == "i2"
+    assert response.items[0].rank_score > 5.0
+    assert any("gone" in one.detail for one in response.info.degradations)
+
+
+async def test_diversity_spreads_the_list(stub: RecommenderStub) -> None:
+    """Forty items on eight axes: eight unlike ones are found, which score alone does not."""
+    plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=8))
+    spread = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=8, diversity=0.9))
+    assert len({int(item.item_id[1:]) % 8 for item in plain.items}) < 8
+    assert len({int(item.item_id[1:]) % 8 for item in spread.items}) == 8
 
 
 @pytest.mark.parametrize(
@@ -128,6 +159,11 @@ async def test_weights_and_words_change_the_order(stub: RecommenderStub, world: 
         ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"buy": 1.0}), "buy is not declared"),
         ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"click": float("nan")}), "finite"),
         ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"click": 0.0}), "other than 0"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, diversity=1.5), "diversity is 1.5; give a number from 0 to 1"),
+        ("Recommend", with_filter(pb.Condition(field="colour", any_of=["red"])), "field 'colour' is not known; there are: categ"),
+        ("Recommend", with_filter(pb.Condition(field="type")), "condition on type: give any_of"),
+        ("Recommend", with_rules(pins=[pb.Pin(item_id="i1", position=1)]), "a list of 1 has positions 0 to 0"),
+        ("Recommend", with_rules(caps=[pb.Cap(field="type")]), "rules.caps on type: at_most must be 1 or more"),
         ("RecordEvents", pb.RecordEventsRequest(), "events: got 0, from 1 to 10"),
     ],
 )

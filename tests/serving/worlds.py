@@ -18,9 +18,11 @@ from feature_repo.vocabulary import Vocabulary
 from protos.catalogue_pb2 import Item
 from serving.answers import Recommendation
 from serving.context import ContextEncoder
+from serving.facets import ItemFacets
 from serving.limits import Limits
 from serving.models import ModelWatcher
 from serving.pipeline import Pipeline
+from serving.ranker import Ranker
 from serving.users import UserReader
 from training.batch import make_batch
 from training.model import ModelConfig, Recommender
@@ -130,6 +132,7 @@ class World:
         self.limits = Limits(tasks=VOCABULARY.tasks, max_candidates=100, candidate_pool=20, max_events=10)
         self.pipeline = Pipeline(
             table=self.table,
+            ranker=Ranker(self.table, ItemFacets(self.table), pool=20),
             users=self.users,
             contexts=self.contexts,
             model=self.watcher.current,
