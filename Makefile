@@ -37,7 +37,7 @@ lint: $(STAMP) ## Style, types and the directions of imports
 	$(BIN)/lint-imports
 
 test: lint ## Lint, types, import contracts and every test
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadscope
 
 format: $(STAMP) ## Rewrite the sources in house style
 	$(BIN)/ruff check --fix $(PACKAGES)
