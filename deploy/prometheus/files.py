@@ -9,12 +9,14 @@ from deploy.prometheus.alerts import ALERTS
 from deploy.prometheus.catalogue import page
 from deploy.prometheus.objectives import burn_alerts, recordings
 
-__all__ = ["METRICS_PAGE", "RULES", "generated", "groups"]
+__all__ = ["KUBERNETES_RULES", "METRICS_PAGE", "RULES", "generated", "groups"]
 
 _HERE = Path(__file__).parent
 
 RULES = _HERE / "rules" / "headwater.yml"
 """What a Prometheus server is pointed at."""
+KUBERNETES_RULES = _HERE.parent / "kubernetes" / "base" / "rules.yaml"
+"""The same for the operator of Prometheus."""
 METRICS_PAGE = _HERE.parents[1] / "docs" / "metrics.md"
 """What each metric says, for people."""
 
@@ -32,4 +34,15 @@ def groups() -> list[dict[str, Any]]:
 
 def generated() -> dict[Path, str]:
     """Content by path of each file."""
-    return {RULES: _HEADER + yaml.safe_dump({"groups": groups()}, sort_keys=False, width=120), METRICS_PAGE: page()}
+    rules = {"groups": groups()}
+    wrapped = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "headwater"},
+        "spec": rules,
+    }
+    return {RULES: _yaml(rules), KUBERNETES_RULES: _yaml(wrapped), METRICS_PAGE: page()}
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return f"{_HEADER}{yaml.safe_dump(content, sort_keys=False, width=120)}"

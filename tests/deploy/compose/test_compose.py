@@ -1,0 +1,89 @@
+"""The compose file fits together: images that can be built, settings that exist and suffice, files and volumes that are there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.docker import dockerfile
+from tests.deploy.effective import effective, unfit
+from tests.deploy.settings import variables, variables_of
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+# What the Compose Specification lets a service and the whole file say, of what is used here: a misspelt word is found.
+_SERVICE = {
+    *("build", "image", "command", "environment", "volumes", "ports", "healthcheck"),
+    *("depends_on", "restart", "stop_grace_period"),
+}
+_HEALTHCHECK = {"test", "interval", "timeout", "retries", "start_period"}
+_CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
+
+
+def environment_of(service: str) -> dict[str, str]:
+    """What a service's process is told: by its image, and on top by the file."""
+    build = SERVICES[service].get("build", {})
+    image = dockerfile.environment(build["target"]) if build else {}
+    return {**image, **SERVICES[service].get("environment", {})}
+
+
+def test_the_file_says_what_compose_understands() -> None:
+    """Each key is one of the specification's, and each value has its form."""
+    assert {key for key in COMPOSE if not key.startswith("x-")} == {"name", "services", "volumes"}
+    for name, service in SERVICES.items():
+        assert set(service) <= _SERVICE, name
+        assert all(isinstance(value, str) for value in service.get("environment", {}).values()), name
+        assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in service.get("ports", ())), name
+        if "healthcheck" in service:
+            assert set(service["healthcheck"]) <= _HEALTHCHECK
+            assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+
+
+def test_services_wait_for_what_they_need() -> None:
+    """A dependency is a service, and one that is waited for as healthy has a check."""
+    for service in SERVICES.values():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how["condition"] in _CONDITIONS
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[needed]
+
+
+def test_everything_that_is_mounted_is_there() -> None:
+    """Paths exist beside the file, and volumes are declared, each of them used."""
+    used = set()
+    for service in SERVICES.values():
+        for mount in service.get("volumes", ()):
+            source = mount.split(":")[0]
+            if source.startswith("."):
+                assert (DEPLOY / source).exists(), source
+            else:
+                used.add(source)
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_images_are_targets_of_the_dockerfile() -> None:
+    """Each of our services names a target; each process has a service, under the name that Prometheus looks for."""
+    ours = {name: service["build"] for name, service in SERVICES.items() if "build" in service}
+    for build in ours.values():
+        assert (DEPLOY / build["context"] / build["dockerfile"]).resolve() == dockerfile.PATH
+        assert build["target"] in dockerfile.stages()
+    assert set(ours) == {*dockerfile.PROCESSES, "topics"}
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    names = {name for job in scraped for config in job["dns_sd_configs"] for name in config["names"]}
+    assert names == set(dockerfile.PROCESSES)
+
+
+@pytest.mark.parametrize("process", dockerfile.PROCESSES)
+def test_settings_exist_and_suffice(process: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process reads each variable that it is given, takes the values, and is told everything that has no default for it."""
+    environment = environment_of(process)
+    ours = {name for name in environment if name.startswith("HEADWATER_")}
+    assert ours <= variables()
+    assert ours & variables_of(process)
+    assert list(unfit(effective(process, environment, monkeypatch))) == []
+    mounted = [mount.split(":")[1] for mount in SERVICES[process]["volumes"]]
+    assert environment["HEADWATER_TASKS_FILE"] in mounted

@@ -1,0 +1,162 @@
+"""Manifests are valid, refer to what there is, and tell each process what it needs to be told."""
+
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from deploy.prometheus.catalogue import metrics
+from tests.deploy.docker import dockerfile
+from tests.deploy.effective import effective, unfit
+from tests.deploy.settings import variables, variables_of
+
+KUBERNETES = Path(__file__).parents[3] / "deploy" / "kubernetes"
+BASE, VOLUME = KUBERNETES / "base", KUBERNETES / "overlays" / "volume"
+KUSTOMIZATION: dict[str, Any] = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+MANIFESTS: list[dict[str, Any]] = [
+    document for name in KUSTOMIZATION["resources"] for document in yaml.safe_load_all((BASE / name).read_text())
+]
+WORKLOADS = {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] in ("Deployment", "Job")}
+OTHERS = ("keda.sh", "monitoring.coreos.com")
+
+
+def envs(name: str) -> dict[str, str]:
+    """A file of NAME=value lines."""
+    lines = (line for line in (BASE / name).read_text().splitlines() if line and not line.startswith("#"))
+    return dict(line.split("=", 1) for line in lines)
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    """The pod that a workload makes."""
+    spec: dict[str, Any] = workload["spec"]["template"]["spec"]
+    return spec
+
+
+def of_kind(kind: str) -> dict[str, dict[str, Any]]:
+    """Manifests of a kind, by name."""
+    return {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] == kind}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [one for one in MANIFESTS if not one["apiVersion"].startswith(OTHERS)],
+    ids=lambda one: f"{one['kind']}-{one['metadata']['name']}",
+)
+def test_manifests_are_what_kubernetes_takes(manifest: dict[str, Any]) -> None:
+    """Each fits the schema of its kind, with no field that the schema does not know."""
+    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_volume_is_what_kubernetes_takes() -> None:
+    """The claim of the overlay fits its schema, and its patches name workloads of the base."""
+    kustomization = yaml.safe_load((VOLUME / "kustomization.yaml").read_text())
+    [claim] = yaml.safe_load_all((VOLUME / "snapshots.yaml").read_text())
+    kubernetes_validate.validate(claim, kubernetes_validate.latest_version(), strict=True)
+    for patch in kustomization["patches"]:
+        assert patch["target"]["name"] in WORKLOADS
+        for operation in yaml.safe_load(patch["patch"]):
+            assert operation["path"].split("/")[1:4] == ["spec", "template", "spec"]
+        assert claim["metadata"]["name"] in patch["patch"]
+    [generator] = kustomization["configMapGenerator"]
+    assert {literal.split("=")[0] for literal in generator["literals"]} <= variables()
+
+
+def test_every_file_is_used_and_every_image_is_a_target() -> None:
+    """The kustomization names all files of its directory, and the images are those of the Dockerfile."""
+    generated = [*KUSTOMIZATION["configMapGenerator"], *KUSTOMIZATION["secretGenerator"]]
+    named = {*KUSTOMIZATION["resources"], *(file for one in generated for file in (*one.get("envs", ()), *one.get("files", ())))}
+    assert named | {"kustomization.yaml"} == {path.name for path in BASE.iterdir()}
+    images = {container["image"] for workload in WORKLOADS.values() for container in pod(workload)["containers"]}
+    assert images == {image["name"] for image in KUSTOMIZATION["images"]}
+    assert {image.removeprefix("headwater-") for image in images} == {*dockerfile.PROCESSES, "tools"}
+
+
+@pytest.mark.parametrize("process", dockerfile.PROCESSES)
+def test_settings_exist_and_suffice(process: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process takes what image, settings, secrets and manifest tell it, and is told everything that has no default for it."""
+    [container] = pod(WORKLOADS[f"headwater-{process}"])["containers"]
+    assert container["envFrom"] == [
+        {"configMapRef": {"name": "headwater-settings"}},
+        {"secretRef": {"name": "headwater-secrets"}},
+    ]
+    own = {one["name"]: one["value"] for one in container.get("env", ())}
+    assert set(own) <= variables_of(process)
+    shared = envs("settings.env") | envs("secrets.env")
+    assert {name for name in shared if not name.startswith("AWS_")} <= variables()
+    environment = dockerfile.environment(process) | shared | own
+    assert list(unfit(effective(process, environment, monkeypatch))) == []
+    writable = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
+    for name in ("HEADWATER_CACHE_DIR", "HEADWATER_STORE_DIRECTORY"):
+        assert any(environment.get(name, "/tmp").startswith(path) for path in writable)
+
+
+def test_passwords_are_secrets() -> None:
+    """Nothing that the settings hide, and no key, lies in the plain settings."""
+    assert not [name for name in envs("settings.env") if re.search("PASSWORD|SECRET|ACCESS_KEY|REDIS_URL", name)]
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_pods_may_do_little(name: str) -> None:
+    """No root, no rights, no writable root, no token, no variables made of service names; memory is bounded."""
+    spec = pod(WORKLOADS[name])
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert not spec["automountServiceAccountToken"]
+    # A Service named headwater-server would set HEADWATER_SERVER_PORT to a URL, which the server refuses as a port.
+    assert not spec["enableServiceLinks"]
+    for container in spec["containers"]:
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert set(container["resources"]) == {"requests", "limits"}
+
+
+@pytest.mark.parametrize("process", dockerfile.PROCESSES)
+def test_processes_are_probed_and_scraped(process: str) -> None:
+    """Probes ask ports that are open; a service and a monitor give the job the name that the rules look for."""
+    name = f"headwater-{process}"
+    [container] = pod(WORKLOADS[name])["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    probes = [container[probe] for probe in ("startupProbe", "livenessProbe")]
+    assert {next(iter(probe[how]["port"] for how in ("httpGet", "tcpSocket") if how in probe)) for probe in probes} <= set(ports)
+    service, monitor = of_kind("Service")[name], of_kind("ServiceMonitor")[name]
+    assert service["spec"]["selector"].items() <= WORKLOADS[name]["spec"]["template"]["metadata"]["labels"].items()
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == set(ports)
+    assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == name
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+
+
+def test_policies_and_budgets_choose_pods() -> None:
+    """Selectors match labels that pods have; the label that all have is put on pods too."""
+    [common] = KUSTOMIZATION["labels"]
+    assert common["includeTemplates"]
+    labels = [workload["spec"]["template"]["metadata"]["labels"] | common["pairs"] for workload in WORKLOADS.values()]
+    chosen = [policy["spec"]["podSelector"] for policy in of_kind("NetworkPolicy").values()]
+    chosen += [budget["spec"]["selector"] for budget in of_kind("PodDisruptionBudget").values()]
+    for selector in chosen:
+        assert any(selector.get("matchLabels", {}).items() <= one.items() for one in labels), selector
+
+
+def test_scaling_asks_for_what_there_is() -> None:
+    """Targets are workloads without a fixed number, metrics are declared, and workers are no more than the partitions."""
+    declared = {metric.name for metric in metrics()}
+    [partitions] = [
+        int(value)
+        for flag, value in itertools.pairwise(pod(WORKLOADS["headwater-topics"])["containers"][0]["args"])
+        if flag == "--partitions"
+    ]
+    for scaled in of_kind("ScaledObject").values():
+        target = WORKLOADS[scaled["spec"]["scaleTargetRef"]["name"]]
+        assert "replicas" not in target["spec"]
+        queries = [trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"] if trigger["type"] == "prometheus"]
+        assert queries
+        named = {name for query in queries for name in re.findall(r"\b(?:headwater|grpc_server)_[a-z_]+", query)}
+        assert {name.removesuffix("_bucket") for name in named} <= declared
+    assert of_kind("ScaledObject")["headwater-features"]["spec"]["maxReplicaCount"] <= partitions
+
+
+def test_the_example_of_tasks_is_the_one_that_everyone_has() -> None:
+    """Kustomize takes no file from outside, so the tasks lie here too: the same ones."""
+    assert (BASE / "tasks.toml").read_text() == (KUBERNETES.parent / "local" / "tasks.toml").read_text()
