@@ -17,13 +17,15 @@ from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings
 from feature_repo.table import ItemTable
 from protos.topics import EXAMPLES
+from streams.learner_settings import LearnerSettings
 from streams.learning import Learned, Learner, Settled
 from streams.metrics import LearnerMetrics
 from streams.predictions import PredictionsFile
-from streams.settings import EncoderSettings, LearnerSettings, WorkerSettings
+from streams.settings import EncoderSettings, WorkerSettings
 from streams.worker import Worker, configure_logging
 from training.checkpoints import CheckpointFile
 from training.encoder import EncoderConfig, TextEncoder
+from training.guard import Guard
 from training.model import ModelConfig
 from training.snapshots import SnapshotStore
 from training.storage import join
@@ -92,10 +94,14 @@ class LearnerAgent:
         self._metrics.duplicates.inc(learned.duplicates)
         self._metrics.unusable.inc(learned.unusable)
         self._metrics.skipped.inc(learned.skipped_batches)
+        self._metrics.undone.inc(learned.undone)
+        for objection in learned.objections:
+            self._metrics.rejected.labels(objection.task, objection.reason).inc()
+        for drift in learned.drifts:
+            self._metrics.drifts.labels(drift.task).inc()
 
     def _observe_settled(self, settled: Settled) -> None:
         self._metrics.published.inc(settled.published)
-        self._metrics.rejected.inc(settled.rejected)
         for window, qualities in settled.qualities.items():
             for task, quality in qualities.items():
                 self._metrics.observe_quality(task, window, quality)
@@ -110,15 +116,14 @@ async def _run() -> int:
     encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     config = TrainerConfig(model=ModelConfig(text_dimension=encoder.dimension))
-    registry = CollectorRegistry()
-    metrics = LearnerMetrics(registry)
+    registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
+    metrics = LearnerMetrics(registry, tasks)
     worker = Worker("learner", kafka=kafka, settings=settings, registry=registry)
     mirror = ItemMirror(table, kafka)
-    tasks = [task.name for task in vocabulary.tasks]
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
         learning,
-        make_trainer=lambda: Trainer(config, vocabulary, seed=learning.seed),
+        make_guard=lambda: Guard(Trainer(config, vocabulary, seed=learning.seed), learning.guard(), seed=learning.seed),
         table=table,
         snapshots=SnapshotStore(learning.snapshot_dir, keep=learning.keep_snapshots, clock=time.time),
         checkpoint=CheckpointFile(join(learning.snapshot_dir, "learner.checkpoint")),

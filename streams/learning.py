@@ -6,19 +6,24 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import structlog
+import torch
 from google.protobuf.message import DecodeError
+from torch import Tensor
 
 from feature_repo.table import ItemTable
 from protos.streams_pb2 import Example
-from streams.judge import losses, objection
+from streams.learner_settings import LearnerSettings
 from streams.predictions import PredictionsFile
 from streams.record import Record
-from streams.settings import LearnerSettings
 from training.batch import Batch, make_batch
 from training.checkpoints import CheckpointFile
+from training.drift import Drift, DriftWatch
+from training.guard import Guard, is_held_out
+from training.judge import Objection
+from training.losses import prediction_losses
 from training.progress import Progress, Quality
 from training.snapshots import SnapshotStore, version_name
-from training.trainer import Trainer
+from training.trainer import Report
 
 __all__ = ["Learned", "Learner", "Settled"]
 
@@ -34,6 +39,11 @@ class Learned:
     duplicates: int = 0
     unusable: int = 0
     skipped_batches: int = 0
+    objections: list[Objection] = field(default_factory=list)
+    """Why weights were refused, one for each judgement that they did not pass."""
+    undone: int = 0
+    """Examples whose learning was undone with them."""
+    drifts: list[Drift] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +52,8 @@ class Settled:
 
     position: int | None = None
     published: bool = False
-    rejected: bool = False
     qualities: dict[str, dict[str, Quality]] = field(default_factory=dict)
-    """By window (`recent`, `all`), then by task; only where a candidate was judged."""
+    """By window (`recent`, `all`), then by task; only where a snapshot was due."""
 
 
 class Learner:
@@ -64,15 +73,16 @@ class Learner:
     """By log and partition of the events: offset and index of the last example taken, by which repeats are known."""
     _seen_in_batches: dict[str, tuple[int, ...]]
     """The same as of `_position`."""
-    _published_losses: dict[str, float]
+    _published_examples: int
     _published_at: float
+    _judged_examples: int
     _saved_at: float
 
     def __init__(
         self,
         settings: LearnerSettings,
         *,
-        make_trainer: Callable[[], Trainer],
+        make_guard: Callable[[], Guard],
         table: ItemTable,
         snapshots: SnapshotStore,
         checkpoint: CheckpointFile,
@@ -81,7 +91,7 @@ class Learner:
         predictions: PredictionsFile | None = None,
     ) -> None:
         """Args: `table` holds the items' text vectors; `monotonic` gives seconds, by which checkpoints and snapshots are due."""
-        self._settings, self._make_trainer, self._table = settings, make_trainer, table
+        self._settings, self._make_guard, self._table = settings, make_guard, table
         self._snapshots, self._checkpoint, self._encoder_version = snapshots, checkpoint, encoder_version
         self._monotonic, self._predictions = monotonic, predictions
         vocabulary = table.vocabulary
@@ -101,12 +111,12 @@ class Learner:
             if self._predictions is not None:
                 self._predictions.cut(0)
             return
-        self._trainer.load_state_dict(state["trainer"])
+        self._guard.load_state_dict(state["guard"])
         self._progress.load_state_dict(state["progress"])
         self._seen = {where: tuple(last) for where, last in state["seen"].items()}
         self._seen_in_batches = dict(self._seen)
-        self._published_losses, self._published_examples = state["published_losses"], state["published_examples"]
-        self._saved_examples = self._trainer.examples
+        self._published_examples = state["published_examples"]
+        self._saved_examples = self._guard.trainer.examples
         if self._predictions is not None:
             self._predictions.cut(state["predictions_bytes"])
         if state["log"] == log:
@@ -143,42 +153,77 @@ class Learner:
 
     def settle(self, *, leaving: bool = False) -> Settled:
         """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`."""
-        now, examples = self._monotonic(), self._trainer.examples
+        now, examples = self._monotonic(), self._guard.trainer.examples
         if self._predictions is not None:
             self._predictions.write()
-        published = rejected = False
+        published = False
         qualities: dict[str, dict[str, Quality]] = {}
         overdue = now - self._published_at >= self._settings.publish_seconds or not self._published_examples
-        if overdue and examples >= self._settings.first_publish_examples and examples > self._published_examples:
+        if overdue and examples > self._judged_examples and self._guard.good_examples:
+            self._published_at, self._judged_examples = now, examples
             qualities = {"recent": self._progress.quality(self._settings.judged_examples), "all": self._progress.quality()}
-            published = self._publish(qualities["recent"])
-            rejected, self._published_at = not published, now
+            if published := self._guard.good_examples > self._published_examples:
+                self._publish(qualities["recent"])
         fresh = examples - self._saved_examples
         elapsed = now - self._saved_at >= self._settings.checkpoint_seconds
         if fresh and (leaving or fresh >= self._settings.checkpoint_examples or elapsed):
             self._save()
             self._saved_at = now
         position = self._position if examples == self._saved_examples else None
-        return Settled(position=position, published=published, rejected=rejected, qualities=qualities)
+        return Settled(position=position, published=published, qualities=qualities)
 
     def _begin(self, log: int) -> None:
-        self._trainer = self._make_trainer()
+        self._guard = self._make_guard()
         self._progress = Progress(self._table.vocabulary.tasks)
+        self._drift = DriftWatch(self._table.vocabulary.tasks)
         self._log_id = log
         self._next = self._position = 0
-        self._waiting, self._seen, self._seen_in_batches, self._published_losses = [], {}, {}, {}
-        self._published_examples = self._saved_examples = 0
+        self._waiting, self._seen, self._seen_in_batches = [], {}, {}
+        self._published_examples = self._saved_examples = self._judged_examples = 0
         self._published_at = self._saved_at = self._monotonic()
 
     def _learn_batch(self, done: Learned) -> None:
         examples, self._waiting = self._waiting, []
-        report = self._trainer.learn(self._batch(examples))
+        report, judgement = self._guard.learn(self._batch(examples), self._held_out(examples))
         self._progress.add(report.predictions_BT, report.labels_BT)
+        done.drifts += self._watch(report)
+        if judgement is not None and judgement.objection is not None:
+            self._tell(judgement.objection, judgement.undone)
+            done.objections.append(judgement.objection)
+            done.undone += judgement.undone
         if self._predictions is not None:
             self._predictions.append(examples, report.predictions_BT)
         self._position, self._seen_in_batches = self._next, dict(self._seen)
         done.examples += len(examples)
         done.skipped_batches += report.skipped
+
+    def _held_out(self, examples: Sequence[Example]) -> Tensor:
+        """Told by what was shown to whom and when: all labels of one impression share its fate, and so do repeated runs."""
+        share = self._guard.config.share
+        keys = (f"{example.user_id}\0{example.item_id}\0{example.shown_at!r}" for example in examples)
+        return torch.tensor([is_held_out(key, share) for key in keys])
+
+    def _watch(self, report: Report) -> list[Drift]:
+        model = self._guard.trainer.model
+        drifts = self._drift.observe(
+            prediction_losses(
+                report.predictions_BT, report.labels_BT, binary_T=model.binary_T, deviation_T=model.targets.deviation
+            )
+        )
+        for drift in drifts:
+            _log.warning("drift", task=drift.task, loss_before=round(drift.before, 4), loss_after=round(drift.after, 4))
+        return drifts
+
+    def _tell(self, objection: Objection, undone: int) -> None:
+        _log.error(
+            "snapshot_rejected",
+            task=objection.task,
+            reason=objection.reason,
+            detail=objection.detail,
+            examples=self._guard.trainer.examples,
+            undone=undone,
+            hint="the last good weights stay published, and learning goes on from them",
+        )
 
     def _batch(self, examples: Sequence[Example]) -> Batch:
         item_rows = self._table.rows([example.item_id for example in examples])
@@ -205,6 +250,7 @@ class Learner:
             and len(example.labels) == self._tasks
             and len(example.history_values) == len(example.history_item_ids) * (self._tasks + 1)
             and math.isfinite(sum(example.features) + sum(example.history_values))
+            and not any(map(math.isinf, example.labels))
         )
         return example if fits else None
 
@@ -213,22 +259,16 @@ class Learner:
         source = example.source
         return f"{source.log}:{source.partition}", (source.offset, example.index)
 
-    def _publish(self, qualities: dict[str, Quality]) -> bool:
-        model, tasks = self._trainer.model, self._table.vocabulary.tasks
-        candidate = losses(tasks, qualities)
-        reason = objection(model, candidate, self._published_losses, worse_at_most=self._settings.worse_at_most)
-        if reason is not None:
-            _log.error("snapshot_rejected", reason=reason, examples=self._trainer.examples, hint="the last one stays published")
-            return False
+    def _publish(self, qualities: dict[str, Quality]) -> None:
+        model, examples = self._guard.good(), self._guard.good_examples
+        assert model is not None, "there are good weights where there are good examples"
         metrics = {
             task: {name: value if math.isfinite(value) else None for name, value in asdict(quality).items()}
             for task, quality in qualities.items()
         }
-        examples = self._trainer.examples
         manifest = self._snapshots.publish(model, encoder_version=self._encoder_version, examples=examples, metrics=metrics)
-        self._published_losses, self._published_examples = candidate, examples
-        _log.info("snapshot_published", version=version_name(manifest.version), examples=examples, **candidate)
-        return True
+        self._published_examples = examples
+        _log.info("snapshot_published", version=version_name(manifest.version), examples=examples)
 
     def _save(self) -> None:
         self._checkpoint.save(
@@ -236,11 +276,10 @@ class Learner:
                 "log": self._log_id,
                 "position": self._position,
                 "seen": {where: list(last) for where, last in self._seen_in_batches.items()},
-                "trainer": self._trainer.state_dict(),
+                "guard": self._guard.state_dict(),
                 "progress": self._progress.state_dict(),
-                "published_losses": dict(self._published_losses),
                 "published_examples": self._published_examples,
                 "predictions_bytes": 0 if self._predictions is None else self._predictions.write(),
             }
         )
-        self._saved_examples = self._trainer.examples
+        self._saved_examples = self._guard.trainer.examples

@@ -1,11 +1,13 @@
 """Owns the metrics of the stream workers; one registry a process, made by its composition root."""
 
+from collections.abc import Sequence
 from typing import get_args
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from feature_repo.decode import Reason
 from streams.user_agent import UserWork
+from training.judge import REASONS
 from training.progress import Quality
 
 __all__ = ["FeatureMetrics", "LearnerMetrics", "WorkerMetrics"]
@@ -68,7 +70,7 @@ class FeatureMetrics:
 class LearnerMetrics:
     """What the learner shows beside."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, tasks: Sequence[str]) -> None:
         self.learned = Counter("headwater_examples_learned_total", "Examples scored and learned from.", registry=registry)
         self.duplicates = Counter("headwater_examples_duplicate_total", "Examples seen before, passed over.", registry=registry)
         self.unusable = Counter(
@@ -78,7 +80,24 @@ class LearnerMetrics:
             "headwater_batches_skipped_total", "Batches not learned from: their loss was not finite.", registry=registry
         )
         self.published = Counter("headwater_snapshots_published_total", "Snapshots published.", registry=registry)
-        self.rejected = Counter("headwater_snapshots_rejected_total", "Candidates not good enough to publish.", registry=registry)
+        self.rejected = Counter(
+            "headwater_snapshots_rejected_total",
+            "Judgements that weights did not pass; no task where it was about all of them.",
+            ["task", "reason"],
+            registry=registry,
+        )
+        self.undone = Counter(
+            "headwater_examples_undone_total",
+            "Examples forgotten again, since weights that had learned them did not pass.",
+            registry=registry,
+        )
+        self.drifts = Counter(
+            "headwater_drifts_total", "Times that a task's progressive loss moved to another level.", ["task"], registry=registry
+        )
+        for task in tasks:  # from 0 on, so that a rate sees the first one too
+            self.drifts.labels(task)
+            for reason in REASONS:
+                self.rejected.labels(task, reason)
         self.auc = Gauge(
             "headwater_progressive_auc", "AUC of predictions made before learning.", ["task", "window"], registry=registry
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["EncoderSettings", "LearnerSettings", "WorkerSettings"]
+__all__ = ["EncoderSettings", "WorkerSettings"]
 
 
 class WorkerSettings(BaseSettings):
@@ -38,29 +38,3 @@ class EncoderSettings(BaseSettings):
     )
     cache_dir: Path = Field(default=Path("data/cache"), description="Holds the vectors of texts encoded before.")
     encoder_threads: int = Field(default=1, ge=1, description="CPU threads that encoding may take.")
-
-
-class LearnerSettings(BaseSettings):
-    """How the learner learns and publishes; read from HEADWATER_LEARNER_* (the directory from HEADWATER_SNAPSHOT_DIR)."""
-
-    model_config = SettingsConfigDict(env_prefix="HEADWATER_LEARNER_", frozen=True, populate_by_name=True)
-
-    snapshot_dir: str = Field(
-        default="data/snapshots",
-        validation_alias="HEADWATER_SNAPSHOT_DIR",
-        description="Where snapshots and the checkpoint lie: a directory or a URL, such as s3://models/headwater.",
-    )
-    batch_size: int = Field(default=32, ge=1, description="Examples a step; part of what makes two runs equal.")
-    seed: int = Field(default=1)
-    checkpoint_examples: int = Field(default=4096, ge=1, description="A checkpoint is written after so many examples,")
-    checkpoint_seconds: float = Field(default=10.0, gt=0, description="or after so many seconds in which any were learned.")
-    first_publish_examples: int = Field(default=512, ge=1, description="Examples before the first snapshot is published.")
-    publish_seconds: float = Field(default=10.0, gt=0, description="A snapshot is published at most this often.")
-    judged_examples: int = Field(default=5000, ge=1, description="The latest predictions by which a candidate is judged.")
-    worse_at_most: float = Field(
-        default=1.5, gt=1, description="A candidate whose loss is so many times that of the last published one is rejected."
-    )
-    keep_snapshots: int = Field(default=20, ge=2)
-    predictions_file: Path | None = Field(
-        default=None, description="Every prediction made before learning goes here as a JSON line; grows without bound."
-    )

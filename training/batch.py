@@ -46,6 +46,18 @@ class Batch:
     def __len__(self) -> int:
         return int(self.x_BF.shape[0])
 
+    def rows(self, chosen: Tensor) -> "Batch":
+        """The examples that `chosen` names, by index or by mask; the vectors stay as they are."""
+        return Batch(
+            x_BF=self.x_BF[chosen],
+            vectors_VD=self.vectors_VD,
+            item_B=self.item_B[chosen],
+            history_BN=self.history_BN[chosen],
+            history_values_BNS=self.history_values_BNS[chosen],
+            history_mask_BN=self.history_mask_BN[chosen],
+            labels_BT=self.labels_BT[chosen],
+        )
+
 
 def make_batch(
     *,

@@ -1,13 +1,14 @@
-"""Owns the losses: pure functions from outputs and labels to one number per task, passing over unknown labels."""
+"""Owns the losses: pure functions from outputs and labels to numbers, passing over unknown labels."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["ROBUST_BEYOND", "task_losses"]
+__all__ = ["ROBUST_BEYOND", "prediction_losses", "task_losses"]
 
 ROBUST_BEYOND = 4.0
 """Standard deviations of error past which a regression's loss grows linearly, not by the square."""
+_LEAST_CHANCE = 1e-6
 
 
 def task_losses(outputs_BT: Tensor, labels_BT: Tensor, *, binary_T: Tensor, deviation_T: Tensor) -> Tensor:
@@ -26,7 +27,22 @@ def task_losses(outputs_BT: Tensor, labels_BT: Tensor, *, binary_T: Tensor, devi
     # Unknown labels are replaced before the losses: NaN times zero is NaN, in the gradient too.
     labels_BT = torch.where(known_BT, labels_BT, 0.0)
     log_loss_BT = F.binary_cross_entropy_with_logits(outputs_BT, torch.where(binary_T, labels_BT, 0.0), reduction="none")
-    errors_BT = (outputs_BT - labels_BT) / deviation_T
-    robust_BT = F.huber_loss(errors_BT, torch.zeros_like(errors_BT), reduction="none", delta=ROBUST_BEYOND)
-    losses_BT = torch.where(binary_T, log_loss_BT, robust_BT)
+    losses_BT = torch.where(binary_T, log_loss_BT, _robust((outputs_BT - labels_BT) / deviation_T))
     return torch.where(known_BT, losses_BT, 0.0).sum(0) / len(labels_BT)
+
+
+def prediction_losses(predictions_BT: Tensor, labels_BT: Tensor, *, binary_T: Tensor, deviation_T: Tensor) -> Tensor:
+    """The same losses of single predictions, (B, T), NaN where the label is unknown.
+
+    Args:
+        predictions_BT: as `Recommender.expectation` gives them: probabilities of binary tasks, else values in training space.
+        labels_BT, binary_T, deviation_T: as in `task_losses`.
+    """
+    chances_BT = predictions_BT.clamp(_LEAST_CHANCE, 1.0 - _LEAST_CHANCE)
+    log_loss_BT = -torch.where(labels_BT > 0.5, chances_BT, 1.0 - chances_BT).log()
+    losses_BT = torch.where(binary_T, log_loss_BT, _robust((predictions_BT - labels_BT) / deviation_T))
+    return torch.where(labels_BT.isnan(), torch.nan, losses_BT)
+
+
+def _robust(errors_BT: Tensor) -> Tensor:
+    return F.huber_loss(errors_BT, torch.zeros_like(errors_BT), reduction="none", delta=ROBUST_BEYOND)

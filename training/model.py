@@ -136,7 +136,10 @@ class Recommender(nn.Module):
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:
         """Calibrated predictions (B, T) in the tasks' own units: a probability, seconds (0 or more), or the value."""
-        outputs_BT = self(batch)
+        return self.in_units(self(batch))
+
+    def in_units(self, outputs_BT: Tensor) -> Tensor:
+        """Outputs in the tasks' own units, as `predict` gives them."""
         return torch.where(self.calibration.duration_T, self.calibration.seconds(outputs_BT), self.expectation(outputs_BT))
 
     def expectation(self, outputs_BT: Tensor) -> Tensor:

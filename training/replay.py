@@ -1,4 +1,4 @@
-"""Owns the recent examples from which the trainer draws some to learn again."""
+"""Owns the recent examples that are kept: the trainer draws some to learn again, the guard judges by those held out."""
 
 from typing import Any
 
@@ -53,7 +53,21 @@ class Replay:
         """`count` examples drawn uniformly, with replacement; raises ValueError while there are none."""
         if not self._added:
             raise ValueError("Replay: nothing to sample from yet; add a batch first")
-        chosen = torch.randint(len(self), (count,), generator=self._rng)
+        return self._gather(torch.randint(len(self), (count,), generator=self._rng))
+
+    def all(self) -> Batch:
+        """All that is kept, in no particular order; raises ValueError while there is nothing."""
+        if not self._added:
+            raise ValueError("Replay: nothing is kept yet; add a batch first")
+        return self._gather(torch.arange(len(self)))
+
+    def forget(self, count: int) -> None:
+        """Takes the labels off the last `count` examples, so that sampling them teaches nothing."""
+        if self._ring:
+            first = self._added - min(count, len(self))
+            self._ring["labels"][torch.arange(first, self._added) % self._capacity] = torch.nan
+
+    def _gather(self, chosen: Tensor) -> Batch:
         item_B, history_BN = self._ring["item"][chosen], self._ring["history"][chosen]
         return Batch(
             x_BF=self._ring["x"][chosen],

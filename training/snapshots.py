@@ -17,6 +17,7 @@ from training.storage import CURRENT, join, storage_at
 __all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore", "version_name"]
 
 WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
+_HELD = "held"
 
 
 class SnapshotError(RuntimeError):
@@ -79,12 +80,14 @@ class SnapshotStore:
     ) -> Manifest:
         """Writes the model as the next version, makes it current, and removes the oldest beyond `keep`, save its parent.
 
+        While a version is held (see `rollback`), it stays current.
+
         Raises:
             OSError: it could not be written; what serves has not changed.
         """
         weights = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()})
         with self._storage.writing():
-            parent = self._read_current()
+            parent, held = self._read_pointer()
             version = max((*self.versions(), parent or 0)) + 1
             while not self._storage.claim(version_name(version)):
                 version += 1
@@ -102,7 +105,8 @@ class SnapshotStore:
             )
             files = {WEIGHTS: weights, MANIFEST: msgspec.json.format(msgspec.json.encode(manifest))}
             self._storage.add(version_name(version), files)
-            self._point_to(version)
+            if not held:
+                self._point_to(version)
             self._retire(needed={version, parent})
         return manifest
 
@@ -117,7 +121,11 @@ class SnapshotStore:
 
     def current(self) -> int | None:
         """The version that serves; None if nothing is published. Raises SnapshotError if `CURRENT` is damaged."""
-        return self._read_current()
+        return self._read_pointer()[0]
+
+    def held(self) -> bool:
+        """Whether the current version stays, whatever is published. Raises SnapshotError if `CURRENT` is damaged."""
+        return self._read_pointer()[1]
 
     def manifest(self, version: int) -> Manifest:
         """The manifest of a version; raises SnapshotError if it is missing or damaged."""
@@ -162,35 +170,50 @@ class SnapshotStore:
     def rollback(self, version: int | None = None) -> Manifest:
         """Makes an older version current: the given one, or the parent of the current one; returns its manifest.
 
-        The versions after it stay on disk, and the next `publish` takes a new number with this one as its parent.
+        It is held: what is published later does not serve until `release`. The versions after it stay, and the next `publish`
+        takes a new number with this one as its parent.
 
         Raises:
             SnapshotError: there is nothing to roll back to, or the version is missing or damaged.
         """
         with self._storage.writing():
             if version is None:
-                current = self._read_current()
+                current, _ = self._read_pointer()
                 if current is None or (version := self.manifest(current).parent) is None:
                     raise SnapshotError(f"{self.location}: nothing to roll back to: the current snapshot has no parent")
             manifest = self.load(version).manifest
-            self._point_to(version)
+            self._point_to(version, held=True)
+        return manifest
+
+    def release(self) -> Manifest:
+        """Ends what `rollback` holds: the newest version serves, and so will those to come; returns its manifest.
+
+        Raises:
+            SnapshotError: nothing is held, or the newest version is missing or damaged.
+        """
+        with self._storage.writing():
+            if not self._read_pointer()[1]:
+                raise SnapshotError(f"{self.location}: no version is held, so there is none to release; new ones serve already")
+            manifest = self.load(self.versions()[-1]).manifest
+            self._point_to(manifest.version)
         return manifest
 
     def _path(self, version: int, file: str) -> str:
         return join(join(self.location, version_name(version)), file)
 
-    def _read_current(self) -> int | None:
+    def _read_pointer(self) -> tuple[int | None, bool]:
+        """The version that serves, and whether it is held."""
         text = self._storage.pointer()
         if text is None:
-            return None
-        text = text.strip()
-        if not (text.startswith("v") and text[1:].isdigit()):
+            return None, False
+        name, _, hold = text.strip().partition(" ")
+        if not (name.startswith("v") and name[1:].isdigit() and hold in ("", _HELD)):
             where = join(self.location, CURRENT)
             raise SnapshotError(f"{where}: says {text[:40]!r}; write one of the versions into it, such as {version_name(1)}")
-        return int(text[1:])
+        return int(name[1:]), bool(hold)
 
-    def _point_to(self, version: int) -> None:
-        self._storage.point(version_name(version) + "\n")
+    def _point_to(self, version: int, *, held: bool = False) -> None:
+        self._storage.point(f"{version_name(version)} {_HELD}\n" if held else f"{version_name(version)}\n")
 
     def _retire(self, *, needed: set[int | None]) -> None:
         for version in self.versions()[: -self._keep]:

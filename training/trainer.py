@@ -135,9 +135,7 @@ class Trainer:
         return {
             "fingerprint": self.vocabulary.fingerprint,
             "givens": [task.given for task in self.vocabulary.tasks],
-            "model": {name: tensor.clone() for name, tensor in self.model.state_dict().items()},
-            "balancing": {name: tensor.clone() for name, tensor in self._balancing.state_dict().items()},
-            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+            **self.weights(),
             "replay": self._replay.state_dict(),
             "examples": self.examples,
             "batches": self.batches,
@@ -168,6 +166,21 @@ class Trainer:
             raise TrainerError(f"the checkpoint does not fit this trainer's configuration: {error}") from error
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.examples, self.batches, self.skipped = state["examples"], state["batches"], state["skipped"]
+
+    def weights(self) -> dict[str, Any]:
+        """What learning has made, without what it was made from: model, balancing and optimizer, as copies."""
+        return {
+            "model": {name: tensor.clone() for name, tensor in self.model.state_dict().items()},
+            "balancing": {name: tensor.clone() for name, tensor in self._balancing.state_dict().items()},
+            "optimizer": copy.deepcopy(self._optimizer.state_dict()),
+        }
+
+    def go_back(self, weights: dict[str, Any], *, forget: int) -> None:
+        """Takes up earlier `weights` again, and forgets the last `forget` examples, so that none of them is replayed."""
+        self.model.load_state_dict(weights["model"])
+        self._balancing.load_state_dict(weights["balancing"])
+        self._optimizer.load_state_dict(copy.deepcopy(weights["optimizer"]))
+        self._replay.forget(forget)
 
     @torch.no_grad()
     def _score_first(self, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""Owns `headwater model`: the published snapshots, what one is made of, and going back to an earlier one."""
+"""Owns `headwater model`: the published snapshots, what one is made of, going back to an earlier one and on again."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -34,13 +34,13 @@ def list_(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
     from training.snapshots import version_name
 
     store = _store(snapshot_dir, data_dir)
-    current = store.current()
+    current, mark = store.current(), "held" if store.held() else "serves"
     manifests = store.list()
     tasks = sorted({task for manifest in manifests for task in manifest.metrics})
     table = Table("", "version", "published (UTC)", "examples", *tasks)
     for manifest in manifests:
         cells = [_headline(manifest.metrics.get(task, {})) for task in tasks]
-        serves = "serves" if manifest.version == current else ""
+        serves = mark if manifest.version == current else ""
         when = f"{datetime.fromtimestamp(manifest.created_at, UTC):%m-%d %H:%M:%S}"
         table.add_row(serves, version_name(manifest.version), when, f"{manifest.examples:,}", *cells)
     console.print(table)
@@ -68,11 +68,23 @@ def rollback(
     snapshot_dir: SnapshotDir = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Let an earlier snapshot serve again; servers take it up within seconds."""
+    """Let an earlier snapshot serve again and hold it; servers take it up within seconds.
+
+    The learner goes on publishing, but nothing new serves until `headwater model release`.
+    """
     from training.snapshots import version_name
 
     manifest = _store(snapshot_dir, data_dir).rollback(_number(version) if version else None)
-    console.print(f"{version_name(manifest.version)} serves from now on; the next one published will replace it")
+    console.print(f"{version_name(manifest.version)} serves and is held; `headwater model release` lets the newest serve again")
+
+
+@_group.command()
+def release(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
+    """End what `rollback` holds: the newest snapshot serves, and those to come."""
+    from training.snapshots import version_name
+
+    manifest = _store(snapshot_dir, data_dir).release()
+    console.print(f"{version_name(manifest.version)} serves from now on, and so will each one that is published")
 
 
 def _headline(metrics: Mapping[str, float | None]) -> str:

@@ -22,8 +22,8 @@ from deploy.local.state import StackState
 from feature_repo.settings import KafkaSettings
 from protos.recommender_pb2 import RecommendRequest
 from protos.recommender_pb2_grpc import RecommenderStub
+from streams.learner_settings import LearnerSettings
 from streams.producer import EventProducer
-from streams.settings import LearnerSettings
 
 __all__ = ["run"]
 

@@ -52,7 +52,7 @@ def _registries() -> dict[str, CollectorRegistry]:
     workers, features, learner = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     WorkerMetrics(workers)
     FeatureMetrics(features)
-    LearnerMetrics(learner)
+    LearnerMetrics(learner, tasks=())
     return {
         "Server": ServerMetrics().registry,
         "Every worker (features, catalogue, learner)": workers,

@@ -7,7 +7,8 @@ from pydantic_settings import BaseSettings
 
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from serving.settings import ServerSettings
-from streams.settings import EncoderSettings, LearnerSettings, WorkerSettings
+from streams.learner_settings import LearnerSettings
+from streams.settings import EncoderSettings, WorkerSettings
 
 __all__ = ["PROCESSES", "variables", "variables_of"]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +11,24 @@ import torch
 
 from protos.streams_pb2 import Example
 from protos.topics import EXAMPLES
-from streams.learning import Learner
+from streams.learner_settings import LearnerSettings
+from streams.learning import Learned, Learner
 from streams.predictions import PredictionsFile
 from streams.record import Record
-from streams.settings import LearnerSettings
 from tests.feature_repo.worlds import VOCABULARY, at_offset, table_of
 from training.checkpoints import CheckpointFile
+from training.guard import Guard
 from training.model import ModelConfig
 from training.snapshots import SnapshotStore
 from training.trainer import Trainer, TrainerConfig
 
 TASKS = len(VOCABULARY.tasks)
 CONFIG = TrainerConfig(model=ModelConfig(text_dimension=6, width=4, hidden=(8,)), replay_capacity=64)
+EAGER = replace(CONFIG, learning_rate=3e-3, replay_capacity=1024)
 TASK_NAMES = [task.name for task in VOCABULARY.tasks]
 
 
-def _record(offset: int, *, source: int | None = None, features: float | None = None) -> Record:
+def _record(offset: int, *, source: int | None = None, features: float | None = None, poisoned: bool = False) -> Record:
     random = np.random.default_rng(offset if source is None else source)
     values = random.normal(size=len(VOCABULARY.features)).astype(np.float32)
     example = Example(
@@ -36,7 +39,7 @@ def _record(offset: int, *, source: int | None = None, features: float | None = 
         features=values if features is None else [features] * len(values),
         history_item_ids=["i1", "i2"],
         history_values=random.normal(size=2 * (TASKS + 1)),
-        labels=[float(values[0] > 0), float("nan"), float(values[1] > 0)],
+        labels=[float((values[0] > 0) != poisoned), float("nan"), float((values[1] > 0) != poisoned)],
     )
     example.source.CopyFrom(at_offset(offset if source is None else source))
     return Record(topic=EXAMPLES.name, partition=0, offset=offset, key=b"u", value=example.SerializeToString(), appended_at=0.0)
@@ -52,11 +55,20 @@ class Clock:
         return self.now
 
 
-def _learner(directory: Path, clock: Callable[[], float], *, log: int = 1, **settings: object) -> Learner:
-    values = {"batch_size": 4, "first_publish_examples": 8, "publish_seconds": 10.0, "checkpoint_seconds": 10.0} | settings
+def _learner(
+    directory: Path, clock: Callable[[], float], *, log: int = 1, config: TrainerConfig = CONFIG, **settings: object
+) -> Learner:
+    values = {
+        "batch_size": 4,
+        "first_publish_examples": 8,
+        "judge_examples": 4,
+        "publish_seconds": 10.0,
+        "checkpoint_seconds": 10.0,
+    } | settings
+    made = LearnerSettings(**values)  # type: ignore[arg-type]  # each test gives values of the right types
     learner = Learner(
-        LearnerSettings(**values),  # type: ignore[arg-type]  # each test gives values of the right types
-        make_trainer=lambda: Trainer(CONFIG, VOCABULARY, seed=3),
+        made,
+        make_guard=lambda: Guard(Trainer(config, VOCABULARY, seed=3), made.guard(), seed=3),
         table=table_of(),
         snapshots=SnapshotStore(directory / "snapshots", clock=lambda: 0.0),
         checkpoint=CheckpointFile(directory / "checkpoint"),
@@ -71,7 +83,7 @@ def _learner(directory: Path, clock: Callable[[], float], *, log: int = 1, **set
 def _weights(directory: Path) -> dict[str, torch.Tensor]:
     state = CheckpointFile(directory / "checkpoint").load()
     assert state is not None
-    weights: dict[str, torch.Tensor] = state["trainer"]["model"]
+    weights: dict[str, torch.Tensor] = state["guard"]["trainer"]["model"]
     return weights
 
 
@@ -136,8 +148,8 @@ def test_only_what_a_checkpoint_holds_may_be_acknowledged(tmp_path: Path) -> Non
     assert learner.settle().position == 4
 
 
-def test_snapshots_are_published_when_due_and_judged(tmp_path: Path) -> None:
-    """The first after enough examples, then by time and only with news; a candidate that got much worse never."""
+def test_snapshots_are_published_when_due(tmp_path: Path) -> None:
+    """The first after enough examples, then by time and only with news; the metrics come along."""
     clock, store = Clock(), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
     learner = _learner(tmp_path, clock, judged_examples=8)
     learner.learn([_record(offset) for offset in range(4)])
@@ -154,13 +166,29 @@ def test_snapshots_are_published_when_due_and_judged(tmp_path: Path) -> None:
     assert not learner.settle().published, "nothing was learned since"
     assert store.current() == 2
 
-    harsh = _learner(tmp_path, clock, judged_examples=8, worse_at_most=1.000001)
-    harsh._published_losses = dict.fromkeys(TASK_NAMES, 1e-6)
-    harsh.learn([_record(offset) for offset in range(12, 40)])
-    clock.now += 10.0
-    settled = harsh.settle()
-    assert settled.rejected
-    assert store.current() == 2
+
+def test_a_poisoned_burst_is_refused_and_the_served_model_does_not_move(tmp_path: Path) -> None:
+    """Contrary labels for a while: counted with their reason, nothing new is published, and learning goes on from before."""
+    clock, store = Clock(), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
+    learner = _learner(
+        tmp_path, clock, config=EAGER, batch_size=16, first_publish_examples=256, judge_examples=128, held_out_share=0.2
+    )
+
+    def pass_by(offsets: range, *, poisoned: bool = False) -> Learned:
+        learned = learner.learn([_record(offset, poisoned=poisoned) for offset in offsets])
+        clock.now += 10.0
+        learner.settle()
+        return learned
+
+    assert pass_by(range(3968)).objections == []
+    served = store.current()
+    assert served is not None
+    refused = pass_by(range(3968, 4352), poisoned=True)
+    assert {(objection.task, objection.reason) for objection in refused.objections} == {("click", "surprise")}
+    assert refused.undone == 384
+    assert store.current() == served
+    assert pass_by(range(4352, 4736)).objections == []
+    assert store.current() == served + 1
 
 
 def test_a_recreated_examples_topic_is_learned_from_its_beginning(tmp_path: Path) -> None:

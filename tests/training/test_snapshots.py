@@ -51,6 +51,23 @@ def test_rollback_sticks_and_is_recorded(store: SnapshotStore, model: Recommende
     assert (later.version, later.parent) == (4, 1)
 
 
+def test_a_version_rolled_back_to_is_held_until_released(store: SnapshotStore, model: Recommender) -> None:
+    """The learner knows nothing of the rollback: what it publishes next must not put back what was rolled back."""
+    for _ in range(2):
+        publish(store, model)
+    assert not store.held()
+    store.rollback()
+    for _ in range(5):
+        publish(store, model)
+    assert (store.current(), store.held()) == (1, True)
+    assert store.release().version == 7
+    assert (store.current(), store.held()) == (7, False)
+    publish(store, model)
+    assert store.current() == 8
+    with pytest.raises(SnapshotError, match="no version is held"):
+        store.release()
+
+
 def test_rollback_without_parent_is_refused(store: SnapshotStore, model: Recommender) -> None:
     """The first version has nothing before it."""
     with pytest.raises(SnapshotError, match="nothing to roll back to"):
@@ -78,6 +95,7 @@ def test_oldest_are_removed_but_not_the_way_back(store: SnapshotStore, model: Re
     store.rollback(3)
     publish(store, model)
     assert store.versions() == [3, 4, 5, 6]
+    store.release()
     assert store.rollback().version == 3
 
 

@@ -1,0 +1,221 @@
+"""Owns guarded learning: some examples are held out, weights are judged by them, and what does not pass is undone."""
+
+import copy
+import math
+import zlib
+from collections import deque
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.batch import Batch
+from training.judge import STANDARD_ERRORS, Bounds, Objection, Reason, objection
+from training.losses import prediction_losses
+from training.model import Recommender
+from training.replay import Replay
+from training.trainer import Report, Trainer
+
+__all__ = ["Guard", "GuardConfig", "Judgement", "is_held_out"]
+
+_WAITED_OUT: tuple[Reason, ...] = ("mean", "calibration")
+"""Reasons that hold of weights by themselves: older ones may fail by them too, so going on learning is the way out."""
+_RUNGS = 4
+"""Good weights that are kept; new ones are compared with the oldest of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuardConfig:
+    """What is held out, and when weights are judged."""
+
+    share: float = 0.03
+    """Part of the examples that is held out; each is scored like all others but never learned from."""
+    capacity: int = 1024
+    """Held-out examples that are remembered: they reach back capacity / share examples."""
+    first: int = 512
+    """Examples before the first judgement,"""
+    every: int = 1024
+    """and from one to the next, rounded up to whole batches."""
+    patience: int = 8
+    """Judgements in a row that may fail by surprise; labels that are as strange for longer are how the world is now."""
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share < 1.0:
+            raise ValueError(f"GuardConfig: share must lie between 0 and 1, not {self.share}")
+        if min(self.capacity, self.first, self.every, self.patience) < 1:
+            raise ValueError(f"GuardConfig: capacity, first, every and patience must be 1 or more, got {self}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """What became of the weights of some moment; without an objection they are the good ones from now on."""
+
+    objection: Objection | None = None
+    undone: int = 0
+    """Examples whose learning was undone."""
+
+
+def is_held_out(key: str, share: float) -> bool:
+    """Whether the example of this key is held out; the same key always is or never is.
+
+    >>> sum(is_held_out(f"user-{number}", 0.1) for number in range(1000))
+    95
+    """
+    return zlib.crc32(key.encode()) < share * 2**32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Rung:
+    """Weights that passed judgement."""
+
+    weights: dict[str, Any]
+    examples: int
+    """How many the trainer had seen when they passed."""
+    since: int
+    """How many it had seen when it last learned on from here: then, or when it came back."""
+    losses: dict[str, float]
+    """Mean progressive loss by task on the way here, of tasks with enough labels."""
+
+
+class Guard:
+    """Learns through a trainer, and keeps the last weights that passed judgement: only those may be published.
+
+    Weights are judged after a fixed number of examples, never by the clock, so that what is undone is a function of the examples
+    alone. They are compared with those that passed a few judgements ago: harm that creeps adds up until it shows. If they do not
+    pass, those older ones are the good ones again: the trainer goes on from them, and forgets what it has learned since. Where
+    there are none yet, or weights fail a bound that does not compare them, it learns on and nothing new is good. Weights that
+    learned from labels which surprise far more than usual do not pass either, for a while: a burst of wrong labels is refused
+    before it shows anywhere else, a lasting change is accepted in the end.
+    """
+
+    def __init__(self, trainer: Trainer, config: GuardConfig, *, seed: int) -> None:
+        self.trainer, self.config = trainer, config
+        self._held_out = Replay(capacity=config.capacity, seed=seed)
+        self._ladder: deque[_Rung] = deque(maxlen=_RUNGS)
+        self._judged_examples = 0
+        self._held_out_count = 0
+        self._surprises = 0
+        self._begin_interval()
+
+    @property
+    def good_examples(self) -> int:
+        """Examples that the trainer had seen when the good weights passed; 0 while there are none."""
+        return self._ladder[-1].examples if self._ladder else 0
+
+    def good(self) -> Recommender | None:
+        """A model of the good weights; None while there are none."""
+        return self._model(self._ladder[-1]) if self._ladder else None
+
+    def learn(self, batch: Batch, held_out_B: Tensor) -> tuple[Report, Judgement | None]:
+        """Scores a batch, learns from what is not held out, and judges where it is time.
+
+        Args:
+            held_out_B: True for the examples that are not learned from.
+
+        Returns:
+            the report, whose labels are those of all examples, and the judgement if one was made.
+        """
+        labels_BT = batch.labels_BT
+        masked = replace(batch, labels_BT=torch.where(held_out_B.unsqueeze(1), torch.nan, labels_BT))
+        report = replace(self.trainer.learn(masked), labels_BT=labels_BT)
+        if not report.skipped:
+            self._follow(report)
+            if held_out_B.any():
+                self._held_out.add(batch.rows(held_out_B))
+                self._held_out_count += int(held_out_B.sum())
+        seen = self.trainer.examples
+        due = seen - self._judged_examples >= (self.config.every if self._judged_examples else self.config.first)
+        return report, self._judge() if due else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that later learning depends on, as copies that `torch.load(weights_only=True)` accepts."""
+        return {
+            "trainer": self.trainer.state_dict(),
+            "held_out": self._held_out.state_dict(),
+            "ladder": [
+                {"weights": copy.deepcopy(rung.weights), "examples": rung.examples, "since": rung.since, "losses": rung.losses}
+                for rung in self._ladder
+            ],
+            "judged_examples": self._judged_examples,
+            "held_out_count": self._held_out_count,
+            "surprises": self._surprises,
+            "interval": self._interval_3T.clone(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a saved state.
+
+        Raises:
+            TrainerError: the state comes from other tasks or features, or from another model.
+            ValueError: it holds out another number of examples.
+        """
+        self.trainer.load_state_dict(state["trainer"])
+        self._held_out.load_state_dict(state["held_out"])
+        self._ladder = deque((_Rung(**copy.deepcopy(rung)) for rung in state["ladder"]), maxlen=_RUNGS)
+        self._judged_examples, self._held_out_count = state["judged_examples"], state["held_out_count"]
+        self._surprises = state["surprises"]
+        self._interval_3T = state["interval"].clone()
+
+    def _judge(self) -> Judgement:
+        trainer = self.trainer
+        seen = self._judged_examples = trainer.examples
+        held_out = self._held_out.all() if len(self._held_out) else None
+        past = self._ladder[0] if self._ladder else None
+        held_out_count, self._held_out_count = self._held_out_count, 0
+        losses, surprise = self._end_interval()
+        self._surprises = self._surprises + 1 if surprise else 0
+        if self._surprises > self.config.patience:
+            surprise = None
+        reason = surprise or objection(trainer.model, self._model(past) if past else None, held_out, self.config.bounds)
+        if reason is None:
+            self._surprises = 0
+            self._ladder.append(_Rung(weights=trainer.weights(), examples=seen, since=seen, losses=losses))
+            return Judgement()
+        if past is None or reason.reason in _WAITED_OUT:
+            return Judgement(objection=reason)
+        last = past
+        if reason.reason == "surprise":
+            # Its labels came since the last judgement, so nothing before is doubtful; held-out ones among them must not judge.
+            last = self._ladder[-1]
+            self._held_out.forget(held_out_count)
+        while self._ladder[-1] is not last:
+            self._ladder.pop()
+        self._ladder[-1] = replace(last, since=seen)
+        trainer.go_back(last.weights, forget=seen - last.since)
+        return Judgement(objection=reason, undone=seen - last.since)
+
+    def _begin_interval(self) -> None:
+        self._interval_3T = torch.zeros(3, len(self.trainer.vocabulary.tasks), dtype=torch.float64)
+
+    def _follow(self, report: Report) -> None:
+        """Adds up labels, losses and their squares, by task."""
+        model = self.trainer.model
+        losses_BT = prediction_losses(
+            report.predictions_BT, report.labels_BT, binary_T=model.binary_T, deviation_T=model.targets.deviation
+        ).double()
+        known_BT = ~losses_BT.isnan()
+        losses_BT = losses_BT.nan_to_num()
+        self._interval_3T += torch.stack((known_BT, losses_BT, losses_BT.square())).sum(1)
+
+    def _end_interval(self) -> tuple[dict[str, float], Objection | None]:
+        """Mean progressive losses since the last judgement, and the objection if one is far above those of the good weights."""
+        losses, found, bounds = {}, None, self.config.bounds
+        for task, (count, total, squares) in zip(self.trainer.vocabulary.tasks, self._interval_3T.T.tolist(), strict=True):
+            if count < bounds.labels_at_least:
+                continue
+            loss = losses[task.name] = total / count
+            usual = [rung.losses[task.name] for rung in self._ladder if task.name in rung.losses]
+            error = math.sqrt(max(squares / count - loss**2, 0.0) / count)
+            if usual and loss > bounds.surprise_at_most * fmean(usual) and loss - fmean(usual) > STANDARD_ERRORS * error:
+                detail = f"progressive loss {loss:.4f} on {count:.0f} new labels, usually {fmean(usual):.4f}"
+                found = found or Objection(reason="surprise", task=task.name, detail=detail)
+        self._begin_interval()
+        return losses, found
+
+    def _model(self, rung: _Rung) -> Recommender:
+        model = copy.deepcopy(self.trainer.model).requires_grad_(False)
+        model.load_state_dict(rung.weights["model"])
+        return model

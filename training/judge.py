@@ -1,0 +1,123 @@
+"""Owns the judgement on weights: whether those learned so far may take the place of the last good ones."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from feature_repo.tasks import Task
+from training.batch import Batch
+from training.losses import prediction_losses
+from training.model import Recommender
+
+__all__ = ["REASONS", "STANDARD_ERRORS", "Bounds", "Objection", "Reason", "objection"]
+
+Reason = Literal["not_finite", "norm", "surprise", "loss", "mean", "calibration"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+STANDARD_ERRORS = 3.0
+"""Of a difference, below which it may be chance."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """How far weights may be from good. A bound counts as broken only where chance would hardly do it: past 3 standard errors."""
+
+    worse_at_most: float = 1.03
+    """Times the loss of the last good weights, and times that of always saying the mean label, on the same held-out examples."""
+    surprise_at_most: float = 1.5
+    """Times the usual progressive loss; labels that surprise more are not learned from until they have come for a while."""
+    calibration_at_most: float = 1.5
+    """Times that mean prediction and mean label may differ, either way."""
+    norm_at_most: float = 2.0
+    """Times the norm of the last good weights."""
+    labels_at_least: int = 50
+    """Held-out labels of a task below which nothing is said of it."""
+
+    def __post_init__(self) -> None:
+        for name in ("worse_at_most", "surprise_at_most", "calibration_at_most", "norm_at_most"):
+            if not (math.isfinite(value := getattr(self, name)) and value > 1.0):
+                raise ValueError(f"Bounds: {name} is a factor above 1, not {value}")
+        if self.labels_at_least < 2:
+            raise ValueError(f"Bounds: labels_at_least must be 2 or more, not {self.labels_at_least}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objection:
+    """Why weights are refused, in words too; `task` is empty where it is about all of them."""
+
+    reason: Reason
+    detail: str
+    task: str = ""
+
+
+@torch.inference_mode()
+def objection(candidate: Recommender, good: Recommender | None, held_out: Batch | None, bounds: Bounds) -> Objection | None:
+    """The first objection to the candidate; None if it may take the place of `good`.
+
+    Args:
+        candidate: the weights as they stand.
+        good: the last that passed; None before the first.
+        held_out: recent examples that neither was learned from; None while there are none.
+    """
+    for name, tensor in candidate.state_dict().items():
+        if not tensor.isfinite().all():
+            return Objection(reason="not_finite", detail=f"{name} is not finite")
+    if good is not None and (ratio := _norm(candidate) / _norm(good)) > bounds.norm_at_most:
+        return Objection(reason="norm", detail=f"weights are {ratio:.2f} times as long as the last good ones")
+    if held_out is None:
+        return None
+    outputs_BT = candidate(held_out)
+    expected_BT, own_BT = candidate.expectation(outputs_BT), candidate.in_units(outputs_BT)
+    good_BT = None if good is None else good.expectation(good(held_out))
+    for index, task in enumerate(candidate.vocabulary.tasks):
+        known_B = ~held_out.labels_BT[:, index].isnan()
+        if int(known_B.sum()) < bounds.labels_at_least:
+            continue
+        labels = held_out.labels_BT[known_B, index]
+        found = _loss_objection(
+            task, labels, expected_BT[known_B, index], None if good_BT is None else good_BT[known_B, index], bounds.worse_at_most
+        ) or _calibration_objection(task, labels, own_BT[known_B, index], bounds.calibration_at_most)
+        if found is not None:
+            return found
+    return None
+
+
+def _loss_objection(task: Task, labels: Tensor, mine: Tensor, good: Tensor | None, worse_at_most: float) -> Objection | None:
+    options = {"binary_T": torch.tensor(task.kind == "binary"), "deviation_T": labels.std().clamp_min(1e-3)}
+    mine = prediction_losses(mine, labels, **options)
+    if not mine.isfinite().all():
+        return Objection(reason="not_finite", task=task.name, detail="predictions are not finite")
+    rivals: list[tuple[Reason, str, Tensor]] = [("mean", "always saying the mean label", labels.mean().expand(len(labels)))]
+    if good is not None:
+        rivals.append(("loss", "the last good weights", good))
+    for reason, name, predictions in rivals:
+        theirs = prediction_losses(predictions, labels, **options)
+        if _exceeds(mine, theirs, worse_at_most):
+            detail = f"loss {float(mine.mean()):.4f} on {len(mine)} held-out labels, that of {name} {float(theirs.mean()):.4f}"
+            return Objection(reason=reason, task=task.name, detail=detail)
+    return None
+
+
+def _calibration_objection(task: Task, labels: Tensor, predicted: Tensor, times: float) -> Objection | None:
+    if task.kind == "regression":
+        return None  # a value may have any mean, zero too, so a ratio says nothing
+    # In seconds for a duration: the ratio of two means of log seconds would hardly move.
+    came = labels.expm1() if task.kind == "duration" else labels
+    if not (_exceeds(predicted, came, times) or _exceeds(came, predicted, times)):
+        return None
+    detail = f"mean prediction {float(predicted.mean()):.4g}, mean label {float(came.mean()):.4g}"
+    return Objection(reason="calibration", task=task.name, detail=detail)
+
+
+def _norm(model: Recommender) -> float:
+    return math.sqrt(sum(float(weight.square().sum()) for weight in model.parameters()))
+
+
+def _exceeds(mine: Tensor, theirs: Tensor, times: float) -> bool:
+    """Whether the mean of `mine` is over so many times that of `theirs`, by more than chance: the two are compared in pairs."""
+    more = mine - theirs
+    error = float(more.std()) / math.sqrt(len(more))
+    return float(mine.mean()) > times * float(theirs.mean()) and float(more.mean()) > STANDARD_ERRORS * error
