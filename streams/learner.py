@@ -16,17 +16,19 @@ from feature_repo.log import log_ids
 from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings
 from feature_repo.table import ItemTable
+from feature_repo.vocabulary import Vocabulary
 from protos.topics import EXAMPLES
-from streams.learner_settings import LearnerSettings
+from streams.learner_settings import ChallengerSettings, LearnerSettings
 from streams.learning import Learned, Learner, Settled
 from streams.metrics import LearnerMetrics
 from streams.predictions import PredictionsFile
 from streams.settings import EncoderSettings, WorkerSettings
 from streams.worker import Worker, configure_logging
 from training.checkpoints import CheckpointFile
+from training.contest import Contest
 from training.encoder import EncoderConfig, TextEncoder
 from training.guard import Guard
-from training.model import ModelConfig
+from training.promotion import PromotionNotes
 from training.snapshots import SnapshotStore
 from training.storage import join
 from training.trainer import Trainer, TrainerConfig
@@ -102,20 +104,32 @@ class LearnerAgent:
 
     def _observe_settled(self, settled: Settled) -> None:
         self._metrics.published.inc(settled.published)
+        for task, comparison in settled.comparisons.items():
+            self._metrics.challenger_gain.labels(task).set(comparison.gain)
         for window, qualities in settled.qualities.items():
             for task, quality in qualities.items():
                 self._metrics.observe_quality(task, window, quality)
 
 
+def _contest(learning: LearnerSettings, challenging: ChallengerSettings, vocabulary: Vocabulary, dimension: int) -> Contest:
+    """A champion, and a challenger where settings ask for one."""
+
+    def guard(recipe: TrainerConfig) -> Guard:
+        return Guard(Trainer(recipe, vocabulary, seed=learning.seed), learning.guard(), seed=learning.seed)
+
+    champion = learning.trainer(dimension)
+    other = challenging.trainer(champion)
+    return Contest(guard(champion), guard(other) if other else None, challenging.contest())
+
+
 async def _run() -> int:
     kafka, settings, learning, features = KafkaSettings(), WorkerSettings(), LearnerSettings(), FeatureSettings()
-    encoder_settings = EncoderSettings()
-    configure_logging(kafka, settings, learning, features, encoder_settings)
+    challenging, encoder_settings = ChallengerSettings(), EncoderSettings()
+    configure_logging(kafka, settings, learning, challenging, features, encoder_settings)
     torch.set_num_threads(1)  # the model is small, and the order of sums must not depend on the machine's cores
     vocabulary = features.vocabulary()
     encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
-    config = TrainerConfig(model=ModelConfig(text_dimension=encoder.dimension))
     registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
     metrics = LearnerMetrics(registry, tasks)
     worker = Worker("learner", kafka=kafka, settings=settings, registry=registry)
@@ -123,11 +137,12 @@ async def _run() -> int:
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
         learning,
-        make_guard=lambda: Guard(Trainer(config, vocabulary, seed=learning.seed), learning.guard(), seed=learning.seed),
+        make_contest=partial(_contest, learning, challenging, vocabulary, encoder.dimension),
         table=table,
         snapshots=SnapshotStore(learning.snapshot_dir, keep=learning.keep_snapshots, clock=time.time),
         checkpoint=CheckpointFile(join(learning.snapshot_dir, "learner.checkpoint")),
         encoder_version=encoder.version,
+        notes=PromotionNotes(learning.snapshot_dir),
         monotonic=time.monotonic,
         predictions=predictions,
     )

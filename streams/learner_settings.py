@@ -1,14 +1,21 @@
-"""Owns the settings of the learner; read once, at its start."""
+"""Owns the settings of the learner and of its challenger; read once, at its start."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from training.balancing import BalancingName
+from training.contest import ContestConfig
 from training.guard import GuardConfig
 from training.judge import Bounds
+from training.model import ModelConfig
+from training.trainer import TrainerConfig
+from training.trunks import TrunkName
 
-__all__ = ["LearnerSettings"]
+__all__ = ["ChallengerSettings", "LearnerSettings"]
 
 
 class LearnerSettings(BaseSettings):
@@ -22,7 +29,17 @@ class LearnerSettings(BaseSettings):
         description="Where snapshots and the checkpoint lie: a directory or a URL, such as s3://models/headwater.",
     )
     batch_size: int = Field(default=32, ge=1, description="Examples a step; part of what makes two runs equal.")
-    seed: int = Field(default=1)
+    seed: int = Field(default=1, description="Of the initial weights and of what is replayed.")
+    trunk: TrunkName = Field(default="shared_bottom", description="Network between features and heads.")
+    hidden: tuple[int, ...] = Field(default=(64, 32), description="Widths of its layers, such as [64, 32].")
+    experts: int = Field(default=4, ge=1, description="Experts of an MMoE trunk.")
+    text_width: int = Field(default=32, ge=1, description="Dimensions that are learned of a text vector.")
+    balancing: BalancingName = Field(default="fixed", description="How the losses of tasks become one step.")
+    learning_rate: float = Field(default=5e-4, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
+    replayed: float = Field(default=2.0, ge=0, description="Recent examples that are learned again beside each new one.")
+    replay_capacity: int = Field(default=16_384, ge=1, description="Examples that are kept to replay from.")
     checkpoint_examples: int = Field(default=4096, ge=1, description="A checkpoint is written after so many examples,")
     checkpoint_seconds: float = Field(default=10.0, gt=0, description="or after so many seconds in which any were learned.")
     first_publish_examples: int = Field(
@@ -53,6 +70,26 @@ class LearnerSettings(BaseSettings):
         default=None, description="Every prediction made before learning goes here as a JSON line; grows without bound."
     )
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.trainer(1)
+        self.guard()
+        return self
+
+    def trainer(self, text_dimension: int) -> TrainerConfig:
+        """What of this concerns the trainer; `text_dimension` is the encoder's."""
+        return TrainerConfig(
+            model=ModelConfig(
+                text_dimension=text_dimension, width=self.text_width, trunk=self.trunk, hidden=self.hidden, experts=self.experts
+            ),
+            balancing=self.balancing,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+            replayed=self.replayed,
+            replay_capacity=self.replay_capacity,
+        )
+
     def guard(self) -> GuardConfig:
         """What of this concerns the guard."""
         return GuardConfig(
@@ -68,3 +105,48 @@ class LearnerSettings(BaseSettings):
                 norm_at_most=self.norm_at_most,
             ),
         )
+
+
+class ChallengerSettings(BaseSettings):
+    """What a challenger does otherwise than the champion; read from HEADWATER_CHALLENGER_*. Without any, there is none."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_CHALLENGER_", frozen=True)
+
+    trunk: TrunkName | None = None
+    hidden: tuple[int, ...] | None = None
+    experts: int | None = Field(default=None, ge=1)
+    text_width: int | None = Field(default=None, ge=1)
+    balancing: BalancingName | None = None
+    learning_rate: float | None = Field(default=None, gt=0)
+    weight_decay: float | None = Field(default=None, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
+    replayed: float | None = Field(default=None, ge=0)
+    promote_better_by: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Promoted by itself once it saves this part of a task's loss and is worse on none; 0: by command alone.",
+    )
+    promote_after_examples: int = Field(default=20_000, ge=1, description="Examples that the two are compared on.")
+
+    def trainer(self, champion: TrainerConfig) -> TrainerConfig | None:
+        """The champion's configuration with what is set here; None where nothing is.
+
+        Raises:
+            ValueError: what is set is what the champion has: the two would learn the same.
+        """
+        chosen = self.model_dump(exclude_none=True, exclude={"promote_better_by", "promote_after_examples"})
+        if not chosen:
+            return None
+        sizes = {"width" if name == "text_width" else name: chosen.pop(name) for name in _SIZES if name in chosen}
+        challenger = replace(champion, model=replace(champion.model, **sizes), **chosen)
+        if challenger == champion:
+            raise ValueError("HEADWATER_CHALLENGER_*: the learner has all that is set there; set what shall differ, or nothing")
+        return challenger
+
+    def contest(self) -> ContestConfig:
+        """What of this concerns promotion."""
+        return ContestConfig(better_by=self.promote_better_by, after=self.promote_after_examples)
+
+
+_SIZES = ("trunk", "hidden", "experts", "text_width")

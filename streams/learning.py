@@ -17,11 +17,13 @@ from streams.predictions import PredictionsFile
 from streams.record import Record
 from training.batch import Batch, make_batch
 from training.checkpoints import CheckpointFile
+from training.contest import Comparison, Contest
 from training.drift import Drift, DriftWatch
 from training.guard import Guard, is_held_out
 from training.judge import Objection
 from training.losses import prediction_losses
 from training.progress import Progress, Quality
+from training.promotion import PromotionNotes
 from training.snapshots import SnapshotStore, version_name
 from training.trainer import Report
 
@@ -54,6 +56,8 @@ class Settled:
     published: bool = False
     qualities: dict[str, dict[str, Quality]] = field(default_factory=dict)
     """By window (`recent`, `all`), then by task; only where a snapshot was due."""
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    """Champion and challenger by task, at the same times."""
 
 
 class Learner:
@@ -73,7 +77,8 @@ class Learner:
     """By log and partition of the events: offset and index of the last example taken, by which repeats are known."""
     _seen_in_batches: dict[str, tuple[int, ...]]
     """The same as of `_position`."""
-    _published_examples: int
+    _published: tuple[int, ...]
+    """Which weights were published last: by number of promotions and of the examples they had seen; empty for none."""
     _published_at: float
     _judged_examples: int
     _saved_at: float
@@ -82,18 +87,19 @@ class Learner:
         self,
         settings: LearnerSettings,
         *,
-        make_guard: Callable[[], Guard],
+        make_contest: Callable[[], Contest],
         table: ItemTable,
         snapshots: SnapshotStore,
         checkpoint: CheckpointFile,
         encoder_version: str,
+        notes: PromotionNotes,
         monotonic: Callable[[], float],
         predictions: PredictionsFile | None = None,
     ) -> None:
         """Args: `table` holds the items' text vectors; `monotonic` gives seconds, by which checkpoints and snapshots are due."""
-        self._settings, self._make_guard, self._table = settings, make_guard, table
+        self._settings, self._make_contest, self._table = settings, make_contest, table
         self._snapshots, self._checkpoint, self._encoder_version = snapshots, checkpoint, encoder_version
-        self._monotonic, self._predictions = monotonic, predictions
+        self._notes, self._monotonic, self._predictions = notes, monotonic, predictions
         vocabulary = table.vocabulary
         self._fingerprint = vocabulary.fingerprint
         self._features, self._tasks = len(vocabulary.features), len(vocabulary.tasks)
@@ -108,14 +114,15 @@ class Learner:
         self._begin(log)
         state = self._checkpoint.load()
         if state is None:
+            self._notes.clear()  # what was asked of a contest that is no more
             if self._predictions is not None:
                 self._predictions.cut(0)
             return
-        self._guard.load_state_dict(state["guard"])
+        self._contest.load_state_dict(state["contest"])
         self._progress.load_state_dict(state["progress"])
         self._seen = {where: tuple(last) for where, last in state["seen"].items()}
         self._seen_in_batches = dict(self._seen)
-        self._published_examples = state["published_examples"]
+        self._published = tuple(state["published"])
         self._saved_examples = self._guard.trainer.examples
         if self._predictions is not None:
             self._predictions.cut(state["predictions_bytes"])
@@ -158,33 +165,44 @@ class Learner:
             self._predictions.write()
         published = False
         qualities: dict[str, dict[str, Quality]] = {}
-        overdue = now - self._published_at >= self._settings.publish_seconds or not self._published_examples
+        comparisons: dict[str, Comparison] = {}
+        overdue = now - self._published_at >= self._settings.publish_seconds or not self._published
         if overdue and examples > self._judged_examples and self._guard.good_examples:
             self._published_at, self._judged_examples = now, examples
             qualities = {"recent": self._progress.quality(self._settings.judged_examples), "all": self._progress.quality()}
-            if published := self._guard.good_examples > self._published_examples:
-                self._publish(qualities["recent"])
+            self._settle_contest()
+            comparisons = self._contest.comparisons()
+            published = self._publish(qualities["recent"])
         fresh = examples - self._saved_examples
         elapsed = now - self._saved_at >= self._settings.checkpoint_seconds
         if fresh and (leaving or fresh >= self._settings.checkpoint_examples or elapsed):
             self._save()
             self._saved_at = now
         position = self._position if examples == self._saved_examples else None
-        return Settled(position=position, published=published, qualities=qualities)
+        return Settled(
+            position=position,
+            published=published,
+            qualities=qualities,
+            comparisons=comparisons,
+        )
 
     def _begin(self, log: int) -> None:
-        self._guard = self._make_guard()
+        self._contest = self._make_contest()
         self._progress = Progress(self._table.vocabulary.tasks)
         self._drift = DriftWatch(self._table.vocabulary.tasks)
         self._log_id = log
         self._next = self._position = 0
         self._waiting, self._seen, self._seen_in_batches = [], {}, {}
-        self._published_examples = self._saved_examples = self._judged_examples = 0
+        self._published = ()
+        self._saved_examples = self._judged_examples = 0
         self._published_at = self._saved_at = self._monotonic()
 
     def _learn_batch(self, done: Learned) -> None:
         examples, self._waiting = self._waiting, []
-        report, judgement = self._guard.learn(self._batch(examples), self._held_out(examples))
+        taught = self._contest.learn(self._batch(examples), self._held_out(examples))
+        report, judgement = taught.report, taught.judgement
+        if taught.promoted:
+            _log.warning("challenger_promoted", by="rule", recipe=self._guard.recipe)
         self._progress.add(report.predictions_BT, report.labels_BT)
         done.drifts += self._watch(report)
         if judgement is not None and judgement.objection is not None:
@@ -259,16 +277,38 @@ class Learner:
         source = example.source
         return f"{source.log}:{source.partition}", (source.offset, example.index)
 
-    def _publish(self, qualities: dict[str, Quality]) -> None:
+    @property
+    def _guard(self) -> Guard:
+        return self._contest.champion
+
+    def _settle_contest(self) -> None:
+        """Meets a request to promote, and tells how the two stand."""
+        contest = self._contest
+        if contest.challenger is None:
+            return
+        if self._notes.requested() == contest.promotions + 1 and contest.promote():
+            _log.warning("challenger_promoted", by="command", recipe=self._guard.recipe)
+        self._notes.tell(
+            promotions=contest.promotions,
+            champion=self._guard.recipe,
+            challenger=contest.challenger.recipe,
+            comparisons=contest.comparisons(),
+        )
+
+    def _publish(self, qualities: dict[str, Quality]) -> bool:
+        """Publishes the good weights, if they are others than those that serve."""
         model, examples = self._guard.good(), self._guard.good_examples
-        assert model is not None, "there are good weights where there are good examples"
+        good = (self._contest.promotions, examples)
+        if model is None or good == self._published:
+            return False
         metrics = {
             task: {name: value if math.isfinite(value) else None for name, value in asdict(quality).items()}
             for task, quality in qualities.items()
         }
         manifest = self._snapshots.publish(model, encoder_version=self._encoder_version, examples=examples, metrics=metrics)
-        self._published_examples = examples
+        self._published = good
         _log.info("snapshot_published", version=version_name(manifest.version), examples=examples)
+        return True
 
     def _save(self) -> None:
         self._checkpoint.save(
@@ -276,9 +316,9 @@ class Learner:
                 "log": self._log_id,
                 "position": self._position,
                 "seen": {where: list(last) for where, last in self._seen_in_batches.items()},
-                "guard": self._guard.state_dict(),
+                "contest": self._contest.state_dict(),
                 "progress": self._progress.state_dict(),
-                "published_examples": self._published_examples,
+                "published": list(self._published),
                 "predictions_bytes": 0 if self._predictions is None else self._predictions.write(),
             }
         )

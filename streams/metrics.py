@@ -94,8 +94,15 @@ class LearnerMetrics:
         self.drifts = Counter(
             "headwater_drifts_total", "Times that a task's progressive loss moved to another level.", ["task"], registry=registry
         )
+        self.challenger_gain = Gauge(
+            "headwater_challenger_gain_ratio",
+            "Part of the champion's progressive loss that the challenger saves; negative where it is worse.",
+            ["task"],
+            registry=registry,
+        )
         for task in tasks:  # from 0 on, so that a rate sees the first one too
             self.drifts.labels(task)
+            self.challenger_gain.labels(task)
             for reason in REASONS:
                 self.rejected.labels(task, reason)
         self.auc = Gauge(

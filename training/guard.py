@@ -101,6 +101,11 @@ class Guard:
         self._begin_interval()
 
     @property
+    def recipe(self) -> str:
+        """How it learns, in words that are the same for the same configuration."""
+        return repr(self.trainer.config)
+
+    @property
     def good_examples(self) -> int:
         """Examples that the trainer had seen when the good weights passed; 0 while there are none."""
         return self._ladder[-1].examples if self._ladder else 0

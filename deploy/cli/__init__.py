@@ -75,6 +75,7 @@ def _actionable() -> tuple[type[Exception], ...]:
         ("streams.topics", "TopicError"),
         ("training.encoder", "EncoderError"),
         ("training.project", "ProjectError"),
+        ("training.promotion", "PromotionError"),
         ("training.snapshots", "SnapshotError"),
         ("training.tables", "HistoryFileError"),
     )

@@ -1,4 +1,4 @@
-"""Owns `headwater model`: the published snapshots, what one is made of, going back to an earlier one and on again."""
+"""Owns `headwater model`: the published snapshots, what one is made of, going back and on, and the challenger."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from deploy.cli.connection import CliError, DataDir, console
 from deploy.local.state import find_running
 
 if TYPE_CHECKING:
+    from training.promotion import PromotionNotes
     from training.snapshots import SnapshotStore
 
 __all__ = ["register"]
@@ -20,7 +21,7 @@ SnapshotDir = Annotated[
     str | None,
     typer.Option(envvar="HEADWATER_SNAPSHOT_DIR", help="Directory or URL of the snapshots; else the local stack's."),
 ]
-_group = typer.Typer(help="Look at published model snapshots, or roll back to an earlier one.", no_args_is_help=True)
+_group = typer.Typer(help="Look at published model snapshots, roll back, or promote a challenger.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -87,6 +88,26 @@ def release(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
     console.print(f"{version_name(manifest.version)} serves from now on, and so will each one that is published")
 
 
+@_group.command()
+def compare(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
+    """Compare the challenger with the champion, on the same examples, each predicted before it was learned from."""
+    standing = _notes(snapshot_dir, data_dir).standing()
+    table = Table("task", "labels", "champion's loss", "challenger's loss", "gain", "standard errors")
+    for task, found in standing.comparisons.items():
+        gain = 1.0 - found["challenger"] / found["champion"] if found["champion"] else 0.0
+        losses = (f"{found[which]:.4f}" for which in ("champion", "challenger"))
+        table.add_row(task, f"{found['labels']:,.0f}", *losses, f"{gain:+.2%}", f"{found['standard_errors']:+.1f}")
+    console.print(table)
+
+
+@_group.command()
+def promote(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
+    """Make the challenger champion: its weights serve once the learner next publishes; the champion goes on as challenger."""
+    standing = _notes(snapshot_dir, data_dir).request()
+    console.print(f"asked for promotion {standing.promotions + 1}; the learner meets it when it next publishes")
+    console.print(f"champion to be: {standing.challenger}", soft_wrap=True, markup=False)
+
+
 def _headline(metrics: Mapping[str, float | None]) -> str:
     """The one figure that says most about a task: AUC where there is one, else the error."""
     for name, title in (("auc", "AUC"), ("rmse", "RMSE")):
@@ -101,6 +122,12 @@ def _store(snapshot_dir: str | None, data_dir: Path | None) -> "SnapshotStore":
     from training.snapshots import SnapshotStore
 
     return SnapshotStore(snapshot_dir or find_running(data_dir).snapshot_dir, clock=time.time)
+
+
+def _notes(snapshot_dir: str | None, data_dir: Path | None) -> "PromotionNotes":
+    from training.promotion import PromotionNotes
+
+    return PromotionNotes(str(snapshot_dir or find_running(data_dir).snapshot_dir))
 
 
 def _number(text: str) -> int:

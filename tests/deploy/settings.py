@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings
 
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from serving.settings import ServerSettings
-from streams.learner_settings import LearnerSettings
+from streams.learner_settings import ChallengerSettings, LearnerSettings
 from streams.settings import EncoderSettings, WorkerSettings
 
 __all__ = ["PROCESSES", "variables", "variables_of"]
@@ -18,7 +18,7 @@ PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {
     "server": (ServerSettings, *_ALL),
     "features": (WorkerSettings, EncoderSettings, *_ALL),
     "catalogue": (WorkerSettings, EncoderSettings, *_ALL),
-    "learner": (WorkerSettings, LearnerSettings, EncoderSettings, FeatureSettings, KafkaSettings),
+    "learner": (WorkerSettings, LearnerSettings, ChallengerSettings, EncoderSettings, FeatureSettings, KafkaSettings),
 }
 """Settings that each process reads."""
 

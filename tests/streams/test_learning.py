@@ -17,8 +17,10 @@ from streams.predictions import PredictionsFile
 from streams.record import Record
 from tests.feature_repo.worlds import VOCABULARY, at_offset, table_of
 from training.checkpoints import CheckpointFile
+from training.contest import Contest
 from training.guard import Guard
 from training.model import ModelConfig
+from training.promotion import PromotionError, PromotionNotes
 from training.snapshots import SnapshotStore
 from training.trainer import Trainer, TrainerConfig
 
@@ -56,7 +58,13 @@ class Clock:
 
 
 def _learner(
-    directory: Path, clock: Callable[[], float], *, log: int = 1, config: TrainerConfig = CONFIG, **settings: object
+    directory: Path,
+    clock: Callable[[], float],
+    *,
+    log: int = 1,
+    config: TrainerConfig = CONFIG,
+    challenger: TrainerConfig | None = None,
+    **settings: object,
 ) -> Learner:
     values = {
         "batch_size": 4,
@@ -66,13 +74,18 @@ def _learner(
         "checkpoint_seconds": 10.0,
     } | settings
     made = LearnerSettings(**values)  # type: ignore[arg-type]  # each test gives values of the right types
+
+    def guard(recipe: TrainerConfig) -> Guard:
+        return Guard(Trainer(recipe, VOCABULARY, seed=3), made.guard(), seed=3)
+
     learner = Learner(
         made,
-        make_guard=lambda: Guard(Trainer(config, VOCABULARY, seed=3), made.guard(), seed=3),
+        make_contest=lambda: Contest(guard(config), guard(challenger) if challenger else None),
         table=table_of(),
         snapshots=SnapshotStore(directory / "snapshots", clock=lambda: 0.0),
         checkpoint=CheckpointFile(directory / "checkpoint"),
         encoder_version="test",
+        notes=PromotionNotes(str(directory / "snapshots")),
         monotonic=clock,
         predictions=PredictionsFile(directory / "predictions.jsonl", TASK_NAMES),
     )
@@ -83,7 +96,7 @@ def _learner(
 def _weights(directory: Path) -> dict[str, torch.Tensor]:
     state = CheckpointFile(directory / "checkpoint").load()
     assert state is not None
-    weights: dict[str, torch.Tensor] = state["guard"]["trainer"]["model"]
+    weights: dict[str, torch.Tensor] = state["contest"]["guards"][0]["state"]["trainer"]["model"]
     return weights
 
 
@@ -189,6 +202,34 @@ def test_a_poisoned_burst_is_refused_and_the_served_model_does_not_move(tmp_path
     assert store.current() == served
     assert pass_by(range(4352, 4736)).objections == []
     assert store.current() == served + 1
+
+
+def test_a_challenger_is_promoted_by_a_note_once(tmp_path: Path) -> None:
+    """Its weights are published at the next occasion; a restart neither forgets nor repeats it."""
+    clock, store = Clock(), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
+    notes = PromotionNotes(str(tmp_path / "snapshots"))
+    with pytest.raises(PromotionError, match="no challenger"):
+        notes.request()
+
+    def started() -> Learner:
+        return _learner(tmp_path, clock, challenger=replace(CONFIG, learning_rate=1e-3))
+
+    def learn(learner: Learner, offsets: range) -> None:
+        learner.learn([_record(offset) for offset in offsets])
+        clock.now += 10.0
+        learner.settle()
+
+    learner = started()
+    learn(learner, range(32))
+    assert set(notes.standing().comparisons) == {"click", "like"}
+    assert "0.0005" in notes.request().champion
+    learn(learner, range(32, 48))
+    assert (notes.standing().promotions, "0.001" in notes.standing().champion) == (1, True)
+    version = store.current()
+    learner = started()
+    learn(learner, range(48, 64))
+    assert (notes.standing().promotions, "0.001" in notes.standing().champion) == (1, True)
+    assert store.current() == (version or 0) + 1
 
 
 def test_a_recreated_examples_topic_is_learned_from_its_beginning(tmp_path: Path) -> None:
