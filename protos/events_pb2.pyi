@@ -34,26 +34,44 @@ class Event(_message.Message):
     def __init__(self, event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recommendation_id: _Optional[str] = ..., impression: _Optional[_Union[Impression, _Mapping]] = ..., click: _Optional[_Union[Click, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., purchase: _Optional[_Union[Purchase, _Mapping]] = ..., action: _Optional[_Union[Action, _Mapping]] = ...) -> None: ...
 
 class Impression(_message.Message):
-    __slots__ = ("position", "served")
+    __slots__ = ("position", "served", "slate", "propensity", "considered")
     POSITION_FIELD_NUMBER: _ClassVar[int]
     SERVED_FIELD_NUMBER: _ClassVar[int]
+    SLATE_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    CONSIDERED_FIELD_NUMBER: _ClassVar[int]
     position: int
     served: ServedFeatures
-    def __init__(self, position: _Optional[int] = ..., served: _Optional[_Union[ServedFeatures, _Mapping]] = ...) -> None: ...
+    slate: str
+    propensity: float
+    considered: Considered
+    def __init__(self, position: _Optional[int] = ..., served: _Optional[_Union[ServedFeatures, _Mapping]] = ..., slate: _Optional[str] = ..., propensity: _Optional[float] = ..., considered: _Optional[_Union[Considered, _Mapping]] = ...) -> None: ...
+
+class Considered(_message.Message):
+    __slots__ = ("item_ids", "predictions", "added")
+    ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    item_ids: _containers.RepeatedScalarFieldContainer[str]
+    predictions: _containers.RepeatedScalarFieldContainer[float]
+    added: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, item_ids: _Optional[_Iterable[str]] = ..., predictions: _Optional[_Iterable[float]] = ..., added: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class ServedFeatures(_message.Message):
-    __slots__ = ("fingerprint", "values", "history_item_ids", "history_values", "model_version")
+    __slots__ = ("fingerprint", "values", "history_item_ids", "history_values", "model_version", "predictions")
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
     HISTORY_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
     HISTORY_VALUES_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     fingerprint: int
     values: _containers.RepeatedScalarFieldContainer[float]
     history_item_ids: _containers.RepeatedScalarFieldContainer[str]
     history_values: _containers.RepeatedScalarFieldContainer[float]
     model_version: str
-    def __init__(self, fingerprint: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[_Iterable[float]] = ..., model_version: _Optional[str] = ...) -> None: ...
+    predictions: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, fingerprint: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[_Iterable[float]] = ..., model_version: _Optional[str] = ..., predictions: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Click(_message.Message):
     __slots__ = ()

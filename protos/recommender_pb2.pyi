@@ -32,7 +32,7 @@ class ScoreResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[ItemScores, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "count", "item_types", "task_weights", "exclude_item_ids", "context_text", "include_seen", "filter", "diversity", "rules")
+    __slots__ = ("user_id", "count", "item_types", "task_weights", "exclude_item_ids", "context_text", "include_seen", "filter", "diversity", "rules", "exploration")
     class TaskWeightsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class RecommendRequest(_message.Message):
     FILTER_FIELD_NUMBER: _ClassVar[int]
     DIVERSITY_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
+    EXPLORATION_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     count: int
     item_types: _containers.RepeatedScalarFieldContainer[str]
@@ -60,7 +61,49 @@ class RecommendRequest(_message.Message):
     filter: Filter
     diversity: float
     rules: Rules
-    def __init__(self, user_id: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., include_seen: _Optional[bool] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., diversity: _Optional[float] = ..., rules: _Optional[_Union[Rules, _Mapping]] = ...) -> None: ...
+    exploration: Exploration
+    def __init__(self, user_id: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., include_seen: _Optional[bool] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., diversity: _Optional[float] = ..., rules: _Optional[_Union[Rules, _Mapping]] = ..., exploration: _Optional[_Union[Exploration, _Mapping]] = ...) -> None: ...
+
+class RecommendSlatesRequest(_message.Message):
+    __slots__ = ("user_id", "slates", "exclude_item_ids", "context_text")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    SLATES_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    slates: _containers.RepeatedCompositeFieldContainer[Slate]
+    exclude_item_ids: _containers.RepeatedScalarFieldContainer[str]
+    context_text: str
+    def __init__(self, user_id: _Optional[str] = ..., slates: _Optional[_Iterable[_Union[Slate, _Mapping]]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ...) -> None: ...
+
+class Slate(_message.Message):
+    __slots__ = ("name", "count", "item_types", "task_weights", "include_seen", "filter", "diversity", "rules", "exploration")
+    class TaskWeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    ITEM_TYPES_FIELD_NUMBER: _ClassVar[int]
+    TASK_WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    DIVERSITY_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    EXPLORATION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    count: int
+    item_types: _containers.RepeatedScalarFieldContainer[str]
+    task_weights: _containers.ScalarMap[str, float]
+    include_seen: bool
+    filter: Filter
+    diversity: float
+    rules: Rules
+    exploration: Exploration
+    def __init__(self, name: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., include_seen: _Optional[bool] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., diversity: _Optional[float] = ..., rules: _Optional[_Union[Rules, _Mapping]] = ..., exploration: _Optional[_Union[Exploration, _Mapping]] = ...) -> None: ...
 
 class Filter(_message.Message):
     __slots__ = ("conditions", "published_within_seconds", "leave_out")
@@ -128,6 +171,14 @@ class Boost(_message.Message):
     add: float
     def __init__(self, condition: _Optional[_Union[Condition, _Mapping]] = ..., add: _Optional[float] = ...) -> None: ...
 
+class Exploration(_message.Message):
+    __slots__ = ("temperature", "among")
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    AMONG_FIELD_NUMBER: _ClassVar[int]
+    temperature: float
+    among: int
+    def __init__(self, temperature: _Optional[float] = ..., among: _Optional[int] = ...) -> None: ...
+
 class RecommendResponse(_message.Message):
     __slots__ = ("items", "info")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +186,22 @@ class RecommendResponse(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[RankedItem]
     info: ResponseInfo
     def __init__(self, items: _Optional[_Iterable[_Union[RankedItem, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
+
+class RecommendSlatesResponse(_message.Message):
+    __slots__ = ("slates", "info")
+    SLATES_FIELD_NUMBER: _ClassVar[int]
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    slates: _containers.RepeatedCompositeFieldContainer[RankedSlate]
+    info: ResponseInfo
+    def __init__(self, slates: _Optional[_Iterable[_Union[RankedSlate, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
+
+class RankedSlate(_message.Message):
+    __slots__ = ("name", "items")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    items: _containers.RepeatedCompositeFieldContainer[RankedItem]
+    def __init__(self, name: _Optional[str] = ..., items: _Optional[_Iterable[_Union[RankedItem, _Mapping]]] = ...) -> None: ...
 
 class ItemScores(_message.Message):
     __slots__ = ("item_id", "scores", "unknown_item")
@@ -154,7 +221,7 @@ class ItemScores(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., scores: _Optional[_Mapping[str, float]] = ..., unknown_item: _Optional[bool] = ...) -> None: ...
 
 class RankedItem(_message.Message):
-    __slots__ = ("item_id", "rank_score", "scores", "type", "title", "pinned")
+    __slots__ = ("item_id", "rank_score", "scores", "type", "title", "pinned", "propensity")
     class ScoresEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -168,13 +235,15 @@ class RankedItem(_message.Message):
     TYPE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     PINNED_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     rank_score: float
     scores: _containers.ScalarMap[str, float]
     type: str
     title: str
     pinned: bool
-    def __init__(self, item_id: _Optional[str] = ..., rank_score: _Optional[float] = ..., scores: _Optional[_Mapping[str, float]] = ..., type: _Optional[str] = ..., title: _Optional[str] = ..., pinned: _Optional[bool] = ...) -> None: ...
+    propensity: float
+    def __init__(self, item_id: _Optional[str] = ..., rank_score: _Optional[float] = ..., scores: _Optional[_Mapping[str, float]] = ..., type: _Optional[str] = ..., title: _Optional[str] = ..., pinned: _Optional[bool] = ..., propensity: _Optional[float] = ...) -> None: ...
 
 class ResponseInfo(_message.Message):
     __slots__ = ("recommendation_id", "model_version", "features_as_of", "degradations")

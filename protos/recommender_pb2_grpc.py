@@ -44,6 +44,11 @@ class RecommenderStub:
                 request_serializer=protos_dot_recommender__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender__pb2.RecommendResponse.FromString,
                 _registered_method=True)
+        self.RecommendSlates = channel.unary_unary(
+                '/headwater.v1.Recommender/RecommendSlates',
+                request_serializer=protos_dot_recommender__pb2.RecommendSlatesRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender__pb2.RecommendSlatesResponse.FromString,
+                _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/headwater.v1.Recommender/RecordEvents',
                 request_serializer=protos_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
@@ -68,6 +73,13 @@ class RecommenderServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecommendSlates(self, request, context):
+        """The same for several lists of one page, of which none repeats an item of another; the user is read and scored for once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEvents(self, request, context):
         """Takes the events that Kafka takes, for applications that cannot reach it.
         """
@@ -87,6 +99,11 @@ def add_RecommenderServicer_to_server(servicer, server):
                     servicer.Recommend,
                     request_deserializer=protos_dot_recommender__pb2.RecommendRequest.FromString,
                     response_serializer=protos_dot_recommender__pb2.RecommendResponse.SerializeToString,
+            ),
+            'RecommendSlates': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecommendSlates,
+                    request_deserializer=protos_dot_recommender__pb2.RecommendSlatesRequest.FromString,
+                    response_serializer=protos_dot_recommender__pb2.RecommendSlatesResponse.SerializeToString,
             ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
@@ -148,6 +165,33 @@ class Recommender:
             '/headwater.v1.Recommender/Recommend',
             protos_dot_recommender__pb2.RecommendRequest.SerializeToString,
             protos_dot_recommender__pb2.RecommendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecommendSlates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.Recommender/RecommendSlates',
+            protos_dot_recommender__pb2.RecommendSlatesRequest.SerializeToString,
+            protos_dot_recommender__pb2.RecommendSlatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

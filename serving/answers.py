@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from serving.slate import SlateQuery
 
 __all__ = [
+    "Considered",
     "Degradation",
     "Info",
     "RankedItem",
@@ -113,6 +114,19 @@ class RankedItem:
     x_F: NDArray[np.float32]
     pinned: bool = False
     """A pin of the request put it there."""
+    propensity: float | None = None
+    """The chance that it had of getting its place, where the list was drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Considered:
+    """What an explored list was drawn from: A candidates, the best first."""
+
+    item_ids: Sequence[str]
+    scaled_AT: NDArray[np.float64]
+    """Predictions as they are blended, 0 to 1; NaN where the task is not about the item."""
+    added_A: NDArray[np.float64]
+    """What boosts and the words of the request add to the blend."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +135,7 @@ class RankedSlate:
 
     name: str
     items: tuple[RankedItem, ...]
+    considered: Considered | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

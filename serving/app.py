@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import numpy as np
 import structlog
 import torch
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -90,7 +91,7 @@ class Application:
         )
         pipeline = Pipeline(
             table=table,
-            ranker=Ranker(table, ItemFacets(table), pool=settings.candidate_pool),
+            ranker=Ranker(table, ItemFacets(table), pool=settings.candidate_pool, rng=np.random.default_rng()),
             users=self._users,
             contexts=self._contexts,
             model=self._models.current,

@@ -5,11 +5,19 @@ from collections.abc import MutableMapping
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos import recommender_pb2 as pb
-from serving.answers import Info, Recommendation, RecommendQuery, Scored, ScoreQuery
+from serving.answers import Info, RankedItem, Recommendation, RecommendQuery, Scored, ScoreQuery
 from serving.recording import Recorded
-from serving.slate import Acted, Boost, Cap, Condition, Filter, Pin, Rules, SlateQuery
+from serving.slate import Acted, Boost, Cap, Condition, Exploration, Filter, Pin, Rules, SlateQuery
 
-__all__ = ["recommend_query", "recommend_response", "record_response", "score_query", "score_response"]
+__all__ = [
+    "recommend_query",
+    "recommend_response",
+    "record_response",
+    "score_query",
+    "score_response",
+    "slates_query",
+    "slates_response",
+]
 
 
 def score_query(request: pb.ScoreRequest, seconds: float) -> ScoreQuery:
@@ -33,38 +41,68 @@ def score_response(scored: Scored) -> pb.ScoreResponse:
 
 
 def recommend_query(request: pb.RecommendRequest, seconds: float) -> RecommendQuery:
-    slate = SlateQuery(
-        count=request.count,
-        item_types=frozenset(request.item_types),
-        task_weights=dict(request.task_weights),
-        include_seen=request.include_seen,
-        filter=_filter(request.filter),
-        diversity=request.diversity,
-        rules=_rules(request.rules),
-    )
-    return RecommendQuery(
-        user_id=request.user_id,
-        slates=(slate,),
-        exclude_item_ids=list(request.exclude_item_ids),
-        context_text=request.context_text,
-        seconds=seconds,
-    )
+    return _query(request, (_slate(request, ""),), seconds)
+
+
+def slates_query(request: pb.RecommendSlatesRequest, seconds: float) -> RecommendQuery:
+    return _query(request, tuple(_slate(slate, slate.name) for slate in request.slates), seconds)
 
 
 def recommend_response(answer: Recommendation) -> pb.RecommendResponse:
     response = pb.RecommendResponse(info=_info(answer.info))
     [slate] = answer.slates
     for item in slate.items:
-        ranked = response.items.add(
-            item_id=item.item_id, rank_score=item.rank_score, type=item.type, title=item.title, pinned=item.pinned
-        )
-        _fill(ranked.scores, answer.tasks, item.values_T.tolist())
+        _fill_ranked(response.items.add(), answer.tasks, item)
+    return response
+
+
+def slates_response(answer: Recommendation) -> pb.RecommendSlatesResponse:
+    response = pb.RecommendSlatesResponse(info=_info(answer.info))
+    for slate in answer.slates:
+        ranked = response.slates.add(name=slate.name)
+        for item in slate.items:
+            _fill_ranked(ranked.items.add(), answer.tasks, item)
     return response
 
 
 def record_response(recorded: Recorded) -> pb.RecordEventsResponse:
     rejected = [pb.RejectedEvent(index=one.index, event_id=one.event_id, detail=one.detail) for one in recorded.refused]
     return pb.RecordEventsResponse(accepted=recorded.accepted, rejected=rejected)
+
+
+def _fill_ranked(ranked: pb.RankedItem, tasks: tuple[str, ...], item: RankedItem) -> None:
+    ranked.item_id, ranked.type, ranked.title = item.item_id, item.type, item.title
+    ranked.rank_score, ranked.pinned = item.rank_score, item.pinned
+    if item.propensity is not None:
+        ranked.propensity = item.propensity
+    _fill(ranked.scores, tasks, item.values_T.tolist())
+
+
+def _query(
+    request: pb.RecommendRequest | pb.RecommendSlatesRequest, slates: tuple[SlateQuery, ...], seconds: float
+) -> RecommendQuery:
+    return RecommendQuery(
+        user_id=request.user_id,
+        slates=slates,
+        exclude_item_ids=list(request.exclude_item_ids),
+        context_text=request.context_text,
+        seconds=seconds,
+    )
+
+
+def _slate(wanted: pb.RecommendRequest | pb.Slate, name: str) -> SlateQuery:
+    exploration = wanted.exploration
+    return SlateQuery(
+        name=name,
+        count=wanted.count,
+        item_types=frozenset(wanted.item_types),
+        task_weights=dict(wanted.task_weights),
+        include_seen=wanted.include_seen,
+        filter=_filter(wanted.filter),
+        diversity=wanted.diversity,
+        rules=_rules(wanted.rules),
+        exploration=Exploration(temperature=exploration.temperature, among=exploration.among),
+    )
 
 
 def _filter(wanted: pb.Filter) -> Filter:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from protos import events_pb2 as pb
 from protos.events_pb2 import Event, Impression, ServedFeatures
-from serving.answers import Recommendation
+from serving.answers import Considered, Recommendation
 from serving.errors import LogUnavailable
 from serving.event_log import EventLog
 
@@ -83,6 +84,7 @@ def impressions_of(shown: Recommendation, fingerprint: int) -> Iterable[Event]:
     occurred_at = Timestamp()
     occurred_at.FromNanoseconds(int(shown.at * 1e6) * 1000)
     for slate in shown.slates:
+        considered = slate.considered
         for position, item in enumerate(slate.items):
             served = ServedFeatures(
                 fingerprint=fingerprint,
@@ -90,7 +92,14 @@ def impressions_of(shown: Recommendation, fingerprint: int) -> Iterable[Event]:
                 history_item_ids=shown.history_item_ids,
                 history_values=history_values,
                 model_version=shown.info.model_version,
+                predictions=item.values_T.tolist(),
             )
+            impression = Impression(position=position, served=served, slate=slate.name)
+            if item.propensity is not None:
+                impression.propensity = item.propensity
+                if considered is not None:
+                    impression.considered.CopyFrom(_considered(considered))
+                    considered = None  # once a list
             place = (shown.info.recommendation_id, slate.name, str(position))
             yield Event(
                 event_id=":".join(part for part in place if part),
@@ -98,5 +107,13 @@ def impressions_of(shown: Recommendation, fingerprint: int) -> Iterable[Event]:
                 item_id=item.item_id,
                 occurred_at=occurred_at,
                 recommendation_id=shown.info.recommendation_id,
-                impression=Impression(position=position, served=served),
+                impression=impression,
             )
+
+
+def _considered(considered: Considered) -> pb.Considered:
+    return pb.Considered(
+        item_ids=considered.item_ids,
+        predictions=considered.scaled_AT.ravel().tolist(),
+        added=considered.added_A.tolist(),
+    )

@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 
 from feature_repo.tasks import Task
 from serving.errors import InvalidRequest
+from serving.slate import SlateQuery
 
 __all__ = ["Limits"]
+
+_MAX_SLATES = 16
+_MAX_NAME = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +40,13 @@ class Limits:
         if not all(item_ids):
             raise InvalidRequest(f"item_ids[{list(item_ids).index('')}] is empty; give ids of the catalogue")
 
-    def check_count(self, count: int) -> None:
-        _check_size("count", count, self.candidate_pool)
+    def check_slates(self, slates: Sequence[SlateQuery]) -> None:
+        _check_size("slates", len(slates), _MAX_SLATES)
+        for slate in slates:
+            _check_size("count", slate.count, self.candidate_pool)
+        names = [slate.name for slate in slates]
+        if len(set(names)) < len(names) or (len(names) > 1 and "" in names) or len(max(names, key=len)) > _MAX_NAME:
+            raise InvalidRequest(f"slates: names are {names}; give each one of its own, of 1 to {_MAX_NAME} characters")
 
     def check_events(self, count: int) -> None:
         _check_size("events", count, self.max_events)

@@ -90,8 +90,7 @@ class Pipeline:
     async def recommend(self, query: RecommendQuery) -> Recommendation:
         """Ranked lists, each at most `count` long: shorter where the catalogue has no more that fit. Raises InvalidRequest."""
         self._limits.check_user(query.user_id)
-        for slate in query.slates:
-            self._limits.check_count(slate.count)
+        self._limits.check_slates(query.slates)
         weights = [self._limits.weights(slate.task_weights) for slate in query.slates]
         now, model, watch = self._clock(), self._model(), Stopwatch()
         seconds = query.seconds * _READ_SHARE

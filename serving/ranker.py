@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from feature_repo.assemble import Assembled
 from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
-from serving.answers import RankedItem, RankedSlate, RecommendQuery
+from serving.answers import Considered, RankedItem, RankedSlate, RecommendQuery
 from serving.eligibility import eligible_rows
 from serving.errors import InvalidRequest
+from serving.exploration import draw
 from serving.facets import ItemFacets
 from serving.models import ServedModel
 from serving.ranking import CONTEXT_WEIGHT, blend, comparable
@@ -48,12 +49,16 @@ class _Candidates:
 
 
 class Ranker:
-    """Makes the lists of a request from a table and its facets; each list draws at most `pool` candidates."""
+    """Makes the lists of a request from a table and its facets; each list draws at most `pool` candidates.
 
-    def __init__(self, table: ItemTable, facets: ItemFacets, *, pool: int) -> None:
+    `rng` serves exploration, which draws lists at random where a request asks for it.
+    """
+
+    def __init__(self, table: ItemTable, facets: ItemFacets, *, pool: int, rng: np.random.Generator) -> None:
         self._table = table
         self._facets = facets
         self._pool = pool
+        self._rng = rng
 
     def rank(
         self,
@@ -133,20 +138,29 @@ class Ranker:
         at_C: NDArray[np.intp],
         found: _Candidates,
     ) -> RankedSlate:
-        rows_C = found.rows_B[at_C]
-        scores_C = blend(found.scaled_BT[at_C], weights_T, ~np.isnan(found.answered_BT[at_C])) + found.context_B[at_C]
+        rows_C, keys_C = found.rows_B[at_C], self._facets.keys(found.rows_B[at_C])
+        scaled_CT = np.where(np.isnan(found.answered_BT[at_C]), np.nan, found.scaled_BT[at_C])
+        added_C = found.context_B[at_C].copy()
         for boost in slate.rules.boosts:
-            scores_C += boost.add * self._facets.holds(boost.condition, rows_C)
-        free = len(at_C) - len(places)
+            added_C += boost.add * self._facets.holds(boost.condition, rows_C)
+        scores_C = blend(scaled_CT, weights_T) + added_C
+        free = len(at_C) - len(places)  # what is pinned comes last
+        closed_C, drawn = found.taken_B[at_C], None
+        order_C = scores_C
+        if slate.exploration.temperature:
+            closed_C = closed_C | (np.arange(len(at_C)) >= free)
+            drawn = draw(scores_C, keys_C, closed_C, slate.count - len(places), slate.exploration, self._rng)
+            order_C, closed_C = drawn.as_scores(len(at_C))
         constraints = Constraints(
             diversity=slate.diversity,
             vectors_CD=self._table.vectors[rows_C] if slate.diversity else None,
             caps=[(self._facets.codes(cap.field, rows_C), cap.at_most) for cap in slate.rules.caps],
             pins={position: free + number for number, position in enumerate(places)},
-            closed_C=found.taken_B[at_C],
+            closed_C=closed_C,
         )
-        chosen = select(scores_C, self._facets.keys(rows_C), slate.count, constraints)
+        chosen = select(order_C, keys_C, slate.count, constraints)
         found.taken_B[at_C[chosen]] = True
+        propensities = {} if drawn is None else dict(zip(drawn.drawn_K.tolist(), drawn.propensity_K.tolist(), strict=True))
         items: list[RankedItem] = []
         for at in chosen.tolist():
             item = self._table.content[rows_C[at]]
@@ -161,9 +175,18 @@ class Ranker:
                     values_T=found.answered_BT[at_C[at]],
                     x_F=found.x_BF[at_C[at]],
                     pinned=at >= free,
+                    propensity=propensities.get(at),
                 )
             )
-        return RankedSlate(name=slate.name, items=tuple(items))
+        considered = None
+        if drawn is not None:
+            among_A = drawn.among_A
+            considered = Considered(
+                item_ids=[self._table.ids[row] for row in rows_C[among_A]],
+                scaled_AT=scaled_CT[among_A],
+                added_A=added_C[among_A],
+            )
+        return RankedSlate(name=slate.name, items=tuple(items), considered=considered)
 
     def _nearness(self, rows_B: NDArray[np.intp], context_D: NDArray[np.float32] | None) -> NDArray[np.float64]:
         """What the request's words add to each rank score."""

@@ -36,12 +36,13 @@ def comparable(
     return scaled_BT
 
 
-def blend(scaled_BT: NDArray[np.float64], weights_T: NDArray[np.float64], applies_BT: NDArray[np.bool_]) -> NDArray[np.float64]:
+def blend(scaled_BT: NDArray[np.float64], weights_T: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weighted mean over the tasks that apply to each item, (B,): so items of types with fewer tasks are not put behind.
 
-    A negative weight pushes down what is likely to be, say, hidden. An item that no weighted task applies to gets 0.
+    A task that is not about an item is NaN there. A negative weight pushes down what is likely to be, say, hidden. An item that
+    no weighted task applies to gets 0.
     """
-    shares_BT = weights_T * applies_BT
+    shares_BT = weights_T * ~np.isnan(scaled_BT)
     total_B: NDArray[np.float64] = np.abs(shares_BT).sum(axis=1)
-    mean_B: NDArray[np.float64] = (shares_BT * scaled_BT).sum(axis=1) / np.where(total_B > 0.0, total_B, 1.0)
+    mean_B: NDArray[np.float64] = (shares_BT * np.nan_to_num(scaled_BT)).sum(axis=1) / np.where(total_B > 0.0, total_B, 1.0)
     return mean_B

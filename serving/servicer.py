@@ -65,6 +65,14 @@ class Servicer(RecommenderServicer):
 
         return await self._answer("Recommend", context, answer)
 
+    async def RecommendSlates(self, request: pb.RecommendSlatesRequest, context: _Context) -> pb.RecommendSlatesResponse:
+        async def answer(seconds: float) -> pb.RecommendSlatesResponse:
+            recommendation = await self._pipeline.recommend(conversion.slates_query(request, seconds))
+            self._metrics.observe_answer(recommendation.report, recommendation.info)
+            return conversion.slates_response(recommendation)
+
+        return await self._answer("RecommendSlates", context, answer)
+
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
         async def answer(seconds: float) -> pb.RecordEventsResponse:
             # A little less than there is, so that the outcome of each event still reaches the caller.

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from serving.errors import InvalidRequest
 
-__all__ = ["Acted", "Boost", "Cap", "Condition", "Filter", "Pin", "Rules", "SlateQuery"]
+__all__ = ["Acted", "Boost", "Cap", "Condition", "Exploration", "Filter", "Pin", "Rules", "SlateQuery"]
 
 _MAX_CONDITIONS = 32
 _MAX_VALUES = 1000
+_MAX_AMONG = 500  # what was considered travels in one impression
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +111,20 @@ class Rules:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Exploration:
+    """How the list is drawn at random; not at all where the temperature is 0."""
+
+    temperature: float = 0.0
+    among: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
+            raise InvalidRequest(f"exploration.temperature is {self.temperature}; give 0 or more, in units of the rank score")
+        if self.among > _MAX_AMONG:
+            raise InvalidRequest(f"exploration.among is {self.among}; at most {_MAX_AMONG} candidates are drawn from")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SlateQuery:
     """One list of those that a request asks for."""
 
@@ -121,12 +136,17 @@ class SlateQuery:
     filter: Filter = field(default_factory=Filter)
     diversity: float = 0.0
     rules: Rules = field(default_factory=Rules)
+    exploration: Exploration = field(default_factory=Exploration)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.diversity <= 1.0:
             raise InvalidRequest(f"diversity is {self.diversity}; give a number from 0 to 1")
         if self.include_seen and self.filter.leave_out:
             raise InvalidRequest("include_seen and filter.leave_out contradict each other; set one of them")
+        if self.exploration.temperature and (self.diversity or self.rules.caps):
+            raise InvalidRequest("exploration cannot be joined with diversity or caps: leave one of them out")
+        if 0 < self.exploration.among < self.count:
+            raise InvalidRequest(f"exploration.among is {self.exploration.among}, fewer than the {self.count} items wanted")
         pins = self.rules.pins
         if any(pin.position >= self.count for pin in pins):
             raise InvalidRequest(f"rules.pins: a list of {self.count} has positions 0 to {self.count - 1}")

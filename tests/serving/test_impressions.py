@@ -38,6 +38,7 @@ async def test_impressions_carry_what_was_scored(shown: Recommendation) -> None:
         assert occurrence.served.history_item_ids == ("i3", "i11")
         assert len(occurrence.served.history_values) == 2 * (1 + len(VOCABULARY.tasks))
         assert event.impression.served.model_version == "v00000001"
+        np.testing.assert_array_equal(np.array(event.impression.served.predictions, dtype=np.float32), item.values_T)
 
 
 async def test_impressions_that_cannot_be_kept_are_counted(shown: Recommendation) -> None:

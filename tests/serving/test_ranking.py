@@ -19,11 +19,10 @@ def test_every_kind_of_task_lands_between_zero_and_one_and_keeps_its_order() -> 
 
 def test_task_that_is_not_about_an_item_does_not_pull_it_down() -> None:
     """Two items that are equally good on the tasks they share rank alike."""
-    applies_BT = np.array([[True, True], [True, False]])
-    np.testing.assert_allclose(blend(np.array([[0.8, 0.8], [0.8, 0.1]]), np.array([1.0, 3.0]), applies_BT), [0.8, 0.8])
+    np.testing.assert_allclose(blend(np.array([[0.8, 0.8], [0.8, np.nan]]), np.array([1.0, 3.0])), [0.8, 0.8])
 
 
 def test_negative_weight_pushes_down() -> None:
     """What is likely to be hidden goes last."""
-    rank_B = blend(np.array([[0.9], [0.1]]), np.array([-1.0]), np.ones((2, 1), dtype=bool))
+    rank_B = blend(np.array([[0.9], [0.1]]), np.array([-1.0]))
     assert rank_B.argmax() == 1

@@ -14,10 +14,11 @@ from protos import recommender_pb2 as pb
 from protos.events_pb2 import Event
 from protos.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
 from serving.event_log import EventLog
+from serving.impressions import impressions_of
 from serving.metrics import ServerMetrics
 from serving.recording import EventRecorder
 from serving.servicer import Servicer
-from tests.serving.worlds import NOW, World, user_row
+from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 from training.model import Recommender
 
 Reason = pb.Degradation.Reason
@@ -49,6 +50,11 @@ def with_filter(condition: pb.Condition) -> pb.RecommendRequest:
 
 def with_rules(*, pins: Sequence[pb.Pin] = (), caps: Sequence[pb.Cap] = ()) -> pb.RecommendRequest:
     return pb.RecommendRequest(user_id="ann", count=1, rules=pb.Rules(pins=pins, caps=caps))
+
+
+def slates(*names: str, pin: str = "") -> pb.RecommendSlatesRequest:
+    rules = pb.Rules(pins=[pb.Pin(item_id=pin)] if pin else [])
+    return pb.RecommendSlatesRequest(user_id="ann", slates=[pb.Slate(name=name, count=1, rules=rules) for name in names])
 
 
 def reasons(info: pb.ResponseInfo) -> set[str]:
@@ -145,6 +151,40 @@ async def test_diversity_spreads_the_list(stub: RecommenderStub) -> None:
     assert len({int(item.item_id[1:]) % 8 for item in spread.items}) == 8
 
 
+async def test_slates_of_one_page_share_no_item(world: World, stub: RecommenderStub) -> None:
+    """Each list keeps to its own types, weights and rules; what one shows or pins no other shows; impressions tell them apart."""
+    songs = pb.Slate(name="songs", count=18, item_types=["song"], task_weights={"stars": 1.0})
+    mixed = pb.Slate(name="mixed", count=20, rules=pb.Rules(pins=[pb.Pin(item_id="i1", position=0)]))
+    response = await stub.RecommendSlates(pb.RecommendSlatesRequest(user_id="ann", slates=[songs, mixed]))
+    assert [slate.name for slate in response.slates] == ["songs", "mixed"]
+    first, second = ([item.item_id for item in slate.items] for slate in response.slates)
+    assert (len(first), len(second)) == (18, 20)
+    assert not set(first) & set(second)
+    assert second[0] == "i1"
+    assert {item.type for item in response.slates[0].items} == {"song"}
+    events = list(impressions_of(world.shown[0], VOCABULARY.fingerprint))
+    assert len({event.event_id for event in events}) == 38
+    assert [(event.impression.slate, event.impression.position) for event in events[17:19]] == [("songs", 17), ("mixed", 0)]
+
+
+async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, stub: RecommenderStub) -> None:
+    """Off by default; by request each drawn item has a chance, and the first impression has the candidates."""
+    plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3))
+    assert not any(item.HasField("propensity") for item in plain.items)
+    rules = pb.Rules(pins=[pb.Pin(item_id="i1", position=0)])
+    exploration = pb.Exploration(temperature=0.5, among=10)
+    explored = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=4, rules=rules, exploration=exploration))
+    assert explored.items[0].item_id == "i1"
+    assert [item.HasField("propensity") for item in explored.items] == [False, True, True, True]
+    assert all(0.0 < item.propensity < 1.0 for item in explored.items[1:])
+    pinned, drawn, *others = impressions_of(world.shown[1], VOCABULARY.fingerprint)
+    assert drawn.impression.propensity == explored.items[1].propensity
+    considered = drawn.impression.considered
+    assert {item.item_id for item in explored.items[1:]} <= set(considered.item_ids)
+    assert len(considered.item_ids) == len(considered.added) == len(considered.predictions) / len(VOCABULARY.tasks) == 10
+    assert not any(other.impression.HasField("considered") for other in (pinned, *others))
+
+
 @pytest.mark.parametrize(
     ("method", "request_", "words"),
     [
@@ -164,6 +204,10 @@ async def test_diversity_spreads_the_list(stub: RecommenderStub) -> None:
         ("Recommend", with_filter(pb.Condition(field="type")), "condition on type: give any_of"),
         ("Recommend", with_rules(pins=[pb.Pin(item_id="i1", position=1)]), "a list of 1 has positions 0 to 0"),
         ("Recommend", with_rules(caps=[pb.Cap(field="type")]), "rules.caps on type: at_most must be 1 or more"),
+        ("RecommendSlates", pb.RecommendSlatesRequest(user_id="ann"), "slates: got 0, from 1 to 16"),
+        ("RecommendSlates", slates("a", "a"), "give each one of its own"),
+        ("RecommendSlates", slates("a", ""), "give each one of its own"),
+        ("RecommendSlates", slates("a", "b", pin="i1"), "i1 is pinned in two slates"),
         ("RecordEvents", pb.RecordEventsRequest(), "events: got 0, from 1 to 10"),
     ],
 )
