@@ -29,7 +29,8 @@ class ItemMirror:
     A record that does not fit the table (another vocabulary, another encoder) is counted and skipped: the rest stays current.
     """
 
-    def __init__(self, table: ItemTable, kafka: KafkaSettings) -> None:
+    def __init__(self, table: ItemTable, kafka: KafkaSettings, *, encoder_version: str | None = None) -> None:
+        """Args: `encoder_version` is this process's: vectors of another mean something else, even if they fit. None takes any."""
         self.table = table
         self.activities_applied = 0
         self.contents_applied = 0
@@ -39,6 +40,7 @@ class ItemMirror:
         self.applied_at = 0.0
         """When the newest applied record was appended to the log, Unix seconds."""
         self._kafka = kafka
+        self._encoder_version = encoder_version
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="item-mirror", daemon=True)
@@ -119,4 +121,9 @@ class ItemMirror:
             self.table.delete(item_id)
             return
         content = ItemContent.FromString(value)
+        if content.vector and self._encoder_version not in (None, content.encoder_version):
+            raise ValueError(
+                f"item {item_id}: encoded by {content.encoder_version}, this process has {self._encoder_version}; "
+                "set one HEADWATER_ENCODER for all processes"
+            )
         self.table.set_content(content.item, np.frombuffer(content.vector, dtype="<f4") if content.vector else None)

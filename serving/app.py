@@ -58,7 +58,7 @@ class Application:
         encoder = TextEncoder(EncoderConfig(model=settings.encoder))
         table = ItemTable(vocabulary, dimensions=encoder.dimension)
         self.metrics = ServerMetrics()
-        self._mirror = ItemMirror(table, kafka)
+        self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
         self._log = EventLog(kafka)
         self._impressions = ImpressionWriter(
             self._log,

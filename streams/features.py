@@ -33,11 +33,13 @@ async def _run() -> int:
     encoder_settings = EncoderSettings()
     configure_logging(kafka, store_settings, settings, features, encoder_settings)
     vocabulary = features.vocabulary()
-    table = ItemTable(vocabulary, dimensions=TextEncoder(EncoderConfig(model=encoder_settings.encoder)).dimension)
+    encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
+    table = ItemTable(vocabulary, dimensions=encoder.dimension)
     registry = CollectorRegistry()
     metrics = FeatureMetrics(registry)
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
-    mirror, publisher, store = ItemMirror(table, kafka), Publisher(kafka), RowStore(store_settings, vocabulary)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
+    publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
     logs: dict[str, int] = {}
 
     async def identify_log() -> None:

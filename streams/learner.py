@@ -133,7 +133,7 @@ async def _run() -> int:
     registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
     metrics = LearnerMetrics(registry, tasks)
     worker = Worker("learner", kafka=kafka, settings=settings, registry=registry)
-    mirror = ItemMirror(table, kafka)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
         learning,

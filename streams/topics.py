@@ -10,7 +10,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 from feature_repo.settings import KafkaSettings
 from protos.topics import ALL_TOPICS, Topic
 
-__all__ = ["TopicError", "TopicState", "describe", "ensure_topics"]
+__all__ = ["TopicError", "TopicState", "describe", "ensure_topics", "spans"]
 
 
 _FETCH_SECONDS = 5.0
@@ -84,7 +84,7 @@ def describe(kafka: KafkaSettings) -> list[TopicState]:
     partitions = {
         name: [TopicPartition(name, number) for number in range(len(entry["partitions"]))] for name, entry in standing.items()
     }
-    records = _records(kafka, [partition for one in partitions.values() for partition in one])
+    found = spans(kafka, [partition for one in partitions.values() for partition in one])
     return [
         TopicState(
             name=topic.name,
@@ -92,15 +92,18 @@ def describe(kafka: KafkaSettings) -> list[TopicState]:
             topic_id=str(standing[topic.name].get("topic_id") or ""),
             partitions=len(partitions[topic.name]),
             compacted=topic.compacted,
-            records=sum(records[partition] for partition in partitions[topic.name]),
+            records=sum(end - start for start, end in (found[partition] for partition in partitions[topic.name])),
         )
         for topic in ALL_TOPICS
         if topic.name in standing
     ]
 
 
-def _records(kafka: KafkaSettings, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-    """Offsets between beginning and end. The end is asked by a fetch: the embedded broker lists the start of the last batch."""
+def spans(kafka: KafkaSettings, partitions: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+    """First offset that the log holds, and the one after its last.
+
+    The end is asked by a fetch: the embedded broker lists the start of the last batch.
+    """
     consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=10, **kafka.client_options())
     try:
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
@@ -110,7 +113,7 @@ def _records(kafka: KafkaSettings, partitions: list[TopicPartition]) -> dict[Top
         deadline = time.monotonic() + _FETCH_SECONDS
         while time.monotonic() < deadline and any(consumer.highwater(partition) is None for partition in partitions):
             consumer.poll(timeout_ms=100)
-        return {one: max(ends[one], consumer.highwater(one) or 0) - starts[one] for one in partitions}
+        return {one: (starts[one], max(ends[one], consumer.highwater(one) or 0)) for one in partitions}
     finally:
         consumer.close()
 

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli import ask, check, dead_letters, demo, features, init, model, produce, replay, simulate, topics, up
+from deploy.cli import ask, check, dead_letters, demo, features, init, model, offsets, produce, replay, simulate, topics, up
 from deploy.cli.connection import CliError
 
 __all__ = ["app", "main"]
@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for _module in (demo, init, check, replay, up, produce, simulate, ask, features, topics, dead_letters, model):
+for _module in (demo, init, check, replay, up, produce, simulate, ask, features, topics, dead_letters, offsets, model):
     _module.register(app)
 
 
@@ -71,6 +71,7 @@ def _actionable() -> tuple[type[Exception], ...]:
         ("feature_repo.store", "RowSchemaError"),
         ("feature_repo.tasks", "TasksError"),
         ("kafka.errors", "KafkaError"),
+        ("streams.offsets", "OffsetsError"),
         ("streams.producer", "DeliveryError"),
         ("streams.topics", "TopicError"),
         ("training.encoder", "EncoderError"),

@@ -31,6 +31,7 @@ from protos.topics import EVENTS, ITEM_CONTENT
 from streams.topics import ensure_topics
 from tests.broker import free_port, running_broker
 from tests.serving.worlds import TASKS
+from training.encoder import EncoderConfig, TextEncoder
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -146,10 +147,11 @@ def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 def _publish_catalogue(kafka: KafkaSettings) -> None:
     producer = KafkaProducer(**kafka.client_options())
+    encoder_version = TextEncoder(EncoderConfig(model=str(get_model_path()))).version
     for number in range(3):
         vector = np.zeros(384, dtype="<f4")
         vector[number] = 1.0
-        content = ItemContent(vector=vector.tobytes())
+        content = ItemContent(vector=vector.tobytes(), encoder_version=encoder_version)
         content.item.item_id, content.item.type, content.item.title = f"a{number}", "article", f"Article {number}"
         producer.send(ITEM_CONTENT.name, key=content.item.item_id.encode(), value=content.SerializeToString()).get(10.0)
     producer.close()

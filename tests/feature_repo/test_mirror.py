@@ -1,0 +1,49 @@
+"""The mirror takes over what fits its process, and passes by what another encoder or another vocabulary made."""
+
+from kafka import KafkaProducer
+
+from feature_repo.mirror import ItemMirror
+from feature_repo.settings import KafkaSettings
+from protos.streams_pb2 import ItemActivity, ItemContent
+from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
+from streams.topics import ensure_topics
+from tests.broker import running_broker
+from tests.feature_repo.worlds import table_of
+
+OURS, ANOTHER = "small-0123456789ab", "large-ba9876543210"
+
+
+def entry(item_id: str, encoder_version: str, *, text: bool = True) -> ItemContent:
+    """An entry of the catalogue as the worker writes it."""
+    content = ItemContent(vector=bytes(6 * 4) if text else b"", encoder_version=encoder_version)
+    content.item.item_id, content.item.type = item_id, "article"
+    return content
+
+
+def publish(kafka: KafkaSettings, topic: str, *messages: ItemContent | ItemActivity) -> None:
+    """Writes the records and waits for the broker."""
+    producer = KafkaProducer(**kafka.client_options())
+    for message in messages:
+        item_id = message.item.item_id if isinstance(message, ItemContent) else message.item_id
+        producer.send(topic, key=item_id.encode(), value=message.SerializeToString())
+    producer.flush()
+    producer.close()
+
+
+def test_vectors_of_another_encoder_are_passed_by() -> None:
+    """Even of the same length; an entry without text has no vector and is taken from any; the rest stays current."""
+    with running_broker() as kafka:
+        ensure_topics(kafka, partitions=1)
+        entries = entry("a", OURS), entry("b", ANOTHER), entry("c", ANOTHER, text=False)
+        publish(kafka, ITEM_CONTENT.name, *entries)
+        publish(kafka, ITEM_ACTIVITY.name, ItemActivity(item_id="a", fingerprint=1, values=[0.0, 0.0]))
+        mirror = ItemMirror(table_of(0), kafka, encoder_version=OURS)
+        mirror.start()
+        try:
+            assert mirror.wait_ready(60.0)
+        finally:
+            mirror.stop()
+    live = {item_id for item_id, row in mirror.table.index.items() if mirror.table.live[row]}
+    assert live == {"a", "c"}
+    assert mirror.contents_applied == 2
+    assert mirror.records_skipped == 2
