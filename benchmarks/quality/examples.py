@@ -16,7 +16,7 @@ from protos.streams_pb2 import Example
 from training.batch import Batch, make_batch
 from training.history import HistoryFold
 
-__all__ = ["Examples", "by_count", "by_time", "cached", "fold"]
+__all__ = ["Examples", "arrays", "by_count", "by_time", "cached", "fold"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -95,7 +95,7 @@ def fold(pairs: Sequence[tuple[Occurrence, Occurrence]], table: ItemTable, stret
         for (shown, action), served in zip(part, _served(run, [shown for shown, _ in part]), strict=True):
             examples += run.fold(replace(shown, served=served))
             examples += run.fold(action)
-    return _arrays(examples, table)
+    return arrays(examples, table)
 
 
 def cached(path: Path, make: Callable[[], Examples]) -> Examples:
@@ -131,7 +131,8 @@ def _served(run: HistoryFold, shown: Sequence[Occurrence]) -> Iterator[Served]:
     yield from (found[index] for index in range(len(shown)))
 
 
-def _arrays(examples: Sequence[Example], table: ItemTable) -> Examples:
+def arrays(examples: Sequence[Example], table: ItemTable) -> Examples:
+    """Examples in the order given, as arrays; text vectors come from the table."""
     tasks, size = len(table.vocabulary.tasks), len(examples)
     history = np.full((size, HISTORY), -1, dtype=np.int64)
     values = np.zeros((size, HISTORY, tasks + 1), dtype=np.float32)

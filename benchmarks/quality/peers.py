@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import lightgbm
 import numpy as np
@@ -100,7 +100,13 @@ class RiverFactorization:
 
 
 def lightgbm_daily(
-    examples: Examples, expected: NDArray[np.float32], *, at_least: int = 1000, rounds: int = 90, seed: int = 0
+    examples: Examples,
+    expected: NDArray[np.float32],
+    *,
+    objectives: Sequence[str] = ("binary", "regression"),
+    at_least: int = 1000,
+    rounds: int = 90,
+    seed: int = 0,
 ) -> tuple[Predictions, int]:
     """LightGBM on the same features, trained again on all the past whenever a simulated day has ended.
 
@@ -108,15 +114,16 @@ def lightgbm_daily(
 
     Args:
         examples: in order of time.
-        expected: (n, 2) what is predicted before the first training.
+        expected: (n, T) what is predicted before the first training.
+        objectives: LightGBM's, for each column of labels.
         at_least: new ratings that make a retraining due.
         rounds: trees of each model.
         seed: of the sampling of rows and columns.
 
     Returns:
-        predictions (n, 2), and how many times it was trained.
+        predictions (n, T), and how many times it was trained.
     """
-    options = {
+    options: dict[str, Any] = {
         "learning_rate": 0.08,
         "max_bin": 63,
         "num_leaves": 15,
@@ -130,14 +137,18 @@ def lightgbm_daily(
         "seed": seed,
     }
     out = expected.copy()
-    mornings = [start for start, _ in by_time((examples.at // 86_400).tolist())]
+    # Labels may come later than what was shown after them: a day begins with the first example that belongs to it.
+    mornings = [start for start, _ in by_time((np.maximum.accumulate(examples.at) // 86_400).tolist())]
     trainings = [0]
     for morning in mornings:
         if morning - trainings[-1] >= at_least:
             trainings.append(morning)
     for start, stop in pairwise((*trainings[1:], len(examples))):
-        for task, objective in enumerate(("binary", "regression")):
-            past = lightgbm.Dataset(examples.x[:start].copy(), examples.labels[:start, task].copy())
+        for task, objective in enumerate(objectives):
+            known = ~np.isnan(examples.labels[:start, task])
+            if known.sum() < 2 * options["min_data_in_leaf"]:
+                continue  # not enough to split once
+            past = lightgbm.Dataset(examples.x[:start][known], examples.labels[:start, task][known])
             model = lightgbm.train({**options, "objective": objective}, past, num_boost_round=rounds)
             out[start:stop, task] = model.predict(examples.x[start:stop], num_threads=1)
     return out, len(trainings) - 1

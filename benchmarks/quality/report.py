@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.chart import line_chart
+from benchmarks.quality import report_newsroom, report_steam
 
 __all__ = ["NAMES", "charts", "part"]
 
@@ -21,13 +22,18 @@ _METRICS = {"auc": "AUC", "gauc": "GAUC", "log_loss": "log loss", "rmse": "RMSE 
 
 def part(results: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
-    makers = {"movielens": _movielens, "throughput": _throughput}
+    makers = {
+        "movielens": _movielens,
+        "newsroom": report_newsroom.part,
+        "steam": report_steam.part,
+        "throughput": _throughput,
+    }
     return "\n\n".join(make(results[name]) for name, make in makers.items() if name in results)
 
 
 def charts(results: Mapping[str, Any]) -> dict[str, str]:
     """SVG by file name."""
-    found: dict[str, str] = {}
+    found = report_newsroom.charts(results["newsroom"]) if "newsroom" in results else {}
     if "movielens" in results:
         curve = results["movielens"]["curve"]
         shown = {

@@ -1,0 +1,50 @@
+"""The section on Steam, on a made-up copy of its files in which names tell what is played."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("lightgbm", reason="the peers come with the extra `bench`")
+
+from benchmarks.quality import report_steam, steam
+from tests.benchmarks.test_newsroom import Letters
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """80 users own half of 40 games each; games named after the letter a are played, for long, others seldom."""
+    rng = np.random.default_rng(0)
+    owned = [(user * 8, game) for user in range(80) for game in range(40) if rng.random() < 0.5]
+    played = [
+        (user, game, 20.0 if game % 2 == 0 else 0.5) for user, game in owned if rng.random() < (0.9 if game % 2 == 0 else 0.2)
+    ]
+    columns = ["User_ID", "Game_ID"]
+    pd.DataFrame(owned, columns=columns).assign(Purchase=1.0).to_csv(tmp_path / "game_purchase.dat.gz", sep="\t", index=False)
+    pd.DataFrame(played, columns=[*columns, "Hours"]).to_csv(tmp_path / "game_play.dat.gz", sep="\t", index=False)
+    names = ["aaab" if game % 2 == 0 else "zzzy" for game in range(40)]
+    frame = pd.DataFrame({"Game_ID": range(40), "Game Name": names})
+    frame.to_csv(tmp_path / "item_info.dat.gz", sep="\t", index=False)
+    return tmp_path
+
+
+def test_cold_games_share_none_with_what_is_learned(directory: Path) -> None:
+    """And no split loses or repeats a pair."""
+    pairs, _ = steam.load(directory)
+    for split, (learned, judged) in steam.splits(pairs, seed=0).items():
+        assert sorted((pair.user, pair.game) for pair in (*learned, *judged)) == sorted((pair.user, pair.game) for pair in pairs)
+        overlap = {pair.game for pair in learned} & {pair.game for pair in judged}
+        assert bool(overlap) == (split == "rows")
+
+
+@pytest.mark.timeout(600)
+def test_text_tells_of_cold_games_what_means_cannot(directory: Path) -> None:
+    """Without text nothing is known of them but their user; the table has a row for each model."""
+    found = steam.measure(directory, {"letters": Letters()}, seed=0, say=lambda text: None)
+    cold = found["cold_games"]["models"]
+    assert cold["letters"]["auc"] > cold["none"]["auc"] + 0.2
+    assert cold["letters"]["rmse"] < cold["none"]["rmse"]
+    text = report_steam.part(found)
+    assert "| Headwater, text by letters |" in text
+    assert "| Headwater, text by letters, each task alone |" in text
