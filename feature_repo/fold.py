@@ -1,5 +1,6 @@
 """Owns what one event does: to the user's row, to the item's row, and which labelled examples it settles."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -9,6 +10,7 @@ import numpy as np
 from feature_repo.counters import add
 from feature_repo.occurrence import IMPRESSION, Occurrence, Served
 from feature_repo.rows import MAX_PENDING, ItemRow, UserRow
+from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
 from protos.streams_pb2 import Example, ItemAction, SourcePosition
 
@@ -83,8 +85,10 @@ class UserFold:
                 for at, task in enumerate(self._tasks)
                 if task.implicit and waiting.labels[at] != waiting.labels[at] and (overdue or age >= task.window_seconds)
             ]
-            if negatives:
-                examples.append(self._settle(waiting, dict.fromkeys(negatives, 0.0), now))
+            for at in negatives:
+                waiting.labels[at] = 0.0
+            if kept_negatives := [at for at in negatives if self._is_kept(waiting, self._tasks[at])]:
+                examples.append(self._settle(waiting, dict.fromkeys(kept_negatives, 0.0), now))
             if age < self._window and not overdue:
                 kept.append(waiting)
         row.pending = kept
@@ -144,6 +148,14 @@ class UserFold:
             if waiting.item_id == event.item_id and event.recommendation_id in ("", waiting.recommendation_id):
                 return waiting
         return None
+
+    @staticmethod
+    def _is_kept(waiting: Example, task: Task) -> bool:
+        """Whether a negative is learned from: drawn by what it is about, so that a replay draws the same."""
+        if task.keep_negatives == 1.0:
+            return True
+        key = f"{task.name}\0{waiting.user_id}\0{waiting.item_id}\0{waiting.shown_at!r}"
+        return zlib.crc32(key.encode()) < task.keep_negatives * 2**32
 
     def _settle(self, waiting: Example, labels: dict[int, float], now: float) -> Example:
         """The example that teaches `labels`; they are marked as settled on the impression that waits."""

@@ -40,6 +40,8 @@ class Task:
     """Share in the ranking score of `Recommend` when the request names none."""
     given: str | None = None
     """An earlier task without which this one cannot happen, such as click for a purchase: predicted as their product."""
+    keep_negatives: float = 1.0
+    """Part of the negatives that is learned from, where they are many; what is predicted is corrected for it."""
     item_types: tuple[str, ...] = ()
     """Item types that the task is about; empty for all."""
 
@@ -55,6 +57,12 @@ class Task:
         if self.given is not None and not self.implicit:
             raise TasksError(
                 f'task {self.name}: `given` belongs to tasks that every impression labels: kind = "binary", no `at_least`'
+            )
+        if not 0.0 < self.keep_negatives <= 1.0:
+            raise TasksError(f"task {self.name}: `keep_negatives` is a part of the negatives, above 0 and up to 1")
+        if self.keep_negatives < 1.0 and (not self.implicit or self.given is not None):
+            raise TasksError(
+                f"task {self.name}: `keep_negatives` belongs to tasks that every impression labels and that are `given` no other"
             )
         for field, value in (("window_seconds", self.window_seconds), ("weight", self.weight)):
             if not (math.isfinite(value) and value > 0):
@@ -89,11 +97,12 @@ def _task(name: str, body: dict[str, object]) -> Task:
 
 def _check_givens(tasks: tuple[Task, ...]) -> None:
     for at, task in enumerate(tasks):
-        earlier = [other.name for other in tasks[:at] if other.implicit]
+        # A product of two chances is learned over all impressions: with some left out it would be that of nothing.
+        earlier = [other.name for other in tasks[:at] if other.implicit and other.keep_negatives == 1.0]
         if task.given is not None and task.given not in earlier:
             raise TasksError(
                 f"task {task.name}: `given` is {task.given!r}, but must name a task declared before it that every impression "
-                f"labels; here: {', '.join(earlier) or 'none'}"
+                f"labels, with all its negatives kept; here: {', '.join(earlier) or 'none'}"
             )
 
 

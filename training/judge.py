@@ -70,7 +70,8 @@ def objection(candidate: Recommender, good: Recommender | None, held_out: Batch 
     if held_out is None:
         return None
     outputs_BT = candidate(held_out)
-    expected_BT, own_BT = candidate.expectation(outputs_BT), candidate.in_units(outputs_BT)
+    expected_BT = candidate.expectation(outputs_BT)
+    own_BT = torch.where(candidate.calibration.duration_T, candidate.calibration.seconds(outputs_BT), expected_BT)
     good_BT = None if good is None else good.expectation(good(held_out))
     for index, task in enumerate(candidate.vocabulary.tasks):
         known_B = ~held_out.labels_BT[:, index].isnan()

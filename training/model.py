@@ -97,6 +97,7 @@ class Recommender(nn.Module):
     """
 
     binary_T: Tensor
+    kept_log_T: Tensor
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -104,6 +105,8 @@ class Recommender(nn.Module):
         tasks, features = len(vocabulary.tasks), len(vocabulary.features)
         expected = tuple(vocabulary.features.index(f"{task.name}:expected") for task in vocabulary.tasks)
         self.register_buffer("binary_T", torch.tensor([task.kind == "binary" for task in vocabulary.tasks]), persistent=False)
+        kept_log_T = torch.tensor([math.log(task.keep_negatives) for task in vocabulary.tasks])
+        self.register_buffer("kept_log_T", kept_log_T, persistent=False)
         places = {task.name: at for at, task in enumerate(vocabulary.tasks)}
         self._givens = [(places[task.name], places[task.given]) for task in vocabulary.tasks if task.given is not None]
         self.features = RunningMoments(features)
@@ -139,11 +142,17 @@ class Recommender(nn.Module):
         return self.in_units(self(batch))
 
     def in_units(self, outputs_BT: Tensor) -> Tensor:
-        """Outputs in the tasks' own units, as `predict` gives them."""
-        return torch.where(self.calibration.duration_T, self.calibration.seconds(outputs_BT), self.expectation(outputs_BT))
+        """Outputs in the tasks' own units, as `predict` gives them.
+
+        Where only a part w of a task's negatives was learned from, log w is added to its logit (He et al., ADKDD 2014, section
+        6.3): `expectation` speaks of what was learned, this of all that is shown.
+        """
+        chances_BT = (self.calibration(outputs_BT) + self.kept_log_T).sigmoid()
+        expected_BT = torch.where(self.binary_T, chances_BT, outputs_BT)
+        return torch.where(self.calibration.duration_T, self.calibration.seconds(outputs_BT), expected_BT)
 
     def expectation(self, outputs_BT: Tensor) -> Tensor:
-        """Outputs on the scale of the labels: calibrated probabilities, other outputs as they are."""
+        """Outputs on the scale of the labels that are learned from: calibrated probabilities, other outputs as they are."""
         return torch.where(self.binary_T, self.calibration(outputs_BT).sigmoid(), outputs_BT)
 
     def observe(self, batch: Batch) -> None:
