@@ -103,6 +103,11 @@ class RowStore:
         """Writes each activity row in one atomic write a row; raises StoreUnavailable."""
         self._write(ITEM_ACTIVITY, "item_id", [(row.item_id, encode_item(row, self._vocabulary)) for row in rows])
 
+    def read_titles(self, item_ids: Sequence[str]) -> dict[str, str]:
+        """Titles of the items that the catalogue has, for people to read; raises StoreUnavailable."""
+        found = self._read(ITEM_CONTENT, "item_id", item_ids, ["title"])
+        return {item_id: values["title"].string_val for item_id, values in found.items()}
+
     def write_contents(self, contents: Sequence[ItemContent]) -> None:
         """Writes catalogue entries with their vectors; raises StoreUnavailable."""
         self._write(ITEM_CONTENT, "item_id", [(content.item.item_id, encode_content(content)) for content in contents])

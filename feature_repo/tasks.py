@@ -132,3 +132,5 @@ def load_tasks(path: Path) -> tuple[Task, ...]:
         return parse_tasks(path.read_text(encoding="utf-8"), source=str(path))
     except OSError as error:
         raise TasksError(f"{path}: cannot be read ({error.strerror}); set HEADWATER_TASKS_FILE to a tasks file") from error
+    except UnicodeDecodeError as error:
+        raise TasksError(f"{path}: cannot be read ({error}); save it as UTF-8") from error

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack up at the end, until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack up at the end, with its console, until Ctrl-C.")] = False,
     out: Annotated[Path, typer.Option(help="Where report.json, report.html and the stack's data go.")] = Path("build/demo"),
 ) -> None:
     """Stream MovieLens-100k through the whole system and measure all of it.
@@ -28,12 +28,8 @@ def demo(
     from deploy.demo.run import run
 
     interrupt_on_signals()
-
-    def hold(server: str, bootstrap_servers: str) -> None:
-        print_access(server, bootstrap_servers)
-
     try:
-        run(out, console, hold=hold if keep else None)
+        run(out, console, hold=print_access if keep else None)
     except KeyboardInterrupt:
         console.print("[bold]interrupted; everything is stopped[/]")
         raise typer.Exit(0 if keep else 130) from None

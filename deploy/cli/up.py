@@ -13,12 +13,19 @@ from rich.markup import escape
 from deploy import local
 from deploy.cli.connection import console
 from deploy.cli.own_data import project_here, read_project
-from deploy.local.state import DEFAULT_DIRECTORIES
+from deploy.local.state import DEFAULT_DIRECTORIES, StackState
 
 __all__ = ["interrupt_on_signals", "print_access", "register", "up"]
 
 _TASKS = Path(local.__file__).with_name("tasks.toml")
-_COLORS = {"broker": "magenta", "features": "green", "catalogue": "cyan", "learner": "yellow", "server": "blue"}
+_COLORS = {
+    "broker": "magenta",
+    "features": "green",
+    "catalogue": "cyan",
+    "learner": "yellow",
+    "server": "blue",
+    "console": "white",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -44,11 +51,12 @@ def up(
     ] = DEFAULT_DIRECTORIES[0],
     port: Annotated[int | None, typer.Option(envvar="HEADWATER_SERVER_PORT", help="gRPC port; else a free one.")] = None,
     broker_port: Annotated[int | None, typer.Option(help="Kafka port; else a free one.")] = None,
+    console_port: Annotated[int | None, typer.Option(help="HTTP port of the console; else a free one.")] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of each topic whose order over all keys is free.")] = 4,
     redis_url: Annotated[str | None, typer.Option(help="redis:// URL of an online store; else SQLite.")] = None,
     encoder: Annotated[str | None, typer.Option(envvar="HEADWATER_ENCODER", help="transformers model; else MiniLM.")] = None,
 ) -> None:
-    """Run the whole of Headwater on this machine: broker, workers and server.
+    """Run the whole of Headwater on this machine: broker, workers, server and a console for the browser.
 
     The embedded broker keeps its log in memory: what was published is gone after a restart; learned weights and rows stay.
     A project (see `headwater init`) is played in anew at each start, on rows and weights that begin from nothing.
@@ -69,6 +77,8 @@ def up(
         broker_port=broker_port,
         redis_url=redis_url,
         encoder=encoder,
+        console=True,
+        console_port=console_port,
     )
 
     def echo(name: str, line: str) -> None:
@@ -85,7 +95,7 @@ def up(
                 from deploy.project.load import load
 
                 load(read, state, check=stack.check, console=console)
-            print_access(state.server, state.bootstrap_servers)
+            print_access(state)
             stack.watch()
         except KeyboardInterrupt:
             console.print("[bold]stopping everything[/]")
@@ -105,15 +115,19 @@ def interrupt_on_signals() -> None:
     signal.signal(signal.SIGHUP, interrupt)
 
 
-def print_access(server: str, bootstrap_servers: str) -> None:
+def print_access(state: StackState) -> None:
     """Says how to talk to a running stack."""
+    console.print("\n[bold green]Headwater is up.[/] Ctrl-C stops it.")
+    if state.console is not None:
+        console.print(f"  console  [bold]{state.console}[/]  lists, events, features and health in the browser")
     console.print(
-        f"\n[bold green]Headwater is up.[/] gRPC [bold]{server}[/], Kafka [bold]{bootstrap_servers}[/]. In another terminal:\n"
-        "  headwater recommend USER          ranked items with a score for each task\n"
-        "  headwater score USER ITEM...      scores of items that you name\n"
-        "  headwater features USER           what is known of a user by now\n"
-        "  headwater produce FILE            events, one JSON object a line\n"
-        "  headwater topics                  what the log holds\n"
-        "Ctrl-C stops it.\n",
+        f"  gRPC     [bold]{state.server}[/]\n"
+        f"  Kafka    [bold]{state.bootstrap_servers}[/]\n"
+        "In another terminal:\n"
+        "  headwater recommend USER       ranked items with a score for each task\n"
+        "  headwater score USER ITEM...   scores of items that you name\n"
+        "  headwater features USER        what is known of a user by now\n"
+        "  headwater produce FILE         events, one JSON object a line\n"
+        "  headwater topics               what the log holds\n",
         soft_wrap=True,
     )

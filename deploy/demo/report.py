@@ -33,11 +33,12 @@ _MODE = (
 )
 
 
-def quality_table(quality: Quality) -> Table:
+def quality_table(report: Mapping[str, Any]) -> Table:
     """The figures of quality, for a terminal."""
-    table = Table("", "Headwater", "user + item means", "item mean", title=f"Quality over {quality.judged:,} ratings")
+    quality = report["quality"]
+    table = Table("", "Headwater", "user + item means", "item mean", title=f"Quality over {quality['judged']:,} ratings")
     for figure, title in _FIGURES.items():
-        table.add_row(title, *(f"{quality.figures[figure][model]:.3f}" for model in _NAMES))
+        table.add_row(title, *(f"{quality[figure][model]:.3f}" for model in _NAMES))
     return table
 
 

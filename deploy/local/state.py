@@ -35,6 +35,8 @@ class StackState:
     redis_url: str | None
     snapshot_dir: str
     tasks_file: str
+    console: str | None = None
+    """Address of the page, where it is served."""
 
 
 class DataDirectory:

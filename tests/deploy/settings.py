@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
+from deploy.console.settings import ConsoleSettings
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from serving.settings import ServerSettings
 from streams.learner_settings import ChallengerSettings, LearnerSettings
@@ -18,6 +19,7 @@ PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {
     "server": (ServerSettings, *_ALL),
     "features": (WorkerSettings, EncoderSettings, *_ALL),
     "catalogue": (WorkerSettings, EncoderSettings, *_ALL),
+    "console": (ConsoleSettings, *_ALL),
     "learner": (WorkerSettings, LearnerSettings, ChallengerSettings, EncoderSettings, FeatureSettings, KafkaSettings),
 }
 """Settings that each process reads."""

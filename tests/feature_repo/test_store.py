@@ -96,6 +96,7 @@ def test_catalogue_entries_are_ordinary_feast_features(place: StoreSettings) -> 
     vector = np.array([0.6, 0.8], dtype="<f4")
     content = ItemContent(item=Item(item_id="i9", type="song", title="A title"), vector=vector.tobytes(), encoder_version="e1")
     RowStore(place, VOCABULARY).write_contents([content])
+    assert RowStore(place, VOCABULARY).read_titles(["i9", "unknown"]) == {"i9": "A title"}
     found = FeatureStore(config=repo_config(place)).get_online_features(
         features=["item_content:title", "item_content:vector"], entity_rows=[{"item_id": "i9"}]
     )

@@ -131,7 +131,7 @@ def test_it_ends_whole_starts_again_and_names_a_part_that_dies(tmp_path: Path) -
     """Ctrl-C leaves no process; the same directory carries a new stack; a killed learner is named and ends that one too."""
     one = Up(tmp_path / "data")
     pids = one.state().pids
-    assert sorted(running(pids)) == ["broker", "catalogue", "features", "learner", "server"]
+    assert sorted(running(pids)) == ["broker", "catalogue", "console", "features", "learner", "server"]
     one.process.send_signal(signal.SIGINT)
     one.end()
     assert one.process.returncode == 0

@@ -1,0 +1,102 @@
+// Owns the lists of recommended items: their scores, how those changed since the last look, and what can be done with each.
+
+import { element } from "./element.js";
+import { ask } from "./server.js";
+import { change, differs, plain, score } from "./words.js";
+
+export class Lists {
+  /** `place` is the section to fill; `act(item, deed, value)` hears of what the person does. */
+  constructor(place, { tasks, deeds }, act) {
+    this.place = place;
+    this.tasks = tasks;
+    this.deeds = deeds;
+    this.act = act;
+    this.scores = new Map();
+  }
+
+  show(user, { lists, info }) {
+    const focused = document.activeElement?.dataset?.key;
+    const first = this.user !== user;
+    if (first) this.scores.clear();
+    this.user = user;
+    const notes = (info?.degradations ?? []).map((one) => element("p", {}, one.detail));
+    const columns = element("div", { class: "columns" }, ...lists.map((list) => this.list(list, first)));
+    const nothing = lists.length ? null : element("p", { class: "hint" }, "The server knows no item that it could recommend.");
+    this.place.replaceChildren(
+      element("h2", { id: "lists-title" }, `Lists of ${user}`),
+      element("div", { class: "notes" }, ...notes),
+      nothing ?? columns,
+    );
+    for (const bar of this.place.querySelectorAll("[data-width]")) bar.style.width = `${bar.dataset.width}%`;
+    this.scores = new Map(lists.flatMap((list) => list.items.map((item) => [item.item_id, item.scores])));
+    if (focused) (this.place.querySelector(`[data-key="${CSS.escape(focused)}"]`) ?? this.place).focus({ preventScroll: true });
+  }
+
+  list(list, first) {
+    const most = new Map(this.tasks.map((task) => [task.name, Math.max(...list.items.map((item) => item.scores[task.name] ?? 0))]));
+    const title = `${list.type || "items"}`;
+    return element("section", { class: "panel", "aria-label": `${title}, ranked` },
+      element("h3", {}, title, element("small", {}, "best first")),
+      element("ol", {}, ...list.items.map((item, place) => this.item(item, place, list, most, first))),
+    );
+  }
+
+  item(item, place, list, most, first) {
+    const before = this.scores.get(item.item_id);
+    const lines = this.tasks.filter((task) => task.name in item.scores).map((task) => this.score(task, item, before, most));
+    const moved = before ? "moved" : first ? "" : "new moved";
+    const why = element("div", { class: "why", hidden: "" });
+    return element("li", { class: `item ${moved}`, "data-item": item.item_id },
+      element("span", { class: "rank", "aria-hidden": "true" }, `${place + 1}`),
+      element("p", { class: "title", title: item.item_id }, item.title || item.item_id),
+      element("dl", { class: "scores" }, ...lines),
+      this.actions(item, list, why),
+      why,
+    );
+  }
+
+  score(task, item, before, most) {
+    const value = item.scores[task.name];
+    const top = most.get(task.name) || 1;
+    const old = before?.[task.name];
+    const shown = old !== undefined && differs(old, value, task.kind);
+    return element("div", { class: "line", "data-task": task.name, "data-score": value },
+      element("dt", {}, plain(task.name)),
+      element("dd", {},
+        element("span", { class: "meter", "aria-hidden": "true" }, element("i", { "data-width": Math.max(0, (100 * value) / top) })),
+        element("span", { class: "number" }, score(value, task.kind)),
+        element("span", { class: `delta ${value > old ? "up" : "down"}` }, shown ? change(old, value, task.kind) : ""),
+      ),
+    );
+  }
+
+  actions(item, list, why) {
+    const name = item.title || item.item_id;
+    const buttons = this.deeds.flatMap((deed) => {
+      const number = deed.input === "number"
+        ? element("input", { type: "number", step: "any", value: "5", "aria-label": `${plain(deed.kind)}: value for ${name}` })
+        : null;
+      const go = () => this.act({ ...item, list: list.recommendation_id }, deed, number ? number.valueAsNumber : null);
+      const label = plain(deed.kind);
+      const key = `${deed.kind} ${item.item_id}`;
+      const button = element("button", { type: "button", "aria-label": `${label} ${name}`, "data-key": key, click: go }, label);
+      return number ? [number, button] : [button];
+    });
+    const explain = element("button", {
+      type: "button", "aria-expanded": "false", "aria-label": `why ${name}`, "data-key": `why ${item.item_id}`,
+      click: () => this.explain(explain, why, item, list),
+    }, "why?");
+    return element("div", { class: "deeds" }, ...buttons, explain);
+  }
+
+  async explain(button, why, item, list) {
+    why.hidden = !why.hidden;
+    button.setAttribute("aria-expanded", `${!why.hidden}`);
+    if (why.hidden) return;
+    const found = await ask("why", { user: this.user, item: item.item_id, recommendation: list.recommendation_id });
+    const told = Object.entries(found ?? {}).filter(([, value]) => value !== 0);
+    why.replaceChildren(found
+      ? element("dl", {}, ...told.flatMap(([feature, value]) => [element("dt", {}, plain(feature)), element("dd", {}, value.toFixed(3))]))
+      : element("p", {}, "The log holds the features of this list no more; open the user again."));
+  }
+}
