@@ -17,6 +17,7 @@ __all__ = [
     "ItemColumns",
     "Project",
     "ProjectError",
+    "Simulated",
     "find_project",
     "load_project",
 ]
@@ -87,6 +88,19 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return Columns(**self.columns)
 
 
+class Simulated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A synthetic history and catalogue in place of recorded ones; see training.simulation."""
+
+    world: Path
+    users: int = 200
+    items: int = 600
+    days: float = 14.0
+    """That lie behind, up to now."""
+    sessions_per_day: float = 1.5
+    """Of each user, on average."""
+    seed: int = 0
+
+
 class Project(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of headwater.toml; paths are relative to its directory until `load_project` resolves them."""
 
@@ -95,8 +109,8 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     catalogue: Catalogue | None = None
     settings: dict[str, str | int | float | bool] = {}
     """HEADWATER_* variables; those of the shell go before them."""
-    simulate: dict[str, str | int | float] = {}
-    """Options of `headwater simulate`, for a project whose data is made rather than recorded."""
+    simulate: Simulated | None = None
+    """For a project whose data is made rather than recorded; it comes to what files hold."""
 
     def __post_init__(self) -> None:
         if wrong := sorted(name for name in self.settings if not name.startswith("HEADWATER_")):
@@ -113,8 +127,10 @@ def load_project(place: Path) -> Project:
     try:
         return parse_project(path.read_text(encoding="utf-8"), root=path.resolve().parent)
     except OSError as error:
-        raise ProjectError(f"{path}: cannot be read ({error.strerror}); make a project with `headwater init`") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: cannot be read ({error.strerror}); `headwater init` makes a project") from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{path}: cannot be read ({error}); save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ProjectError(f"{path}: {error}") from error
 
 
@@ -125,7 +141,10 @@ def parse_project(text: str, *, root: Path) -> Project:
     if catalogue is not None:
         catalogue = msgspec.structs.replace(catalogue, file=root / catalogue.file)
     history = tuple(msgspec.structs.replace(one, file=root / one.file) for one in project.history)
-    return msgspec.structs.replace(project, tasks=root / project.tasks, history=history, catalogue=catalogue)
+    simulate = project.simulate
+    if simulate is not None:
+        simulate = msgspec.structs.replace(simulate, world=root / simulate.world)
+    return msgspec.structs.replace(project, tasks=root / project.tasks, history=history, catalogue=catalogue, simulate=simulate)
 
 
 def find_project() -> Path | None:

@@ -1,4 +1,4 @@
-"""Owns the synthetic newsroom-and-shop: users with hidden tastes, items, and what they do, at rates that are known.
+"""Owns synthetic worlds at work: users with hidden tastes, items, and what users do with them, at rates that are known.
 
 Nothing in it is taken from real people. It serves to measure how near predictions come to an oracle, which real data lacks.
 """
@@ -6,7 +6,7 @@ Nothing in it is taken from real people. It serves to measure how near predictio
 import heapq
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,20 +15,17 @@ from numpy.typing import NDArray
 from protos.catalogue_pb2 import CatalogueChange
 from protos.events_pb2 import Event
 from training.simulation_titles import TOPICS, make_title
+from training.world import NEWSROOM, Deed, World
 
-__all__ = ["Newsroom", "NewsroomConfig", "Truth"]
+__all__ = ["Simulation", "SimulationConfig", "Truth"]
 
 _DAY = 86_400.0
-_SHARES = {"article": 0.5, "product": 0.35, "ad": 0.15}
-_CLICK = {"article": -1.6, "product": -2.0, "ad": -3.0}
-_BUY = {"product": -1.2, "ad": -2.0}
-_TASTE, _SECOND = 1.0, 0.3
-_LOG_SECONDS, _LOG_SECONDS_PER_TASTE, _LOG_SECONDS_SPREAD = 4.0, 0.5, 0.6
-_AGEING = 0.6  # how much a log day of age takes from an article's click
+_TASTE, _SECOND, _DEED_TASTE = 1.0, 0.3, 0.7
+_LOG_SECONDS_PER_TASTE, _LOG_SECONDS_SPREAD, _FRACTION_SPREAD = 0.5, 0.6, 0.7
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NewsroomConfig:
+class SimulationConfig:
     """How large the world is, how long it is watched, and when taste turns."""
 
     users: int = 300
@@ -42,42 +39,39 @@ class NewsroomConfig:
     """Unix seconds."""
     shift_at: float = 0.6
     """Fraction of the days after which every user has a taste drawn anew; 1 for never."""
-    chinese: float = 0.15
-    """Fraction of the items whose title is Chinese."""
 
     def __post_init__(self) -> None:
         if min(self.users, self.items, self.shown) < 1 or not (self.days > 0 and self.sessions_per_day > 0):
-            raise ValueError(f"NewsroomConfig: users, items, shown, days and sessions_per_day must be positive, got {self}")
-        if not (0 <= self.shift_at <= 1 and 0 <= self.chinese <= 1):
-            raise ValueError(f"NewsroomConfig: shift_at and chinese are fractions from 0 to 1, got {self}")
+            raise ValueError(f"SimulationConfig: users, items, shown, days and sessions_per_day must be positive, got {self}")
+        if not 0 <= self.shift_at <= 1:
+            raise ValueError(f"SimulationConfig: shift_at is a fraction from 0 to 1, got {self}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Truth:
     """What an oracle would predict of one impression."""
 
-    click: float
-    """Probability of a click."""
-    purchase: float
-    """Probability of a purchase; it takes a click first."""
+    chances: Mapping[str, float]
+    """Probability of each event of the world after this impression; one that cannot follow has 0."""
     log_read_seconds: float
-    """Expected log1p of the seconds read after a click; NaN where the item is not read."""
+    """Expected log1p of the seconds read once it is opened; NaN where the item is not read."""
 
 
-class Newsroom:
-    """One world, drawn from `rng`; it shows items at random, so that no earlier model shapes what is seen."""
+class Simulation:
+    """One world at work, drawn from `rng`; it shows items at random, so that no earlier model shapes what is seen."""
 
-    def __init__(self, config: NewsroomConfig, rng: np.random.Generator) -> None:
-        self.config, self._rng = config, rng
+    def __init__(self, config: SimulationConfig, rng: np.random.Generator, world: World = NEWSROOM) -> None:
+        self.config, self.world, self._rng = config, world, rng
         size, topics = config.items, len(TOPICS)
-        self.types: list[str] = rng.choice(list(_SHARES), size=size, p=list(_SHARES.values())).tolist()
+        shares = np.array([kind.share for kind in world.types.values()])
+        self.types: list[str] = rng.choice(list(world.types), size=size, p=shares / shares.sum()).tolist()
         self.topics_I2: NDArray[np.int64] = np.argsort(rng.random((size, topics)), axis=1)[:, :2]
         self._appeal_I = rng.normal(scale=0.5, size=size)
-        self._price_I = np.round(np.exp(rng.normal(3.0, 0.7, size=size)), 2)
+        self._dearness_I = np.exp(rng.normal(0.0, 0.7, size=size))
         # Half is there at the start, aged up to a month; the rest is published while the world is watched.
         offsets_I = np.where(rng.random(size) < 0.5, -30.0 * rng.random(size), config.days * rng.random(size))
         self.published_I: NDArray[np.float64] = np.sort(np.round(config.begins_at + _DAY * offsets_I))
-        self._chinese_I = rng.random(size) < config.chinese
+        self._chinese_I = rng.random(size) < world.chinese
         self._tastes_2UK = rng.normal(size=(2, config.users, topics))
 
     @property
@@ -89,12 +83,13 @@ class Newsroom:
         """All items, in order of publication. Titles are drawn here: call it once, before `events`."""
         for item in range(self.config.items):
             first, second = (TOPICS[topic] for topic in self.topics_I2[item])
-            chinese = bool(self._chinese_I[item])
+            chinese, kind = bool(self._chinese_I[item]), self.world.types[self.types[item]]
             change = CatalogueChange()
             change.occurred_at.seconds = int(self.published_I[item])
             change.upsert.item_id = f"item-{item}"
             change.upsert.type = self.types[item]
-            change.upsert.title = make_title(self.types[item], (first, second), chinese=chinese, rng=self._rng)
+            patterns = kind.titles_zh if chinese else kind.titles
+            change.upsert.title = make_title(patterns, (first, second), chinese=chinese, rng=self._rng)
             change.upsert.categories.append(first)
             change.upsert.language = "zh" if chinese else "en"
             change.upsert.published_at.seconds = int(self.published_I[item])
@@ -103,14 +98,17 @@ class Newsroom:
 
     def truth(self, user: int, item: int, at: float) -> Truth:
         """The true rates when `item` is shown to `user` at `at` (Unix seconds)."""
-        kind, (first, second) = self.types[item], self.topics_I2[item]
+        kind, liking = self.world.types[self.types[item]], self._liking(user, item, at)
+        age = kind.ageing * math.log1p(max(at - self.published_I[item], 0.0) / _DAY)
+        opened = _sigmoid(_logit(kind.chance) + liking + self._appeal_I[item] - age)
+        deeds = {deed.event: opened * _deed_chance(deed, liking) for deed in kind.deeds}
+        seconds = next((_log_seconds(deed, liking) for deed in kind.deeds if deed.seconds is not None), math.nan)
+        return Truth(chances={**dict.fromkeys(self.world.events, 0.0), kind.opened: opened, **deeds}, log_read_seconds=seconds)
+
+    def _liking(self, user: int, item: int, at: float) -> float:
+        first, second = self.topics_I2[item]
         taste_K = self._tastes_2UK[int(at >= self.shift_at), user]
-        liking = _TASTE * (taste_K[first] + _SECOND * taste_K[second])
-        age = _AGEING * math.log1p(max(at - self.published_I[item], 0.0) / _DAY) if kind == "article" else 0.0
-        click = _sigmoid(_CLICK[kind] + liking + self._appeal_I[item] - age)
-        buy = _sigmoid(_BUY[kind] + 0.7 * liking) if kind in _BUY else 0.0
-        seconds = _LOG_SECONDS + _LOG_SECONDS_PER_TASTE * liking if kind == "article" else math.nan
-        return Truth(click=click, purchase=click * buy, log_read_seconds=seconds)
+        return float(_TASTE * (taste_K[first] + _SECOND * taste_K[second]))
 
     def events(self) -> Iterator[tuple[Event, Truth | None]]:
         """What is shown and done, in order of event time; an impression comes with its truth."""
@@ -144,6 +142,7 @@ class Newsroom:
 
     def _shown(self, user: int, item: int, at: float, list_id: str, place: int) -> Iterator[tuple[float, Event, Truth | None]]:
         truth, rng = self.truth(user, item, at), self._rng
+        kind, liking = self.world.types[self.types[item]], self._liking(user, item, at)
 
         def event(what: str, when: float) -> Event:
             made = Event(event_id=f"{list_id}-{place}-{what}", user_id=f"user-{user}", item_id=f"item-{item}")
@@ -154,23 +153,51 @@ class Newsroom:
         shown = event("shown", at)
         shown.impression.position = place
         yield at, shown, truth
-        if rng.random() >= truth.click:
+        if rng.random() >= truth.chances[kind.opened]:
             return
-        clicked_at = at + 2.0 + rng.exponential(20.0)
-        clicked = event("click", clicked_at)
-        clicked.click.SetInParent()
-        yield clicked_at, clicked, None
-        if not math.isnan(truth.log_read_seconds):
-            seconds = math.expm1(max(rng.normal(truth.log_read_seconds, _LOG_SECONDS_SPREAD), 0.0))
-            read = event("read", clicked_at + seconds)
-            read.read.seconds = round(seconds, 3)
-            yield clicked_at + seconds, read, None
-        if rng.random() < truth.purchase / truth.click:
-            bought_at = clicked_at + 30.0 + rng.exponential(120.0)
-            bought = event("purchase", bought_at)
-            bought.purchase.amount = float(self._price_I[item])
-            bought.purchase.currency = "EUR"
-            yield bought_at, bought, None
+        opened_at = at + 2.0 + rng.exponential(20.0)
+        opened = event(kind.opened, opened_at)
+        _fill(opened, kind.opened, None)
+        yield opened_at, opened, None
+        for deed in kind.deeds:
+            if rng.random() < _deed_chance(deed, liking):
+                value = self._value(deed, item, liking)
+                done_at = opened_at + (value if deed.seconds is not None and value is not None else 30.0 + rng.exponential(120.0))
+                done = event(deed.event, done_at)
+                _fill(done, deed.event, value)
+                yield done_at, done, None
+
+    def _value(self, deed: Deed, item: int, liking: float) -> float | None:
+        if deed.seconds is not None:
+            return round(math.expm1(max(self._rng.normal(_log_seconds(deed, liking), _LOG_SECONDS_SPREAD), 0.0)), 3)
+        if deed.fraction is not None:
+            return round(_sigmoid(_logit(deed.fraction) + liking + self._rng.normal(scale=_FRACTION_SPREAD)), 3)
+        return None if deed.amount is None else round(float(deed.amount * self._dearness_I[item]), 2)
+
+
+def _deed_chance(deed: Deed, liking: float) -> float:
+    return 1.0 if deed.chance == 1.0 else _sigmoid(_logit(deed.chance) + _DEED_TASTE * liking)
+
+
+def _log_seconds(deed: Deed, liking: float) -> float:
+    return math.log1p(deed.seconds or 0.0) + _LOG_SECONDS_PER_TASTE * liking
+
+
+def _fill(event: Event, what: str, value: float | None) -> None:
+    if what == "click":
+        event.click.SetInParent()
+    elif what == "read":
+        event.read.seconds = value or 0.0
+    elif what == "purchase":
+        event.purchase.amount, event.purchase.currency = value or 0.0, "EUR"
+    else:
+        event.action.name = what
+        if value is not None:
+            event.action.value = value
+
+
+def _logit(chance: float) -> float:
+    return math.log(chance / (1.0 - chance))
 
 
 def _sigmoid(logit: float) -> float:

@@ -1,4 +1,6 @@
-"""Owns the words of the simulated newsroom-and-shop: topics, and titles made of them in English and Chinese."""
+"""Owns the words of synthetic worlds: topics, and titles made of them in English and Chinese."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,30 +23,13 @@ _WORDS: dict[str, tuple[str, str]] = {
 
 TOPICS = tuple(_WORDS)
 
-_ENGLISH = {
-    "article": (
-        "How {0} changed {1} this week",
-        "What we learned about {0} and {1}",
-        "{0}, {1} and {2}: a report",
-        "Why {0} needs {1}",
-    ),
-    "product": ("{0} set with {1}", "The {0} and {1} kit", "Compact {0} for {1}", "{0} bundle: {1}, {2}"),
-    "ad": ("Save on {0} today", "{0} and {1} at half price", "New here: {0}", "Everything for {0} and {1}"),
-}
-_CHINESE = {
-    "article": ("本周{0}与{1}的变化", "关于{0}和{1}我们知道什么", "{0}、{1}与{2}报道"),
-    "product": ("{0}{1}套装", "轻便{0}配{1}", "{0}与{1}组合"),
-    "ad": ("今日{0}特惠", "{0}和{1}半价", "新品{0}上市"),
-}
 
+def make_title(patterns: Sequence[str], topics: tuple[str, str], *, chinese: bool, rng: np.random.Generator) -> str:
+    """One of the patterns with two words of the first topic in {0} and {1} and one of the second in {2}.
 
-def make_title(item_type: str, topics: tuple[str, str], *, chinese: bool, rng: np.random.Generator) -> str:
-    """A title of `item_type` (article, product or ad): two words of the first topic and one of the second.
-
-    >>> make_title("ad", ("music", "travel"), chinese=False, rng=np.random.default_rng(0))
+    >>> make_title(["{0} and {1} at half price"], ("music", "travel"), chinese=False, rng=np.random.default_rng(0))
     'Drummer and piano at half price'
     """
-    patterns = (_CHINESE if chinese else _ENGLISH)[item_type]
     first, second = (_WORDS[topic][chinese].split() for topic in topics)
     words = (*rng.choice(first, size=2, replace=False).tolist(), str(rng.choice(second)))
     title = patterns[int(rng.integers(len(patterns)))].format(*words)

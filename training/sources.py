@@ -15,6 +15,7 @@ from feature_repo.occurrence import IMPRESSION, Occurrence
 from protos.catalogue_pb2 import CatalogueChange, Item
 from training.history_file import RowError, checked_event, flat_event, read_event, unix_seconds
 from training.project import VALUE_UNITS, Catalogue, History, Project
+from training.synthetic import simulated
 from training.tables import read_rows
 
 __all__ = ["Rejects", "Sources", "SourcesRead", "read_sources"]
@@ -81,6 +82,10 @@ class Sources:
         # A sampled impression lies a little before its event, and so may lie before the one that came ahead of that.
         events = sorted(self._with_impressions(timed), key=lambda event: event.at)
         items = self._items(self._project.catalogue, events)
+        if self._project.simulate is not None:
+            made, known = simulated(self._project.simulate, now=self._now)
+            self._kinds.update(event.kind for event in made)
+            events, items = sorted([*events, *made], key=lambda event: event.at), [*items, *known]
         return SourcesRead(
             events=events,
             items=items,

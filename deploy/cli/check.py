@@ -46,6 +46,8 @@ def check(
     declared = parse_tasks(guessed) if tasks is None and guessed is not None else load_tasks(tasks or project.tasks)
     with console.status("reading"):
         read = read_sources(project, now=time.time())
+    if project.simulate is not None:
+        console.print(f"[yellow]Synthetic:[/] made as {project.simulate.world.name} says; no real users, no real items")
     _print_files(read)
     if not read.events:
         raise CliError("not one row can be used; see above, and mend the columns in headwater.toml")
@@ -90,6 +92,8 @@ def _project(file: Path | None) -> "tuple[Project, str | None]":
 
 
 def _print_files(read: "SourcesRead") -> None:
+    if not read.rejects:
+        return
     table = Table("file", "rows", "rejected")
     for name, rejects in read.rejects.items():
         count = sum(rejects.counts.values())
@@ -117,7 +121,7 @@ def _print_contents(read: "SourcesRead") -> None:
     if made:
         console.print(f"{made:,} impressions are implied or sampled, as headwater.toml says")
     if read.timed:
-        span = [time.strftime("%Y-%m-%d", time.gmtime(event.at)) for event in (events[0], events[-1])]
+        span = [time.strftime("%Y-%m-%d", time.gmtime(math.ceil(event.at))) for event in (events[0], events[-1])]
         console.print(f"from {span[0]} to {span[1]}")
     missing = sum(item not in known for item in acted)
     if missing:

@@ -25,7 +25,7 @@ from protos.recommender_pb2 import RecommendRequest, ScoreRequest
 from protos.recommender_pb2_grpc import RecommenderStub
 from protos.topics import EVENTS
 from streams.producer import EventProducer
-from training.simulation import Newsroom, NewsroomConfig
+from training.simulation import Simulation, SimulationConfig
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -75,8 +75,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StackSta
 
 def _traffic(state: StackState, prometheus: Prometheus) -> None:
     """A simulated past, then a user of today who acts and asks, until a model serves."""
-    world = Newsroom(
-        NewsroomConfig(users=20, items=40, days=DAYS, begins_at=time.time() - DAYS * 86_400.0), np.random.default_rng(1)
+    world = Simulation(
+        SimulationConfig(users=20, items=40, days=DAYS, begins_at=time.time() - DAYS * 86_400.0), np.random.default_rng(1)
     )
     with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
         for change in world.catalogue():

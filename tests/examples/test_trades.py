@@ -1,0 +1,100 @@
+"""Each trade under examples/ runs by its one command and answers a page with its lists; trades differ by configuration alone."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from deploy.local.state import DataDirectory, StackState
+from feature_repo.tasks import load_tasks
+from protos.recommender_pb2 import RecommendRequest
+from protos.recommender_pb2_grpc import RecommenderStub
+from training.project import load_project
+from training.world import load_world
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+TRADES = ("shop", "social", "news", "music", "video")
+_SIZES = {"users = 200": "users = 15", "items = 600": "items = 40", "days = 14.0": "days = 3.0"}
+_START_SECONDS = 240.0
+
+
+@contextmanager
+def running(trade: str, directory: Path) -> Iterator[StackState]:
+    """`headwater up` on a small copy of the example."""
+    small = directory / trade
+    shutil.copytree(EXAMPLES / trade, small)
+    text = (small / "headwater.toml").read_text(encoding="utf-8")
+    for size, smaller in _SIZES.items():
+        assert size in text
+        text = text.replace(size, smaller)
+    (small / "headwater.toml").write_text(text, encoding="utf-8")
+    data_dir, output = directory / "data", directory / "output"
+    # By the launcher, so that a test run that is killed leaves no stack behind.
+    launch = [sys.executable, "-m", "deploy.local.launcher", str(os.getpid()), sys.executable, "-c"]
+    command = [*launch, "from deploy.cli import main; main()", "up", str(small), "--data-dir", str(data_dir)]
+    with output.open("w") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while "Headwater is up" not in output.read_text(encoding="utf-8"):
+            assert process.poll() is None, output.read_text(encoding="utf-8")
+            assert time.monotonic() < deadline, output.read_text(encoding="utf-8")
+            time.sleep(0.1)
+        state = DataDirectory(data_dir).running()
+        assert state is not None
+        yield state
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60.0)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("trade", TRADES)
+def test_it_runs_by_its_one_command_and_answers_a_page(trade: str, tmp_path: Path) -> None:
+    """A list of each type of item, each item with its title and with the scores of the tasks that are about its type."""
+    tasks = load_tasks(EXAMPLES / trade / "tasks.toml")
+    with running(trade, tmp_path) as state, grpc.insecure_channel(state.server) as channel:
+        stub = RecommenderStub(channel)
+        for kind in load_world(EXAMPLES / trade / "world.toml").types:
+            request = RecommendRequest(user_id="user-1", count=3, item_types=[kind], include_seen=True)
+            answer = stub.Recommend(request, timeout=10.0)
+            about = {task.name for task in tasks if not task.item_types or kind in task.item_types}
+            assert answer.items
+            assert all(item.type == kind and item.title and set(item.scores) == about for item in answer.items)
+
+
+def test_trades_differ_by_configuration_alone() -> None:
+    """The same three files in each folder, and no code beside them."""
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == set(TRADES)
+    for trade in TRADES:
+        assert {path.name for path in (EXAMPLES / trade).iterdir()} == {"headwater.toml", "tasks.toml", "world.toml"}
+    assert not list(EXAMPLES.rglob("*.py"))
+
+
+@pytest.mark.parametrize("trade", TRADES)
+def test_every_task_is_fed_by_its_world(trade: str) -> None:
+    """What a task is labelled by happens in the world, to the types that the task is about."""
+    project = load_project(EXAMPLES / trade)
+    assert project.simulate is not None
+    world = load_world(project.simulate.world)
+    for task in load_tasks(project.tasks):
+        for kind in task.item_types or world.types:
+            found = world.types[kind]
+            assert task.event in (found.opened, *(deed.event for deed in found.deeds)), f"{trade}: {task.name} of {kind}"
+
+
+def test_one_trade_is_in_chinese() -> None:
+    """With titles of our own in Chinese characters, and a word on the encoder that reads them."""
+    world = load_world(EXAMPLES / "social" / "world.toml")
+    assert world.chinese == 1.0
+    titles = [title for kind in world.types.values() for title in kind.titles_zh]
+    assert all(any("\u4e00" <= letter <= "\u9fff" for letter in title) for title in titles)
+    assert "HEADWATER_ENCODER" in (EXAMPLES / "social" / "headwater.toml").read_text(encoding="utf-8")
