@@ -17,6 +17,8 @@ __all__ = ["draft_history", "finish_drafts", "init", "register"]
 
 _NEEDED = ("user_id", "item_id")
 _SAMPLED = 2
+_COURSE = ("impression", "click", "purchase")
+"""How events of one user and item follow each other where the data has no times; all others come after these."""
 _HISTORY_FIELDS = ("user_id", "item_id", "occurred_at", "event", "value", "event_id", "recommendation_id")
 _ITEM_FIELDS = ("item_id", "title", "text", "type", "categories", "language", "published_at")
 
@@ -118,13 +120,22 @@ def _check_named(named: Mapping[str, str], files: list[Path], header: bool) -> N
 
 
 def finish_drafts(drafts: "list[HistoryDraft]") -> set[str]:
-    """All events that the files hold; where none says what was shown, sampled impressions are set to stand in."""
+    """All events that the files hold; where none says what was shown, sampled impressions are set to stand in.
+
+    Files without times are put in the order in which things happen: rows of one user and item follow in the order of their files.
+    """
+    if not all(draft.timed for draft in drafts):
+        drafts.sort(key=_course)
     kinds: set[str] = set().union(*(draft.kinds for draft in drafts))
     if "impression" not in kinds and kinds - {"read", "rate"}:
         for draft in drafts:
             draft.sampled_impressions = _SAMPLED if draft.kinds - {"read", "rate"} else 0
         kinds.add("impression")
     return kinds
+
+
+def _course(draft: "HistoryDraft") -> int:
+    return min(_COURSE.index(kind) if kind in _COURSE else len(_COURSE) for kind in draft.kinds or {""})
 
 
 def draft_history(
@@ -225,4 +236,7 @@ def _report(directory: Path, drafts: "list[HistoryDraft]") -> None:
                 soft_wrap=True,
             )
     cd = "" if directory.resolve() == Path.cwd() else f"cd {directory} && "
-    console.print(f"Wrote headwater.toml and tasks.toml in {directory}. Read both, then: {cd}headwater check", soft_wrap=True)
+    console.print(
+        f"Wrote {directory / 'headwater.toml'} and {directory / 'tasks.toml'}. Read both, then: {cd}headwater check",
+        soft_wrap=True,
+    )

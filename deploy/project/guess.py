@@ -13,7 +13,19 @@ from training.tables import HistoryFileError, read_rows
 __all__ = ["FIELDS", "Guess", "guess_fields", "guess_history", "guess_names", "sample"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
-    "user_id": ("userid", "user", "uid", "customerid", "customer", "visitorid", "visitor", "memberid", "sessionid", "accountid"),
+    "user_id": (
+        "userid",
+        "user",
+        "uid",
+        "customerid",
+        "customer",
+        "visitorid",
+        "visitor",
+        "memberid",
+        "sessionid",
+        "accountid",
+        "who",
+    ),
     "item_id": (
         *("itemid", "item", "iid", "productid", "product", "movieid", "videoid", "gameid", "articleid", "newsid", "songid"),
         *("trackid", "adid", "bookid", "postid", "contentid", "asin", "sku", "id"),
@@ -27,19 +39,30 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "event_id": ("eventid",),
     "recommendation_id": ("recommendationid", "requestid", "impressionid"),
     "title": ("title", "name", "itemname", "productname", "gamename", "headline", "caption", "movietitle"),
-    "text": ("text", "description", "body", "abstract", "content", "summary"),
+    "text": ("text", "description", "desc", "body", "abstract", "content", "summary"),
     "type": ("type", "itemtype", "kind"),
-    "categories": ("categories", "category", "genres", "genre", "topic", "topics", "firstlevelcategoryname"),
+    "categories": (
+        "categories",
+        "category",
+        "genres",
+        "genre",
+        "topic",
+        "topics",
+        "tags",
+        "section",
+        "group",
+        "firstlevelcategoryname",
+    ),
     "language": ("language", "lang"),
     "published_at": ("publishedat", "published", "releasedate", "publishdate"),
 }
 """Names that each field goes by, the likeliest first; lower case, without spaces and signs."""
 
 _EVENTS = {
-    "impression": ("impression", "show", "shown", "exposure", "display"),
-    "click": ("click", "view", "pv", "detail", "open", "visit", "pageview", "itemview"),
+    "impression": ("impression", "show", "shown", "seen", "exposure", "display", "displayed"),
+    "click": ("click", "clicked", "view", "viewed", "pv", "detail", "open", "opened", "visit", "pageview", "itemview"),
     "read": ("read", "watch", "play", "listen", "dwell"),
-    "purchase": ("purchase", "buy", "transaction", "order", "checkout", "bought"),
+    "purchase": ("purchase", "purchased", "buy", "bought", "transaction", "order", "ordered", "checkout"),
 }
 _BY_VALUE = {
     "rate": ("rating", "stars", "score"),

@@ -117,3 +117,14 @@ def test_a_project_is_not_written_over(here: Path) -> None:
     assert headwater(*MAKE, *COLUMNS).exit_code == 0
     assert "--force" in str(headwater(*MAKE, *COLUMNS).exception)
     assert headwater(*MAKE, *COLUMNS, "--force").exit_code == 0
+
+
+def test_files_without_times_are_put_in_the_course_of_things(here: Path) -> None:
+    """Whichever is named first: played comes after bought, so that both follow from having been shown."""
+    pairs = [(f"u{n % 40}", f"g{n % 9}") for n in range(360)]
+    (here / "plays.csv").write_text("user,game,hours\n" + "".join(f"{user},{game},2\n" for user, game in pairs[::2]))
+    (here / "buys.csv").write_text("user,game,purchase\n" + "".join(f"{user},{game},1\n" for user, game in pairs))
+    flags = ("--history", "plays.csv", "--history", "buys.csv", "--column", "item_id=game", "--yes")
+    assert headwater("init", *flags).exit_code == 0
+    assert [history.event for history in load_project(here).history] == ["purchase", "read"]
+    assert "no positives" not in " ".join(headwater("check").output.split())

