@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,12 @@ _NEEDED = ("user_id", "item_id")
 _SAMPLED = 2
 _COURSE = ("impression", "click", "purchase")
 """How events of one user and item follow each other where the data has no times; all others come after these."""
+_ASKED = {
+    "user_id": "the user's id",
+    "item_id": "the item's id",
+    "occurred_at": "the time",
+    "event": "what happened, such as click or purchase",
+}
 _HISTORY_FIELDS = ("user_id", "item_id", "occurred_at", "event", "value", "event_id", "recommendation_id")
 _ITEM_FIELDS = ("item_id", "title", "text", "type", "categories", "language", "published_at")
 
@@ -67,7 +74,7 @@ def init(
     ask = not yes and sys.stdin.isatty()
     files = list(history or [])
     if not files and ask:
-        files = [Path(typer.prompt("File of what users did (CSV, Parquet or JSON lines)"))]
+        files = [Path(typer.prompt("File of what users did (CSV, Parquet or JSON lines)", value_proc=_existing))]
     if not files:
         raise CliError("name a file of what users did: headwater init --history FILE")
     if len(event or []) > len(files):
@@ -82,7 +89,8 @@ def init(
         top = highest if top is None else max(top, highest or top)
     kinds = finish_drafts(drafts)
     if catalogue is None and ask:
-        answer = typer.prompt("File of the items with their titles (empty for none)", default="", show_default=False)
+        asked = "File of the items with their titles (empty for none)"
+        answer = typer.prompt(asked, default="", show_default=False, value_proc=_existing)
         catalogue = Path(answer) if answer else None
     items = None if catalogue is None else _catalogue(catalogue, item_type, named)
 
@@ -97,6 +105,19 @@ def init(
     if force or not tasks_file.exists():
         tasks_file.write_text(tasks_text(kinds, timed=timed, rated_up_to=top), encoding="utf-8")
     _report(directory, drafts)
+
+
+def _existing(answer: str) -> str:
+    """The answer, which is asked for again where no such file is there."""
+    if answer and not Path(answer).is_file():
+        raise typer.BadParameter(f"{answer} is no file")
+    return answer
+
+
+def _one_of(choices: list[str], answer: str) -> str:
+    if answer not in choices:
+        raise typer.BadParameter(f"{answer!r} is none of {', '.join(choices)}")
+    return answer
 
 
 def _named(given: list[str]) -> dict[str, str]:
@@ -160,12 +181,14 @@ def draft_history(
     guess = guess_history(rows)
     columns = {**guess.columns, **{field: column for field, column in named.items() if column in present}}
     columns = {field: column for field, column in columns.items() if field in _HISTORY_FIELDS}
-    for field in (*_NEEDED, "occurred_at"):
+    for field in (*_NEEDED, "occurred_at", *(() if event else ("event",))):
         if ask:
-            asked = (
-                f"{file.name}: which column holds {field}? (of {', '.join(present)}{'' if field in _NEEDED else '; - for none'})"
+            optional = field not in _NEEDED
+            answer = typer.prompt(
+                f"{file.name}: which column holds {_ASKED[field]}? (of {', '.join(present)}{'; - for none' if optional else ''})",
+                default=columns.get(field, "-" if optional else None),
+                value_proc=partial(_one_of, [*present, "-"] if optional else present),
             )
-            answer = typer.prompt(asked, default=columns.get(field, "-"))
             columns.pop(field, None)
             if answer != "-":
                 columns[field] = answer

@@ -1,6 +1,7 @@
 """Owns `headwater up`: the embedded stack in the foreground, until Ctrl-C or the death of a part."""
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -26,6 +27,9 @@ _COLORS = {
     "server": "blue",
     "console": "white",
 }
+
+_CALM = re.compile(r'"level": "(info|debug)"|\blevel=(info|debug)\b|^(INFO|DEBUG): ')
+"""What a part logs when all is well; it is in the part's log file."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,6 +59,9 @@ def up(
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of each topic whose order over all keys is free.")] = 4,
     redis_url: Annotated[str | None, typer.Option(help="redis:// URL of an online store; else SQLite.")] = None,
     encoder: Annotated[str | None, typer.Option(envvar="HEADWATER_ENCODER", help="transformers model; else MiniLM.")] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every line that the parts log, not warnings alone.")
+    ] = False,
 ) -> None:
     """Run the whole of Headwater on this machine: broker, workers, server and a console for the browser.
 
@@ -82,7 +89,8 @@ def up(
     )
 
     def echo(name: str, line: str) -> None:
-        console.print(f"[{_COLORS[name]}]{name:>9}[/] {escape(line)}", soft_wrap=True)
+        if verbose or not _CALM.search(line):
+            console.print(f"[{_COLORS[name]}]{name:>9}[/] {escape(line)}", soft_wrap=True)
 
     interrupt_on_signals()
     with Stack(config, report=lambda line: console.print(f"[bold]{line}[/]"), echo=echo) as stack:
@@ -123,6 +131,7 @@ def print_access(state: StackState) -> None:
     console.print(
         f"  gRPC     [bold]{state.server}[/]\n"
         f"  Kafka    [bold]{state.bootstrap_servers}[/]\n"
+        f"  logs     {Path(state.store_dir).with_name('logs')}\n"
         "In another terminal:\n"
         "  headwater recommend USER       ranked items with a score for each task\n"
         "  headwater score USER ITEM...   scores of items that you name\n"

@@ -15,14 +15,16 @@ from deploy.console.settings import ConsoleSettings
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore
 from protos.recommender_pb2_grpc import RecommenderStub
+from streams.worker import configure_logging
 from training.snapshots import SnapshotStore
 
 __all__ = ["main"]
 
 
 async def _serve() -> None:
-    settings, store = ConsoleSettings(), StoreSettings()
-    vocabulary = FeatureSettings().vocabulary()
+    settings, features, kafka, store = ConsoleSettings(), FeatureSettings(), KafkaSettings(), StoreSettings()
+    configure_logging(settings, features, kafka, store)
+    vocabulary = features.vocabulary()
     types = dict.fromkeys(kind for task in vocabulary.tasks for kind in task.item_types)
     async with grpc.aio.insecure_channel(settings.server) as channel:
         rows = Rows(partial(RowStore, store, vocabulary), vocabulary.counters, tuple(task.name for task in vocabulary.tasks))
@@ -31,11 +33,11 @@ async def _serve() -> None:
             questions=Questions(RecommenderStub(channel), item_types=list(types)),
             rows=rows,
             health=SystemHealth(settings.metrics_urls, SnapshotStore(settings.snapshot_dir, clock=time.time)),
-            kafka=KafkaSettings(),
+            kafka=kafka,
             read_only=settings.read_only,
             hostnames=settings.hostnames,
         )
-        config = uvicorn.Config(app, host=settings.host, port=settings.port, log_level="info", access_log=False)
+        config = uvicorn.Config(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
         await uvicorn.Server(config).serve()
         rows.close()
 

@@ -31,7 +31,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *("trackid", "adid", "bookid", "postid", "contentid", "asin", "sku", "id"),
     ),
     "occurred_at": ("occurredat", "timestamp", "time", "datetime", "date", "ts", "eventtime", "createdat", "at", "unixtime"),
-    "event": ("event", "eventtype", "eventname", "action", "behavior", "behaviour", "activity"),
+    "event": ("event", "eventtype", "eventname", "action", "behavior", "behaviour", "activity", "what"),
     "value": (
         *("value", "rating", "stars", "score", "hours", "minutes", "seconds", "duration", "dwell", "dwelltime", "readseconds"),
         *("watchtime", "playtime", "watchseconds", "amount", "price", "revenue", "purchase", "quantity"),

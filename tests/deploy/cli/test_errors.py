@@ -91,6 +91,19 @@ def test_an_environment_older_than_the_code() -> None:
     assert told(ModuleNotFoundError("", name="serving.absent")) is None
 
 
+def test_a_python_that_is_too_old(tmp_path: Path) -> None:
+    """Whether it was chosen or an old .venv has it: make says so before it installs anything."""
+    old = tmp_path / "venv" / "bin" / "python"
+    old.parent.mkdir(parents=True)
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", "install", f"VENV={tmp_path / 'venv'}"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "older than 3.11, which Headwater needs: make clean, then make PYTHON=" in done.stderr
+
+
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:
     """It is nothing that a user can act on."""
     assert told(ZeroDivisionError()) is None

@@ -1,6 +1,10 @@
 """A stranger's files become a project that is checked and learned from, by `init`, `check` and `replay` alone."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from deploy.cli import app
 from deploy.cli.connection import CliError
 from training.project import load_project
 
+ROOT = Path(__file__).parents[3]
 VIEWS = "visitor;Product;when;what\n" + "".join(
     f"u{n % 12};p{n % 5};2024-03-{1 + n // 40:02d} 10:{n % 60:02d}:00;{'buy' if n % 5 == n % 3 else 'view'}\n" for n in range(400)
 )
@@ -128,3 +133,34 @@ def test_files_without_times_are_put_in_the_course_of_things(here: Path) -> None
     assert headwater("init", *flags).exit_code == 0
     assert [history.event for history in load_project(here).history] == ["purchase", "read"]
     assert "no positives" not in " ".join(headwater("check").output.split())
+
+
+def test_what_is_answered_wrongly_is_asked_again(here: Path) -> None:
+    """At a terminal: a column that is not there, and a file that is not there, cost no other answer."""
+    answers = ("visitor", "prodct", "Product", "when", "what", "absent.csv", "products.csv")
+    terminal, theirs = pty.openpty()
+    program = [sys.executable, "-c", "from deploy.cli import main; main()", "init", "--history", "views.csv"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        os.write(terminal, "".join(f"{answer}\n" for answer in answers).encode())
+        said = b"".join(iter(lambda: _read(terminal), b"")).decode()
+        assert process.wait(60.0) == 0, said
+    os.close(terminal)
+    assert "'prodct' is none of visitor, Product, when, what" in said
+    assert "absent.csv is no file" in said
+    project = load_project(here)
+    assert project.catalogue is not None
+    assert project.history[0].columns == {
+        "user_id": "visitor",
+        "item_id": "Product",
+        "occurred_at": "when",
+        "event": "what",
+    }
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # how Linux says that the other end is closed
+        return b""
