@@ -32,7 +32,7 @@ class ScoreResponse(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[ItemScores, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
 
 class RecommendRequest(_message.Message):
-    __slots__ = ("user_id", "count", "item_types", "task_weights", "exclude_item_ids", "context_text", "include_seen", "filter", "diversity", "rules", "exploration")
+    __slots__ = ("user_id", "count", "item_types", "task_weights", "exclude_item_ids", "context_text", "include_seen", "filter", "diversity", "rules", "exploration", "preview")
     class TaskWeightsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,7 @@ class RecommendRequest(_message.Message):
     DIVERSITY_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
     EXPLORATION_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     count: int
     item_types: _containers.RepeatedScalarFieldContainer[str]
@@ -62,19 +63,22 @@ class RecommendRequest(_message.Message):
     diversity: float
     rules: Rules
     exploration: Exploration
-    def __init__(self, user_id: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., include_seen: _Optional[bool] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., diversity: _Optional[float] = ..., rules: _Optional[_Union[Rules, _Mapping]] = ..., exploration: _Optional[_Union[Exploration, _Mapping]] = ...) -> None: ...
+    preview: bool
+    def __init__(self, user_id: _Optional[str] = ..., count: _Optional[int] = ..., item_types: _Optional[_Iterable[str]] = ..., task_weights: _Optional[_Mapping[str, float]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., include_seen: _Optional[bool] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., diversity: _Optional[float] = ..., rules: _Optional[_Union[Rules, _Mapping]] = ..., exploration: _Optional[_Union[Exploration, _Mapping]] = ..., preview: _Optional[bool] = ...) -> None: ...
 
 class RecommendSlatesRequest(_message.Message):
-    __slots__ = ("user_id", "slates", "exclude_item_ids", "context_text")
+    __slots__ = ("user_id", "slates", "exclude_item_ids", "context_text", "preview")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     SLATES_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_TEXT_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     slates: _containers.RepeatedCompositeFieldContainer[Slate]
     exclude_item_ids: _containers.RepeatedScalarFieldContainer[str]
     context_text: str
-    def __init__(self, user_id: _Optional[str] = ..., slates: _Optional[_Iterable[_Union[Slate, _Mapping]]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ...) -> None: ...
+    preview: bool
+    def __init__(self, user_id: _Optional[str] = ..., slates: _Optional[_Iterable[_Union[Slate, _Mapping]]] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ..., context_text: _Optional[str] = ..., preview: _Optional[bool] = ...) -> None: ...
 
 class Slate(_message.Message):
     __slots__ = ("name", "count", "item_types", "task_weights", "include_seen", "filter", "diversity", "rules", "exploration")

@@ -63,6 +63,7 @@ class RecommendQuery:
     slates: tuple[SlateQuery, ...]
     exclude_item_ids: Sequence[str] = ()
     context_text: str = ""
+    preview: bool = False
     seconds: float
 
 

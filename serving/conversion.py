@@ -86,6 +86,7 @@ def _query(
         slates=slates,
         exclude_item_ids=list(request.exclude_item_ids),
         context_text=request.context_text,
+        preview=request.preview,
         seconds=seconds,
     )
 

@@ -117,7 +117,8 @@ class Pipeline:
             info=_info(model, user, found),
             report=self._report(watch, query.user_id, user, now),
         )
-        self._shown(answer)
+        if not query.preview:
+            self._shown(answer)
         return answer
 
     def _score(

@@ -1,4 +1,4 @@
-"""Owns `headwater score` and `headwater recommend`: a question to the running server, its answer as a table."""
+"""Owns `headwater score`, `recommend` and `page`: a question to the running server, its answer as a table."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from protos.recommender_pb2 import Condition, ResponseInfo
     from protos.recommender_pb2_grpc import RecommenderStub
 
-__all__ = ["recommend", "register", "score"]
+__all__ = ["page", "recommend", "register", "score"]
 
 _Response = TypeVar("_Response")
 _DEADLINE_SECONDS = 5.0
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command()(score)
     app.command()(recommend)
+    app.command()(page)
 
 
 def score(
@@ -94,6 +95,36 @@ def recommend(
         table.add_row(str(place), item.item_id, item.title, *_cells(item.scores, names), f"{item.rank_score:.3f}")
     console.print(table)
     _print_info(response.info)
+
+
+def page(
+    user: User,
+    slate: Annotated[list[str], typer.Argument(help="TYPE=COUNT, such as product=6 article=3 ad=1: lists in this order.")],
+    context: Context = "",
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill a whole page in one call: a list of each type of item, none of which repeats an item of another."""
+    from protos.recommender_pb2 import RecommendSlatesRequest, Slate
+
+    wanted = [_slate(text) for text in slate]
+    slates = [Slate(name=kind, count=count, item_types=[kind]) for kind, count in wanted]
+    request = RecommendSlatesRequest(user_id=user, slates=slates, context_text=context)
+    response = _call(server_address(server, data_dir), lambda stub: stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS))
+    for ranked in response.slates:
+        names = sorted({name for item in ranked.items for name in item.scores})
+        table = Table("item", "title", *names, title=ranked.name, title_justify="left")
+        for item in ranked.items:
+            table.add_row(item.item_id, item.title, *_cells(item.scores, names))
+        console.print(table)
+    _print_info(response.info)
+
+
+def _slate(text: str) -> tuple[str, int]:
+    kind, _, count = text.partition("=")
+    if not kind or not count.isdigit() or int(count) < 1:
+        raise typer.BadParameter(f"{text}: write TYPE=COUNT, such as product=6")
+    return kind, int(count)
 
 
 def _weight(text: str) -> tuple[str, float]:

@@ -30,7 +30,7 @@ async def _serve() -> None:
         rows = Rows(partial(RowStore, store, vocabulary), vocabulary.counters, tuple(task.name for task in vocabulary.tasks))
         app = console_app(
             vocabulary=vocabulary,
-            questions=Questions(RecommenderStub(channel), item_types=list(types)),
+            questions=Questions(RecommenderStub(channel), item_types=list(types), preview=settings.read_only),
             rows=rows,
             health=SystemHealth(settings.metrics_urls, SnapshotStore(settings.snapshot_dir, clock=time.time)),
             kafka=kafka,

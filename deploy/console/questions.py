@@ -6,12 +6,15 @@ from typing import Any
 from protos.events_pb2 import Event
 from protos.recommender_pb2 import (
     Degradation,
+    RankedSlate,
     RecommendRequest,
-    RecommendResponse,
+    RecommendSlatesRequest,
+    RecommendSlatesResponse,
     RecordEventsRequest,
     ResponseInfo,
     ScoreRequest,
     ScoreResponse,
+    Slate,
 )
 from protos.recommender_pb2_grpc import RecommenderStub
 
@@ -19,25 +22,35 @@ __all__ = ["Questions"]
 
 _DEADLINE_SECONDS = 10.0
 _FIRST_LOOK = 60
+_MOST_LISTS = 16
 
 
 class Questions:
-    """Asks the server behind `stub`. Types of items are those of the tasks and those that answers have shown so far."""
+    """Asks the server behind `stub`. Types of items are those of the tasks, or else those that a first answer shows.
 
-    def __init__(self, stub: RecommenderStub, *, item_types: Sequence[str], per_list: int = 6) -> None:
+    With `preview` the lists are nobody's: they make no impressions.
+    """
+
+    def __init__(self, stub: RecommenderStub, *, item_types: Sequence[str], preview: bool, per_list: int = 6) -> None:
         self._stub = stub
         self._types = dict.fromkeys(item_types)
+        self._preview = preview
         self._per_list = per_list
 
     async def lists(self, user_id: str) -> dict[str, Any]:
-        """The user's lists by type of item, the best first, as the page shows them; each is an impression of its items."""
+        """The user's page: a list for each type of item, the best first, as the page shows them."""
         if not self._types:
-            for item in (await self._recommend(user_id, (), _FIRST_LOOK)).items:
-                self._types[item.type] = None
-        answers = [(kind, await self._recommend(user_id, (kind,), self._per_list)) for kind in self._types]
-        lists = [_listed(kind, answer) for kind, answer in answers if answer.items]
-        infos = [answer.info for _, answer in answers]
-        return {"lists": lists, "info": _info(infos[-1]) if infos else None}
+            look = RecommendRequest(user_id=user_id, count=_FIRST_LOOK, preview=True)
+            found = await self._stub.Recommend(look, timeout=_DEADLINE_SECONDS)
+            self._types = dict.fromkeys(item.type for item in found.items)
+        if not self._types:
+            return {"lists": [], "info": None}
+        types = list(self._types)[:_MOST_LISTS]
+        slates = [Slate(name=kind or "items", count=self._per_list, item_types=[kind]) for kind in types]
+        request = RecommendSlatesRequest(user_id=user_id, slates=slates, preview=self._preview)
+        answer: RecommendSlatesResponse = await self._stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS)
+        lists = [_listed(slate) for slate in answer.slates if slate.items]
+        return {"lists": lists, "info": _info(answer.info)}
 
     async def score(self, user_id: str, item_ids: Sequence[str]) -> ScoreResponse:
         """Scores of the items by task; no impressions come of it."""
@@ -55,22 +68,18 @@ class Questions:
         if response.rejected:
             raise ValueError(response.rejected[0].detail)
 
-    async def _recommend(self, user_id: str, item_types: Sequence[str], count: int) -> RecommendResponse:
-        request = RecommendRequest(user_id=user_id, count=count, item_types=item_types)
-        response: RecommendResponse = await self._stub.Recommend(request, timeout=_DEADLINE_SECONDS)
-        return response
 
-
-def _listed(kind: str, answer: RecommendResponse) -> dict[str, Any]:
+def _listed(slate: RankedSlate) -> dict[str, Any]:
     items = [
         {"item_id": item.item_id, "title": item.title, "rank_score": item.rank_score, "scores": dict(item.scores)}
-        for item in answer.items
+        for item in slate.items
     ]
-    return {"type": kind, "recommendation_id": answer.info.recommendation_id, "items": items}
+    return {"type": slate.name, "items": items}
 
 
 def _info(info: ResponseInfo) -> dict[str, Any]:
     return {
+        "recommendation_id": info.recommendation_id,
         "model_version": info.model_version,
         "features_as_of": info.features_as_of.ToNanoseconds() / 1e9 if info.HasField("features_as_of") else None,
         "degradations": [{"reason": Degradation.Reason.Name(one.reason), "detail": one.detail} for one in info.degradations],

@@ -15,7 +15,7 @@ import pytest
 
 from deploy.local.state import DataDirectory, StackState
 from feature_repo.tasks import load_tasks
-from protos.recommender_pb2 import RecommendRequest
+from protos.recommender_pb2 import RecommendSlatesRequest, Slate
 from protos.recommender_pb2_grpc import RecommenderStub
 from training.project import load_project
 from training.world import load_world
@@ -61,14 +61,16 @@ def running(trade: str, directory: Path) -> Iterator[StackState]:
 def test_it_runs_by_its_one_command_and_answers_a_page(trade: str, tmp_path: Path) -> None:
     """A list of each type of item, each item with its title and with the scores of the tasks that are about its type."""
     tasks = load_tasks(EXAMPLES / trade / "tasks.toml")
+    kinds = list(load_world(EXAMPLES / trade / "world.toml").types)
     with running(trade, tmp_path) as state, grpc.insecure_channel(state.server) as channel:
-        stub = RecommenderStub(channel)
-        for kind in load_world(EXAMPLES / trade / "world.toml").types:
-            request = RecommendRequest(user_id="user-1", count=3, item_types=[kind], include_seen=True)
-            answer = stub.Recommend(request, timeout=10.0)
-            about = {task.name for task in tasks if not task.item_types or kind in task.item_types}
-            assert answer.items
-            assert all(item.type == kind and item.title and set(item.scores) == about for item in answer.items)
+        slates = [Slate(name=kind, count=2, item_types=[kind], include_seen=True) for kind in kinds]
+        page = RecommendSlatesRequest(user_id="user-1", slates=slates)
+        answer = RecommenderStub(channel).RecommendSlates(page, timeout=10.0)
+    assert [slate.name for slate in answer.slates] == kinds
+    for kind, slate in zip(kinds, answer.slates, strict=True):
+        about = {task.name for task in tasks if not task.item_types or kind in task.item_types}
+        assert slate.items
+        assert all(item.type == kind and item.title and set(item.scores) == about for item in slate.items)
 
 
 def test_trades_differ_by_configuration_alone() -> None:

@@ -167,6 +167,16 @@ async def test_slates_of_one_page_share_no_item(world: World, stub: RecommenderS
     assert [(event.impression.slate, event.impression.position) for event in events[17:19]] == [("songs", 17), ("mixed", 0)]
 
 
+async def test_a_preview_makes_no_impressions(world: World, stub: RecommenderStub) -> None:
+    """The same list, of which nothing is learned; the same of several slates."""
+    preview = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3, preview=True))
+    await stub.RecommendSlates(pb.RecommendSlatesRequest(user_id="ann", slates=[pb.Slate(name="a", count=1)], preview=True))
+    assert world.shown == []
+    shown = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3))
+    assert [item.item_id for item in shown.items] == [item.item_id for item in preview.items]
+    assert len(world.shown) == 1
+
+
 async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, stub: RecommenderStub) -> None:
     """Off by default; by request each drawn item has a chance, and the first impression has the candidates."""
     plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3))

@@ -19,6 +19,7 @@ export class Lists {
     const first = this.user !== user;
     if (first) this.scores.clear();
     this.user = user;
+    this.answer = info?.recommendation_id ?? "";
     const notes = (info?.degradations ?? []).map((one) => element("p", {}, one.detail));
     const columns = element("div", { class: "columns" }, ...lists.map((list) => this.list(list, first)));
     const nothing = lists.length ? null : element("p", { class: "hint" }, "The server knows no item that it could recommend.");
@@ -37,11 +38,11 @@ export class Lists {
     const title = `${list.type || "items"}`;
     return element("section", { class: "panel", "aria-label": `${title}, ranked` },
       element("h3", {}, title, element("small", {}, "best first")),
-      element("ol", {}, ...list.items.map((item, place) => this.item(item, place, list, most, first))),
+      element("ol", {}, ...list.items.map((item, place) => this.item(item, place, most, first))),
     );
   }
 
-  item(item, place, list, most, first) {
+  item(item, place, most, first) {
     const before = this.scores.get(item.item_id);
     const lines = this.tasks.filter((task) => task.name in item.scores).map((task) => this.score(task, item, before, most));
     const moved = before ? "moved" : first ? "" : "new moved";
@@ -50,7 +51,7 @@ export class Lists {
       element("span", { class: "rank", "aria-hidden": "true" }, `${place + 1}`),
       element("p", { class: "title", title: item.item_id }, item.title || item.item_id),
       element("dl", { class: "scores" }, ...lines),
-      this.actions(item, list, why),
+      this.actions(item, why),
       why,
     );
   }
@@ -70,13 +71,13 @@ export class Lists {
     );
   }
 
-  actions(item, list, why) {
+  actions(item, why) {
     const name = item.title || item.item_id;
     const buttons = this.deeds.flatMap((deed) => {
       const number = deed.input === "number"
         ? element("input", { type: "number", step: "any", value: "5", "aria-label": `${plain(deed.kind)}: value for ${name}` })
         : null;
-      const go = () => this.act({ ...item, list: list.recommendation_id }, deed, number ? number.valueAsNumber : null);
+      const go = () => this.act({ ...item, recommendation_id: this.answer }, deed, number ? number.valueAsNumber : null);
       const label = plain(deed.kind);
       const key = `${deed.kind} ${item.item_id}`;
       const button = element("button", { type: "button", "aria-label": `${label} ${name}`, "data-key": key, click: go }, label);
@@ -84,16 +85,16 @@ export class Lists {
     });
     const explain = element("button", {
       type: "button", "aria-expanded": "false", "aria-label": `why ${name}`, "data-key": `why ${item.item_id}`,
-      click: () => this.explain(explain, why, item, list),
+      click: () => this.explain(explain, why, item),
     }, "why?");
     return element("div", { class: "deeds" }, ...buttons, explain);
   }
 
-  async explain(button, why, item, list) {
+  async explain(button, why, item) {
     why.hidden = !why.hidden;
     button.setAttribute("aria-expanded", `${!why.hidden}`);
     if (why.hidden) return;
-    const found = await ask("why", { user: this.user, item: item.item_id, recommendation: list.recommendation_id });
+    const found = await ask("why", { user: this.user, item: item.item_id, recommendation: this.answer });
     const told = Object.entries(found ?? {}).filter(([, value]) => value !== 0);
     why.replaceChildren(found
       ? element("dl", {}, ...told.flatMap(([feature, value]) => [element("dt", {}, plain(feature)), element("dd", {}, value.toFixed(3))]))

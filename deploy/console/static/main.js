@@ -82,7 +82,7 @@ class Page {
   async send(item, deed, value) {
     const amount = value === null ? "" : ` (${deed.input === "timer" ? `${value.toFixed(1)} s` : value})`;
     const reached = this.travel.begin(`${plain(deed.kind)}${amount}: ${item.title || item.item_id}`);
-    const wire = { user_id: this.user, item_id: item.item_id, kind: deed.kind, value, recommendation_id: item.list };
+    const wire = { user_id: this.user, item_id: item.item_id, kind: deed.kind, value, recommendation_id: item.recommendation_id };
     await attempt(() => act(wire, reached));
     await this.refresh();
   }

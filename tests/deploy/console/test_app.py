@@ -32,7 +32,7 @@ async def running(directory: Path, *, read_only: bool = False) -> AsyncIterator[
         rows = Rows(lambda: RowStore(StoreSettings(directory=directory), VOCABULARY), VOCABULARY.counters, ("click",))
         app = console_app(
             vocabulary=VOCABULARY,
-            questions=Questions(RecommenderStub(channel), item_types=["song"]),
+            questions=Questions(RecommenderStub(channel), item_types=["song"], preview=read_only),
             rows=rows,
             health=SystemHealth({"server": f"http://{away}/metrics"}, SnapshotStore(directory / "snapshots", clock=lambda: 0.0)),
             kafka=KafkaSettings(bootstrap_servers=away),
