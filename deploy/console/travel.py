@@ -71,14 +71,14 @@ async def follow(
             await asyncio.sleep(_POLL_SECONDS)
 
     try:
-        async with asyncio.timeout(_LONGEST_SECONDS):
-            await questions.record(event)
-            yield station("log")
-            await newest(lambda: rows.newest_event(deed.user_id))
-            yield station("feature")
-            await newest(lambda: questions.features_as_of(deed.user_id, deed.item_id))
-            after = await questions.score(deed.user_id, [deed.item_id])
-            yield station("served", before=dict(before.items[0].scores), after=dict(after.items[0].scores))
+        # Each wait has a limit of its own: one around all of them would lie around the yields, and cancel whoever listens.
+        await asyncio.wait_for(questions.record(event), _LONGEST_SECONDS)
+        yield station("log")
+        await asyncio.wait_for(newest(lambda: rows.newest_event(deed.user_id)), _LONGEST_SECONDS)
+        yield station("feature")
+        await asyncio.wait_for(newest(lambda: questions.features_as_of(deed.user_id, deed.item_id)), _LONGEST_SECONDS)
+        after = await questions.score(deed.user_id, [deed.item_id])
+        yield station("served", before=dict(before.items[0].scores), after=dict(after.items[0].scores))
     except ValueError as error:
         yield station("failed", detail=str(error))
     except TimeoutError:
