@@ -25,12 +25,12 @@ from training.drift import DriftWatch
 from training.guard import Guard, GuardConfig
 from training.history import HistoryFold
 from training.losses import prediction_losses
-from training.simulation import Newsroom, NewsroomConfig, Truth
+from training.simulation import Simulation, SimulationConfig, Truth
 from training.trainer import Trainer, TrainerConfig
 
 __all__ = ["CONFIG", "World", "distance", "measure", "recovery", "simulate"]
 
-CONFIG = NewsroomConfig(users=100, items=500, days=12.0, sessions_per_day=2.0, shift_at=0.5)
+CONFIG = SimulationConfig(users=100, items=500, days=12.0, sessions_per_day=2.0, shift_at=0.5)
 _TASKS = Path(local.__file__).with_name("tasks.toml")
 _DAY = 86_400.0
 _WINDOW = 1_000
@@ -53,9 +53,9 @@ class World:
     """Unix seconds."""
 
 
-def simulate(config: NewsroomConfig, encoder: Encoder, *, seed: int) -> World:
+def simulate(config: SimulationConfig, encoder: Encoder, *, seed: int) -> World:
     """Plays a newsroom through the stream's own fold, join and assembly, under the tasks that the local stack has."""
-    room, vocabulary = Newsroom(config, np.random.default_rng(seed)), Vocabulary(load_tasks(_TASKS))
+    room, vocabulary = Simulation(config, np.random.default_rng(seed)), Vocabulary(load_tasks(_TASKS))
     items = [change.upsert for change in room.catalogue()]
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     for item, vector_D in zip(items, encoder.encode([item_text(item.title, item.text) for item in items]), strict=True):
@@ -70,7 +70,7 @@ def simulate(config: NewsroomConfig, encoder: Encoder, *, seed: int) -> World:
         examples += run.fold(occurrence)
     folded = arrays(examples, table)
     said = [truths[example.recommendation_id, example.item_id] for example in examples]
-    told = np.array([(truth.click, truth.log_read_seconds, truth.purchase) for truth in said])
+    told = np.array([(truth.chances["click"], truth.log_read_seconds, truth.chances["purchase"]) for truth in said])
     return World(
         vocabulary=vocabulary,
         examples=folded,
@@ -113,7 +113,7 @@ def recovery(world: World, predictions: Predictions) -> dict[str, Any]:
     return {"before": before, "impressions": recovered, "days": ends, "distances": distances}
 
 
-def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: NewsroomConfig = CONFIG) -> dict[str, Any]:
+def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: SimulationConfig = CONFIG) -> dict[str, Any]:
     """Everything of this section, ready for JSON; `say` is told what is under way."""
     say("simulating and folding")
     world = simulate(config, encoder, seed=seed)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 pytest.importorskip("lightgbm", reason="the peers come with the extra `bench`")
 
 from benchmarks.quality import newsroom, report_newsroom
-from training.simulation import NewsroomConfig
+from training.simulation import SimulationConfig
 
-CONFIG = NewsroomConfig(users=12, items=60, days=3.5, sessions_per_day=5.0, shift_at=0.5)
+CONFIG = SimulationConfig(users=12, items=60, days=3.5, sessions_per_day=5.0, shift_at=0.5)
 
 
 class Letters:
