@@ -7,6 +7,7 @@ import sys
 import structlog
 
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.tracing import TracingSettings, traces
 from serving.app import Application
 from serving.settings import ServerSettings
 
@@ -15,14 +16,15 @@ __all__ = ["main"]
 
 async def _serve() -> None:
     settings, features, kafka, store = ServerSettings(), FeatureSettings(), KafkaSettings(), StoreSettings()
-    effective = {type(part).__name__: part.model_dump(mode="json") for part in (settings, features, kafka, store)}
+    tracing = TracingSettings()
+    effective = {type(part).__name__: part.model_dump(mode="json") for part in (settings, features, kafka, store, tracing)}
     structlog.get_logger(__name__).info("settings", **effective)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     try:
-        application = Application(settings, features=features, kafka=kafka, store=store)
+        application = Application(settings, features=features, kafka=kafka, store=store, traces=traces(tracing, "server"))
         await application.start()
     except (OSError, RuntimeError, ValueError) as error:  # tasks file, encoder, ports: the message says what to do
         structlog.get_logger(__name__).error("server_not_started", error=str(error))

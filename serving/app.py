@@ -16,6 +16,7 @@ from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.table import ItemTable
+from feature_repo.tracing import Traces
 from protos import recommender_pb2
 from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
 from serving.context import ContextEncoder
@@ -48,9 +49,16 @@ class Application:
     """The server: answers from the moment it has started, degraded; reports SERVING when the catalogue is read."""
 
     def __init__(
-        self, settings: ServerSettings, *, features: FeatureSettings, kafka: KafkaSettings, store: StoreSettings
+        self,
+        settings: ServerSettings,
+        *,
+        features: FeatureSettings,
+        kafka: KafkaSettings,
+        store: StoreSettings,
+        traces: Traces | None = None,
     ) -> None:
         self._settings = settings
+        self._traces = traces or Traces()
         vocabulary = features.vocabulary()
         torch.set_num_threads(settings.compute_threads)
         # NumPy's BLAS takes all cores by itself, and its threads spin: on two cores that made assembling four times slower.
@@ -105,6 +113,7 @@ class Application:
             self.metrics,
             max_in_flight=settings.max_in_flight,
             default_deadline_seconds=settings.default_deadline_seconds,
+            traces=self._traces,
         )
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
@@ -160,6 +169,7 @@ class Application:
         await self._log.stop()
         await asyncio.to_thread(self._mirror.stop)
         await asyncio.to_thread(self._probes.stop)
+        await asyncio.to_thread(self._traces.stop)
         _log.info("server_stopped")
 
     async def _become_ready(self) -> None:

@@ -2,15 +2,18 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import grpc
 import structlog
 
+from feature_repo.tracing import Traces
 from protos import recommender_pb2 as pb
 from protos.recommender_pb2_grpc import RecommenderServicer
 from serving import conversion
+from serving.answers import Recommendation, Scored
 from serving.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
 from serving.metrics import ServerMetrics
 from serving.pipeline import Pipeline
@@ -21,6 +24,8 @@ __all__ = ["Servicer"]
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 _R = TypeVar("_R")
+_A = TypeVar("_A")
+_NO_TRACES = Traces()
 
 _STATUS: dict[type[ServingError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
@@ -41,51 +46,58 @@ class Servicer(RecommenderServicer):
         *,
         max_in_flight: int,
         default_deadline_seconds: float,
+        traces: Traces = _NO_TRACES,
     ) -> None:
         self._pipeline = pipeline
         self._recorder = recorder
         self._metrics = metrics
         self._max_in_flight = max_in_flight
         self._default_deadline = default_deadline_seconds
+        self._traces = traces
         self._in_flight = 0
 
     async def Score(self, request: pb.ScoreRequest, context: _Context) -> pb.ScoreResponse:
-        async def answer(seconds: float) -> pb.ScoreResponse:
+        async def answer(seconds: float) -> tuple[pb.ScoreResponse, Scored]:
             scored = await self._pipeline.score(conversion.score_query(request, seconds))
-            self._metrics.observe_answer(scored.report, scored.info)
-            return conversion.score_response(scored)
+            return conversion.score_response(scored), scored
 
         return await self._answer("Score", context, answer)
 
     async def Recommend(self, request: pb.RecommendRequest, context: _Context) -> pb.RecommendResponse:
-        async def answer(seconds: float) -> pb.RecommendResponse:
+        async def answer(seconds: float) -> tuple[pb.RecommendResponse, Recommendation]:
             recommendation = await self._pipeline.recommend(conversion.recommend_query(request, seconds))
-            self._metrics.observe_answer(recommendation.report, recommendation.info)
-            return conversion.recommend_response(recommendation)
+            return conversion.recommend_response(recommendation), recommendation
 
         return await self._answer("Recommend", context, answer)
 
     async def RecommendSlates(self, request: pb.RecommendSlatesRequest, context: _Context) -> pb.RecommendSlatesResponse:
-        async def answer(seconds: float) -> pb.RecommendSlatesResponse:
+        async def answer(seconds: float) -> tuple[pb.RecommendSlatesResponse, Recommendation]:
             recommendation = await self._pipeline.recommend(conversion.slates_query(request, seconds))
-            self._metrics.observe_answer(recommendation.report, recommendation.info)
-            return conversion.slates_response(recommendation)
+            return conversion.slates_response(recommendation), recommendation
 
         return await self._answer("RecommendSlates", context, answer)
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
-        async def answer(seconds: float) -> pb.RecordEventsResponse:
+        async def answer(seconds: float) -> tuple[pb.RecordEventsResponse, None]:
             # A little less than there is, so that the outcome of each event still reaches the caller.
-            return conversion.record_response(await self._recorder.record(request.events, 0.9 * seconds))
+            return conversion.record_response(await self._recorder.record(request.events, 0.9 * seconds)), None
 
         return await self._answer("RecordEvents", context, answer)
 
-    async def _answer(self, method: str, context: _Context, answer: Callable[[float], Awaitable[_R]]) -> _R:
-        started, code, detail = time.perf_counter(), grpc.StatusCode.OK, ""
+    async def _answer(
+        self, method: str, context: _Context, answer: Callable[[float], Awaitable[tuple[_R, Scored | Recommendation | None]]]
+    ) -> _R:
+        metadata = tuple(context.invocation_metadata() or ())
+        structlog.contextvars.bind_contextvars(method=method, request_id=_request_id(metadata))
+        started, began, code, detail = time.perf_counter(), time.time(), grpc.StatusCode.OK, ""
+        answered: Scored | Recommendation | None = None
         self._in_flight += 1
         self._metrics.in_flight.set(self._in_flight)
         try:
-            return await self._in_time(context, answer)
+            response, answered = await self._in_time(context, answer)
+            if answered is not None:
+                self._metrics.observe_answer(answered.report, answered.info)
+            return response
         except ServingError as error:
             code, detail = _STATUS[type(error)], str(error)
         except asyncio.CancelledError:
@@ -93,16 +105,37 @@ class Servicer(RecommenderServicer):
             raise
         except Exception:
             code, detail = grpc.StatusCode.INTERNAL, f"{method} failed by a fault of the server; its log says more"
-            _log.exception("request_failed", method=method)
+            _log.exception("request_failed")
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.set(self._in_flight)
             self._metrics.handled.labels(method, code.name).inc()
             self._metrics.handling.labels(method).observe(time.perf_counter() - started)
+            if self._traces.on:
+                self._trace(method, metadata, began, code, answered)
         await context.abort(code, detail)
         raise AssertionError("abort always raises")
 
-    async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_R]]) -> _R:
+    def _trace(
+        self,
+        method: str,
+        metadata: tuple[tuple[str, Any], ...],
+        began: float,
+        code: grpc.StatusCode,
+        answered: Scored | Recommendation | None,
+    ) -> None:
+        about: dict[str, str] = {"rpc.grpc.status": code.name}
+        if answered is not None:
+            about |= {
+                "headwater.recommendation_id": answered.info.recommendation_id,
+                "headwater.model_version": answered.info.model_version,
+                "headwater.degradations": ",".join(one.reason.name for one in answered.info.degradations),
+            }
+        stages = {} if answered is None else answered.report.stages
+        within = self._traces.of_call(metadata)
+        self._traces.write(method, began, time.time(), within=within, stages=stages, attributes=about)
+
+    async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_A]]) -> _A:
         if self._in_flight > self._max_in_flight:
             raise Overloaded(f"{self._max_in_flight} requests are in flight, which is all this server takes: retry with backoff")
         remaining = context.time_remaining()
@@ -114,3 +147,8 @@ class Servicer(RecommenderServicer):
                 return await answer(seconds)
         except TimeoutError as error:
             raise DeadlinePassed(f"no answer within {seconds:.3f} s: allow more time or ask for fewer items") from error
+
+
+def _request_id(metadata: tuple[tuple[str, Any], ...]) -> str:
+    """What the caller or a proxy calls the request, so that its logs and ours can be laid side by side; else a name of ours."""
+    return next((str(value) for key, value in metadata if key == "x-request-id"), "") or uuid.uuid4().hex

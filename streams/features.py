@@ -12,6 +12,7 @@ from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.table import ItemTable
+from feature_repo.tracing import TracingSettings, traces
 from protos.topics import EVENTS, ITEM_ACTIONS
 from streams.agent import define_agent
 from streams.item_agent import ItemProcessor, ItemWork
@@ -19,6 +20,7 @@ from streams.metrics import FeatureMetrics
 from streams.pipeline import Pipeline
 from streams.publisher import Publisher
 from streams.settings import EncoderSettings, WorkerSettings
+from streams.spans import trace_folds
 from streams.user_agent import UserProcessor, UserWork
 from streams.worker import Worker, configure_logging
 from training.encoder import EncoderConfig, TextEncoder
@@ -31,7 +33,9 @@ _log = structlog.get_logger(__name__)
 async def _run() -> int:
     kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
     encoder_settings = EncoderSettings()
-    configure_logging(kafka, store_settings, settings, features, encoder_settings)
+    tracing = TracingSettings()
+    configure_logging(kafka, store_settings, settings, features, encoder_settings, tracing)
+    spans = traces(tracing, "features")
     vocabulary = features.vocabulary()
     encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
@@ -58,8 +62,11 @@ async def _run() -> int:
     )
 
     def observe_users(work: UserWork) -> None:
-        metrics.observe(work, now=time.time())
+        now = time.time()
+        metrics.observe(work, now=now)
         worker.observe_rejected(work.rejected)
+        if spans.on:
+            trace_folds(spans, work, now)
 
     def observe_items(work: ItemWork) -> None:
         metrics.item_actions.inc(work.folded)
@@ -80,6 +87,7 @@ async def _run() -> int:
     finally:
         await publisher.stop()
         mirror.stop()
+        spans.stop()
 
 
 def main() -> None:

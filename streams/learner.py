@@ -16,6 +16,7 @@ from feature_repo.log import log_ids
 from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings
 from feature_repo.table import ItemTable
+from feature_repo.tracing import TracingSettings, traces
 from feature_repo.vocabulary import Vocabulary
 from protos.topics import EXAMPLES
 from streams.learner_settings import ChallengerSettings, LearnerSettings
@@ -23,6 +24,7 @@ from streams.learning import Learned, Learner, Settled
 from streams.metrics import LearnerMetrics
 from streams.predictions import PredictionsFile
 from streams.settings import EncoderSettings, WorkerSettings
+from streams.spans import LearnerSpans
 from streams.worker import Worker, configure_logging
 from training.checkpoints import CheckpointFile
 from training.contest import Contest
@@ -43,8 +45,17 @@ R = TypeVar("R")
 class LearnerAgent:
     """Drives a learner from its topic: learns on the executor, and acknowledges what a checkpoint holds."""
 
-    def __init__(self, worker: Worker, learner: Learner, metrics: LearnerMetrics, *, identify: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        learner: Learner,
+        metrics: LearnerMetrics,
+        *,
+        identify: Callable[[], int],
+        spans: LearnerSpans,
+    ) -> None:
         """Args: `identify` tells the id of the examples topic."""
+        self._spans = spans
         self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
         self._unsaved: deque[Any] = deque()
         self._group = worker.group("headwater-learner", EXAMPLES)
@@ -56,7 +67,10 @@ class LearnerAgent:
         try:
             async for taken in self._group.batches(stream):
                 self._unsaved.extend(taken.events)
+                began = time.time()
                 self._observe_learned(await self._run(partial(self._learner.learn, taken.records)))
+                if self._spans.on:
+                    self._spans.learned(taken.records, began, time.time())
                 self._group.finish(taken.events)
                 await self._settle()
         except Exception as error:
@@ -79,8 +93,11 @@ class LearnerAgent:
         await self._settle(leaving=True)
 
     async def _settle(self, *, leaving: bool = False) -> None:
+        began = time.time()
         settled = await self._run(partial(self._learner.settle, leaving=leaving))
         self._observe_settled(settled)
+        if self._spans.on and settled.published:
+            self._spans.published(began, time.time())
         if settled.position is not None:
             saved = []
             while self._unsaved and self._unsaved[0].message.offset < settled.position:
@@ -125,7 +142,9 @@ def _contest(learning: LearnerSettings, challenging: ChallengerSettings, vocabul
 async def _run() -> int:
     kafka, settings, learning, features = KafkaSettings(), WorkerSettings(), LearnerSettings(), FeatureSettings()
     challenging, encoder_settings = ChallengerSettings(), EncoderSettings()
-    configure_logging(kafka, settings, learning, challenging, features, encoder_settings)
+    tracing = TracingSettings()
+    configure_logging(kafka, settings, learning, challenging, features, encoder_settings, tracing)
+    spans = traces(tracing, "learner")
     torch.set_num_threads(1)  # the model is small, and the order of sums must not depend on the machine's cores
     vocabulary = features.vocabulary()
     encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
@@ -146,7 +165,13 @@ async def _run() -> int:
         monotonic=time.monotonic,
         predictions=predictions,
     )
-    agent = LearnerAgent(worker, learner, metrics, identify=lambda: log_ids(kafka, (EXAMPLES.name,))[EXAMPLES.name])
+    agent = LearnerAgent(
+        worker,
+        learner,
+        metrics,
+        identify=lambda: log_ids(kafka, (EXAMPLES.name,))[EXAMPLES.name],
+        spans=LearnerSpans(spans),
+    )
     mirror.start()
     try:
         if not await asyncio.to_thread(mirror.wait_ready, settings.ready_timeout_seconds):
@@ -158,6 +183,7 @@ async def _run() -> int:
         return status
     finally:
         mirror.stop()
+        spans.stop()
 
 
 def main() -> None:

@@ -36,6 +36,8 @@ class UserWork:
     rows: dict[str, UserRow] = field(default_factory=dict)
     folded_appended_at: list[float] = field(default_factory=list)
     """When each folded event was appended to the log, Unix seconds."""
+    folded_from: list[SourcePosition] = field(default_factory=list)
+    """Where in the log each of them stands."""
     duplicates: int = 0
     late: int = 0
     examples: int = 0
@@ -72,7 +74,8 @@ class UserProcessor:
                 continue
             row = rows[event.user_id]
             late = event.at < row.updated_at
-            folded = self._fold.fold(row, event, SourcePosition(log=log, partition=record.partition, offset=record.offset))
+            source = SourcePosition(log=log, partition=record.partition, offset=record.offset)
+            folded = self._fold.fold(row, event, source)
             work.rows[row.user_id] = row
             if folded.action is None:
                 work.duplicates += 1
@@ -80,6 +83,7 @@ class UserProcessor:
             work.late += late
             work.examples += len(folded.examples)
             work.folded_appended_at.append(record.appended_at)
+            work.folded_from.append(source)
             action = Publication(ITEM_ACTIONS.name, event.item_id.encode(), folded.action.SerializeToString())
             work.publications.append(action)
             key = row.user_id.encode()

@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings
 
 from deploy.console.settings import ConsoleSettings
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.tracing import TracingSettings
 from serving.settings import ServerSettings
 from streams.learner_settings import ChallengerSettings, LearnerSettings
 from streams.settings import EncoderSettings, WorkerSettings
@@ -15,12 +16,14 @@ __all__ = ["PROCESSES", "variables", "variables_of"]
 
 _ALL = (FeatureSettings, KafkaSettings, StoreSettings)
 
+_LEARNER = (WorkerSettings, LearnerSettings, ChallengerSettings, EncoderSettings, FeatureSettings, KafkaSettings)
+
 PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {
-    "server": (ServerSettings, *_ALL),
-    "features": (WorkerSettings, EncoderSettings, *_ALL),
+    "server": (ServerSettings, *_ALL, TracingSettings),
+    "features": (WorkerSettings, EncoderSettings, *_ALL, TracingSettings),
     "catalogue": (WorkerSettings, EncoderSettings, *_ALL),
     "console": (ConsoleSettings, *_ALL),
-    "learner": (WorkerSettings, LearnerSettings, ChallengerSettings, EncoderSettings, FeatureSettings, KafkaSettings),
+    "learner": (*_LEARNER, TracingSettings),
 }
 """Settings that each process reads."""
 

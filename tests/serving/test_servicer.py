@@ -3,13 +3,18 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from feature_repo.settings import KafkaSettings
+from feature_repo.tracing import Traces
 from protos import recommender_pb2 as pb
 from protos.events_pb2 import Event
 from protos.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
@@ -32,9 +37,16 @@ def metrics() -> ServerMetrics:
 @pytest.fixture
 async def stub(world: World, metrics: ServerMetrics) -> AsyncIterator[RecommenderStub]:
     """A client of a server whose Kafka does not exist; at most two requests at once."""
+    async with served(world, metrics, Traces()) as client:
+        yield client
+
+
+@asynccontextmanager
+async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncIterator[RecommenderStub]:
+    """The same, with a place for spans."""
     log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
     recorder = EventRecorder(log, world.limits, clock=lambda: NOW)
-    servicer = Servicer(world.pipeline, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0)
+    servicer = Servicer(world.pipeline, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0, traces=traces)
     server = grpc.aio.server()
     add_RecommenderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -301,3 +313,22 @@ async def test_swaps_under_load_drop_no_request(world: World, stub: RecommenderS
     watching.cancel()
     assert versions == sorted(versions)
     assert len(set(versions)) > 1
+
+
+async def test_a_call_leaves_its_stages_in_its_callers_trace(world: World, metrics: ServerMetrics) -> None:
+    """The span stands below the caller's, names the recommendation, and has the stages below it; a refusal says its status."""
+    memory, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with served(world, metrics, Traces(provider)) as client:
+        response = await client.Recommend(pb.RecommendRequest(user_id="ann", count=2), metadata=[("traceparent", caller)])
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.Score(pb.ScoreRequest(user_id=""))
+    *stages, call, refused = memory.get_finished_spans()
+    assert call.name == "Recommend"
+    assert call.parent is not None
+    assert (f"{call.parent.trace_id:032x}", f"{call.parent.span_id:016x}") == tuple(caller.split("-")[1:3])
+    assert call.attributes is not None
+    assert call.attributes["headwater.recommendation_id"] == response.info.recommendation_id
+    assert {"feature_read", "queue", "return"} <= {span.name for span in stages}
+    assert refused.attributes == {"rpc.grpc.status": "INVALID_ARGUMENT"}
