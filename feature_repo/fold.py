@@ -87,15 +87,22 @@ class UserFold:
             ]
             for at in negatives:
                 waiting.labels[at] = 0.0
-            if kept_negatives := [at for at in negatives if self._is_kept(waiting, self._tasks[at])]:
-                examples.append(self._settle(waiting, dict.fromkeys(kept_negatives, 0.0), now))
+            taught = [at for at in negatives if self._tasks[at].late == "wait" and self._is_kept(waiting, self._tasks[at])]
+            if taught:
+                examples.append(self._settle(waiting, dict.fromkeys(taught, 0.0), now))
             if age < self._window and not overdue:
                 kept.append(waiting)
         row.pending = kept
         return examples
 
     def _impress(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:
-        row.pending.append(self._waiting(row, event))
+        waiting = self._waiting(row, event)
+        row.pending.append(waiting)
+        at_once = [at for at, task in enumerate(self._tasks) if task.late == "correct" and self._is_kept(waiting, task)]
+        if at_once:
+            shown = Example()
+            shown.CopyFrom(waiting)  # its own labels stay open: a positive may still come
+            examples.append(self._settle(shown, dict.fromkeys(at_once, 0.0), event.at))
         return [float(task.implicit) for task in self._tasks], [0.0] * len(self._tasks)
 
     def _act(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:

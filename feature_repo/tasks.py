@@ -8,9 +8,10 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Kind", "Task", "TasksError", "load_tasks", "parse_tasks"]
+__all__ = ["Kind", "Late", "Task", "TasksError", "load_tasks", "parse_tasks"]
 
 Kind = Literal["binary", "duration", "regression"]
+Late = Literal["wait", "correct"]
 
 
 class TasksError(ValueError):
@@ -40,6 +41,9 @@ class Task:
     """Share in the ranking score of `Recommend` when the request names none."""
     given: str | None = None
     """An earlier task without which this one cannot happen, such as click for a purchase: predicted as their product."""
+    late: Late = "wait"
+    """When the negative is learned: `wait`, once the window has passed; `correct`, at once, and the positive too should it come,
+    with predictions corrected for the negatives that were none. The second is for windows of hours and days."""
     keep_negatives: float = 1.0
     """Part of the negatives that is learned from, where they are many; what is predicted is corrected for it."""
     item_types: tuple[str, ...] = ()
@@ -60,9 +64,10 @@ class Task:
             )
         if not 0.0 < self.keep_negatives <= 1.0:
             raise TasksError(f"task {self.name}: `keep_negatives` is a part of the negatives, above 0 and up to 1")
-        if self.keep_negatives < 1.0 and (not self.implicit or self.given is not None):
+        if self.reshaped and (not self.implicit or self.given is not None):
             raise TasksError(
-                f"task {self.name}: `keep_negatives` belongs to tasks that every impression labels and that are `given` no other"
+                f"task {self.name}: `late` and `keep_negatives` belong to tasks that every impression labels and that are "
+                "`given` no other"
             )
         for field, value in (("window_seconds", self.window_seconds), ("weight", self.weight)):
             if not (math.isfinite(value) and value > 0):
@@ -72,6 +77,11 @@ class Task:
     def implicit(self) -> bool:
         """True where the absence of the event within the window is the negative label."""
         return self.kind == "binary" and self.at_least is None
+
+    @property
+    def reshaped(self) -> bool:
+        """True where what is learned from has another rate than what is shown; see `Recommender.in_units`."""
+        return self.late == "correct" or self.keep_negatives < 1.0
 
     def label(self, value: float | None) -> float | None:
         """The label, in training space, that this task's event gives; None where it has no value to label with."""
@@ -97,12 +107,12 @@ def _task(name: str, body: dict[str, object]) -> Task:
 
 def _check_givens(tasks: tuple[Task, ...]) -> None:
     for at, task in enumerate(tasks):
-        # A product of two chances is learned over all impressions: with some left out it would be that of nothing.
-        earlier = [other.name for other in tasks[:at] if other.implicit and other.keep_negatives == 1.0]
+        # A product of two chances is learned over all impressions, each once: else it would be that of nothing.
+        earlier = [other.name for other in tasks[:at] if other.implicit and not other.reshaped]
         if task.given is not None and task.given not in earlier:
             raise TasksError(
                 f"task {task.name}: `given` is {task.given!r}, but must name a task declared before it that every impression "
-                f"labels, with all its negatives kept; here: {', '.join(earlier) or 'none'}"
+                f"labels, with all negatives kept and waited for; here: {', '.join(earlier) or 'none'}"
             )
 
 

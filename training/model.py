@@ -98,6 +98,7 @@ class Recommender(nn.Module):
 
     binary_T: Tensor
     kept_log_T: Tensor
+    at_once_T: Tensor
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -107,6 +108,8 @@ class Recommender(nn.Module):
         self.register_buffer("binary_T", torch.tensor([task.kind == "binary" for task in vocabulary.tasks]), persistent=False)
         kept_log_T = torch.tensor([math.log(task.keep_negatives) for task in vocabulary.tasks])
         self.register_buffer("kept_log_T", kept_log_T, persistent=False)
+        at_once_T = torch.tensor([task.late == "correct" for task in vocabulary.tasks])
+        self.register_buffer("at_once_T", at_once_T, persistent=False)
         places = {task.name: at for at, task in enumerate(vocabulary.tasks)}
         self._givens = [(places[task.name], places[task.given]) for task in vocabulary.tasks if task.given is not None]
         self.features = RunningMoments(features)
@@ -144,10 +147,13 @@ class Recommender(nn.Module):
     def in_units(self, outputs_BT: Tensor) -> Tensor:
         """Outputs in the tasks' own units, as `predict` gives them.
 
-        Where only a part w of a task's negatives was learned from, log w is added to its logit (He et al., ADKDD 2014, section
-        6.3): `expectation` speaks of what was learned, this of all that is shown.
+        `expectation` speaks of what was learned from, this of all that is shown. Where only a part w of a task's negatives was
+        learned from, log w is added to its logit (He et al., ADKDD 2014, section 6.3). Where every impression was learned as a
+        negative, and as a positive too should one come, the odds that were learned are the chance (Ktena et al., RecSys 2019,
+        section 4.2: fake negative calibration).
         """
-        chances_BT = (self.calibration(outputs_BT) + self.kept_log_T).sigmoid()
+        logits_BT = self.calibration(outputs_BT) + self.kept_log_T
+        chances_BT = torch.where(self.at_once_T, logits_BT.clamp_max(0.0).exp(), logits_BT.sigmoid())
         expected_BT = torch.where(self.binary_T, chances_BT, outputs_BT)
         return torch.where(self.calibration.duration_T, self.calibration.seconds(outputs_BT), expected_BT)
 

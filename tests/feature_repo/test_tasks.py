@@ -26,11 +26,13 @@ CLICK = '[tasks.click]\nkind = "binary"\nevent = "click"\n'
         (CLICK + '[tasks.t]\nkind = "duration"\nevent = "read"\ngiven = "click"', "every impression"),
         (CLICK + '[tasks.t]\nkind = "binary"\nevent = "buy"\ngiven = "read"', "declared before it.*here: click"),
         (CLICK + 'given = "click"', "here: none"),
+        (CLICK + 'late = "never"', "never"),
+        ('[tasks.t]\nkind = "duration"\nevent = "read"\nlate = "correct"', "every impression labels"),
         (CLICK + "keep_negatives = 0", "above 0 and up to 1"),
         ('[tasks.t]\nkind = "duration"\nevent = "read"\nkeep_negatives = 0.5', "every impression labels"),
         (
             CLICK + 'keep_negatives = 0.5\n[tasks.t]\nkind = "binary"\nevent = "buy"\ngiven = "click"',
-            "all its negatives kept",
+            "all negatives kept",
         ),
     ],
 )
