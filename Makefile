@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-quality test lint format protos generated requirements clean
+.PHONY: help install demo drills soak bench-quality test lint format protos generated requirements clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -31,6 +31,13 @@ demo: $(STAMP) ## MovieLens-100k through the whole system; the report lands in b
 bench-quality: $(STAMP) ## Quality beside the peers; figures land in benchmarks/
 	$(BIN)/python -c 'import lightgbm, river' 2>/dev/null || $(BIN)/python -m pip install --disable-pip-version-check -c requirements.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.quality $(SECTIONS)
+
+drills: $(STAMP) ## Break each part under load, or those in DRILLS; what it cost lands in benchmarks/
+	$(BIN)/python -W ignore::DeprecationWarning -m benchmarks.drills $(DRILLS)
+
+MINUTES ?= 60
+soak: $(STAMP) ## An hour of load, or MINUTES of it, in which nothing may grow; the figures land in benchmarks/
+	$(BIN)/python -W ignore::DeprecationWarning -m benchmarks.soak --minutes $(MINUTES)
 
 lint: $(STAMP) ## Style, types and the directions of imports
 	$(BIN)/ruff check $(PACKAGES)

@@ -28,12 +28,13 @@ def measure_sections(
     part: Callable[[Mapping[str, Any]], str],
     charts: Callable[[Mapping[str, Any]], Mapping[str, str]],
     headline: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda results: {},
+    command: str = "",
     directory: Path = _HERE,
 ) -> None:
     """Measures sections one after the other and writes the figures, the part of the page and the charts after each.
 
     So an interrupted run keeps what it has, and the figures of sections that are not named stay as they are. `headline` makes
-    of all sections the figures that stand beside them.
+    of all sections the figures that stand beside them; `command` is what writes all of it, where that is not `make bench-NAME`.
     """
     console, began = Console(highlight=False), time.perf_counter()
     path = directory / "results" / f"{name}.json"
@@ -56,7 +57,7 @@ def measure_sections(
         results |= headline(results)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(rounded(results)), indent=1) + b"\n")
-        write_part(directory, name, part(results), charts(results))
+        write_part(directory, name, part(results), charts(results), command=command)
     console.print(f"{time.perf_counter() - began:6.0f} s  written: {path}, {directory / 'README.md'}")
 
 

@@ -1,1 +1,1 @@
-"""Owns rehearsing failures: a real Prometheus beside the embedded stack, load, faults, and what became of both."""
+"""Owns the failure drills: a whole system under load, what is broken in it on purpose, and what that cost."""

@@ -40,7 +40,7 @@ class Command:
 class Child:
     """A running command in a session of its own, so that a Ctrl-C in the terminal reaches the stack alone.
 
-    Each line that it prints goes to `log_dir`/NAME.log and to `echo(name, line)`.
+    Each line that it prints is added to `log_dir`/NAME.log and goes to `echo(name, line)`.
     """
 
     def __init__(self, command: Command, *, log_dir: Path, echo: Callable[[str, str], None]) -> None:
@@ -70,6 +70,11 @@ class Child:
         """The process id, which is also the id of its process group."""
         return self._process.pid
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
     def check(self) -> None:
         """Raises ChildDiedError if the process has ended."""
         code = self._process.poll()
@@ -97,6 +102,14 @@ class Child:
             self._process.wait(grace_seconds)
         except subprocess.TimeoutExpired:
             self._echo(self.name, f"did not stop within {grace_seconds:.0f} s and is killed")
+        self.kill()
+
+    def pause(self, *, paused: bool) -> None:
+        """Lets the process and all that it started stand still, or go on."""
+        self._signal(signal.SIGSTOP if paused else signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Ends the process and all that it started at once."""
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._reader.join(timeout=1.0)
@@ -109,7 +122,7 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as lines, self.log.open("w", encoding="utf-8") as log:
+        with self._process.stdout as lines, self.log.open("a", encoding="utf-8") as log:
             for raw in lines:
                 line = raw.decode("utf-8", errors="replace").rstrip()
                 self._tail.append(line)

@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +46,8 @@ class StackConfig:
     """Online store; None for a SQLite file in `data_dir`."""
     encoder: str | None = None
     """Name or path of a transformers model; None for the MiniLM that comes with the `local` extra."""
+    snapshot_dir: Path | None = None
+    """Where the learner publishes; None for a directory in `data_dir`."""
     console: bool = False
     """Whether the page of `deploy.console` is served too."""
     console_port: int | None = None
@@ -62,6 +65,7 @@ class Stack:
         self._echo = echo
         self._directory = DataDirectory(config.data_dir.resolve())
         self._children: list[Child] = []
+        self._commands: dict[str, Command] = {}
 
     def __enter__(self) -> "Stack":
         self._directory.acquire()
@@ -80,13 +84,14 @@ class Stack:
         config, data_dir = self.config, self._directory.path
         load_tasks(config.tasks_file)
         check_free({"--port": config.server_port, "--broker-port": config.broker_port, "--console-port": config.console_port})
+        shutil.rmtree(self._logs, ignore_errors=True)  # a part that is started anew goes on with its log
         ports = free_ports(4 + len(_WORKERS))
         broker_port = config.broker_port or ports.pop()
         server_port = config.server_port or ports.pop()
         console_port = config.console_port or ports.pop()
         metrics_ports = {name: ports.pop() for name in (*_WORKERS, "server")}
         bootstrap = f"{HOST}:{broker_port}"
-        snapshot_dir = data_dir / "snapshots"
+        snapshot_dir = config.snapshot_dir or data_dir / "snapshots"
         kafka = KafkaSettings(bootstrap_servers=bootstrap)
         store = StoreSettings(directory=data_dir / "store", **_redis(config.redis_url))
         environment = {
@@ -148,6 +153,29 @@ class Stack:
         for child in self._children:
             child.check()
 
+    def ended(self) -> list[str]:
+        """Names of the parts that have ended."""
+        return [child.name for child in self._children if child.ended]
+
+    def healthy(self) -> bool:
+        """Whether every part says so of itself."""
+        return all(not child.ended and child.healthy() for child in self._children)
+
+    def kill(self, name: str) -> None:
+        """Ends one part as SIGKILL does; the others go on, and `restart` brings it back."""
+        self._child(name).kill()
+
+    def pause(self, name: str, *, paused: bool) -> None:
+        """Lets one part stand still, connections open and nothing answered, or go on."""
+        self._child(name).pause(paused=paused)
+
+    def restart(self, name: str, environment: Mapping[str, str] | None = None) -> None:
+        """Starts a part anew, with `environment` on top of what it had at first; does not wait until it is healthy."""
+        child = self._child(name)
+        child.stop(_GRACE_SECONDS)
+        command = replace(self._commands[name], environment={**self._commands[name].environment, **(environment or {})})
+        self._children[self._children.index(child)] = self._start(command)
+
     def watch(self) -> None:
         """Runs until interrupted; raises ChildDiedError when a part ends."""
         while True:
@@ -177,9 +205,19 @@ class Stack:
                 raise waiting[0].unhealthy(_START_SECONDS)
             time.sleep(_POLL_SECONDS)
 
-    def _launch(self, name: str, argv: list[str], environment: dict[str, str], healthy: Callable[[], bool]) -> None:
-        command = Command(name=name, argv=argv, environment=environment, healthy=healthy)
-        self._children.append(Child(command, log_dir=self._directory.path / "logs", echo=self._echo))
+    def _launch(self, name: str, argv: list[str], environment: Mapping[str, str], healthy: Callable[[], bool]) -> None:
+        self._commands[name] = Command(name=name, argv=argv, environment=environment, healthy=healthy)
+        self._children.append(self._start(self._commands[name]))
+
+    @property
+    def _logs(self) -> Path:
+        return self._directory.path / "logs"
+
+    def _start(self, command: Command) -> Child:
+        return Child(command, log_dir=self._logs, echo=self._echo)
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self._children if child.name == name)
 
 
 def _redis(url: str | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What failures cost; run all drills with `python -m benchmarks.drills`."""

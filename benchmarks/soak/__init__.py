@@ -1,0 +1,1 @@
+"""Whether anything grows under hours of load; run it with `python -m benchmarks.soak`."""

@@ -1,0 +1,146 @@
+"""Owns the system that drills break: the embedded stack, Redis behind a slow proxy, and who starts again what has ended."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from deploy.demo.scrape import Reading, scrape
+from deploy.drills.proxy import SlowProxy
+from deploy.drills.redis import DurableRedis
+from deploy.local.stack import Stack, StackConfig
+from deploy.local.state import StackState
+from feature_repo.counters import ALL
+from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.store import RowStore, StoreUnavailable
+from protos.catalogue_pb2 import CatalogueChange
+from streams.producer import EventProducer
+from streams.topics import ensure_topics
+
+__all__ = ["DrillError", "System", "eventually", "running_system"]
+
+_TASKS = Path(__file__).with_name("tasks.toml")
+_ITEMS = 200
+_SUBJECTS = ("Bread from rye", "Stars of the south", "Growing tomatoes", "Rivers in spring", "A short history of glass")
+_START_SECONDS = 300.0
+_BACKOFF_SECONDS = 1.0
+
+
+class DrillError(RuntimeError):
+    """The system did not come up, or did not come back; the message says what was waited for and where the logs are."""
+
+
+class System:
+    """A running stack beside Redis. `supervise` does what an orchestrator does: it starts again what has ended."""
+
+    def __init__(self, *, stack: Stack, state: StackState, redis: DurableRedis, proxy: SlowProxy, items: int) -> None:
+        self.stack, self.state, self.proxy = stack, state, proxy
+        self.kafka = KafkaSettings(bootstrap_servers=state.bootstrap_servers)
+        self.items = [f"item-{number}" for number in range(items)]
+        self._redis = redis
+        self._vocabulary = FeatureSettings(tasks_file=Path(state.tasks_file)).vocabulary()
+        own = {"kind": "redis", "directory": state.store_dir, "redis_url": f"redis://127.0.0.1:{redis.port}/0"}
+        # Past the proxy: the count of a drill must not wait for what the drill does.
+        self._rows = RowStore(StoreSettings.model_validate(own), self._vocabulary)
+        self._down: set[str] = set()
+        self._ended_at: dict[str, float] = {}
+
+    @property
+    def directory(self) -> Path:
+        """Where all that it writes lies, logs too."""
+        return self.stack.config.data_dir
+
+    def kill(self, name: str) -> None:
+        """Ends a part of the stack, or Redis, at once and keeps it down until `revive`."""
+        self._down.add(name)
+        if name == "redis":
+            self._redis.kill()
+        else:
+            self.stack.kill(name)
+
+    def revive(self, name: str, environment: Mapping[str, str] | None = None) -> None:
+        """Starts a part anew, with `environment` on top of its own; does not wait until it is healthy."""
+        self._down.discard(name)
+        if name == "redis":
+            self._redis.start()
+        else:
+            self.stack.restart(name, environment)
+
+    def supervise(self) -> None:
+        """Starts again what has ended by itself for a second; to be called again and again."""
+        now = time.monotonic()
+        for name in self.stack.ended():
+            if name not in self._down and now - self._ended_at.setdefault(name, now) >= _BACKOFF_SECONDS:
+                del self._ended_at[name]
+                self.stack.restart(name)
+
+    def healthy(self) -> bool:
+        """Whether every part of the stack says so, and Redis too."""
+        return self.stack.healthy() and self._redis.healthy()
+
+    def create_topics(self) -> None:
+        """Creates the topics, and publishes the catalogue."""
+        ensure_topics(self.kafka, partitions=self.stack.config.partitions)
+        with EventProducer(self.kafka) as producer:
+            for number, item_id in enumerate(self.items):
+                change = CatalogueChange()
+                change.upsert.item_id, change.upsert.type = item_id, "article"
+                change.upsert.title = f"{_SUBJECTS[number % len(_SUBJECTS)]}, part {number // len(_SUBJECTS) + 1}"
+                producer.send_change(change)
+
+    def reading(self, process: str) -> Reading:
+        """What a process tells of itself; nothing while it does not answer."""
+        try:
+            return scrape(self.state.metrics_ports[process])
+        except OSError:
+            return Reading()
+
+    def counted(self, users: Iterable[str]) -> Counter[str]:
+        """Actions by user that their rows have counted; nothing while the store does not answer."""
+        try:
+            rows = self._rows.read_users(list(users))
+        except StoreUnavailable:
+            return Counter()
+        actions = self._vocabulary.counters.index("actions")
+        return Counter({user: round(float(row.counters_CH[actions, ALL])) for user, row in rows.items()})
+
+
+@contextmanager
+def running_system(directory: Path, *, snapshot_dir: Path | None, items: int = _ITEMS) -> Iterator[System]:
+    """A system whose catalogue is read, gone when the block ends.
+
+    Raises:
+        RedisMissingError: `redis-server` is not installed.
+        ChildError, DrillError: a part did not come up.
+    """
+    with ExitStack() as cleanup:
+        redis = cleanup.enter_context(DurableRedis(directory / "redis"))
+        if not eventually(redis.healthy, _START_SECONDS):
+            raise DrillError(f"redis-server did not start; look at {directory / 'redis' / 'redis.log'}")
+        proxy = cleanup.enter_context(SlowProxy(redis.port))
+        config = StackConfig(
+            data_dir=directory,
+            tasks_file=_TASKS,
+            partitions=2,
+            redis_url=f"redis://127.0.0.1:{proxy.port}/0",
+            snapshot_dir=snapshot_dir,
+        )
+        stack = cleanup.enter_context(Stack(config, report=lambda line: None, echo=lambda name, line: None))
+        state = stack.start()
+        system = System(stack=stack, state=state, redis=redis, proxy=proxy, items=items)
+        system.create_topics()
+        known = "headwater_catalogue_items"
+        if not eventually(lambda: system.reading("server").total(known) >= items, _START_SECONDS):
+            raise DrillError(f"the server does not know {items} items; look at the logs in {directory / 'logs'}")
+        yield system
+
+
+def eventually(look: Callable[[], bool], seconds: float, *, every: float = 0.2) -> bool:
+    """Whether it comes true within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every)
+    return True
