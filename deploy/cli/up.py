@@ -127,13 +127,14 @@ def print_access(state: StackState) -> None:
     """Says how to talk to a running stack."""
     console.print("\n[bold green]Headwater is up.[/] Ctrl-C stops it.")
     if state.console is not None:
-        console.print(f"  console  [bold]{state.console}[/]  lists, events, features and health in the browser")
+        console.print(f"  console  [bold]{state.console}[/]  (open it in a browser)")
     console.print(
         f"  gRPC     [bold]{state.server}[/]\n"
         f"  Kafka    [bold]{state.bootstrap_servers}[/]\n"
         f"  logs     {Path(state.store_dir).with_name('logs')}\n"
         "In another terminal:\n"
         "  headwater recommend USER       ranked items with a score for each task\n"
+        "  headwater page USER TYPE=N...  a list of each type, in one call\n"
         "  headwater score USER ITEM...   scores of items that you name\n"
         "  headwater features USER        what is known of a user by now\n"
         "  headwater produce FILE         events, one JSON object a line\n"

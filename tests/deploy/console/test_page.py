@@ -1,5 +1,8 @@
 """The console in a real browser on a real stack: what a person does on it changes what is shown, and nothing is amiss."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +13,14 @@ from playwright.sync_api import Browser, Page, expect
 
 from deploy import local
 from deploy.demo.scrape import scrape
+from deploy.local.ports import answers
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from feature_repo.settings import KafkaSettings
+from protos.events_pb2 import Event
 from protos.topics import EVENTS
 from streams.producer import EventProducer
+from tests.broker import free_port
 from tests.browser import running_browser
 from training.simulation import Simulation, SimulationConfig
 
@@ -131,6 +137,54 @@ def test_health_learning_and_dead_letters_are_shown(page: Page) -> None:
     expect(page.locator("#tiles")).to_contain_text("event to feature")
     page.get_by_text("Dead letters", exact=True).click()
     expect(page.locator("#letters table")).to_contain_text("unparseable", timeout=_PATIENCE_MS)
+
+
+@pytest.fixture
+def read_only(state: StackState) -> Iterator[str]:
+    """Address of a second console on the same stack, as production would run it."""
+    port = free_port()
+    environment = {
+        "HEADWATER_CONSOLE_PORT": str(port),
+        "HEADWATER_CONSOLE_SERVER": state.server,
+        "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": state.bootstrap_servers,
+        "HEADWATER_STORE_DIRECTORY": state.store_dir,
+        "HEADWATER_SNAPSHOT_DIR": state.snapshot_dir,
+        "HEADWATER_TASKS_FILE": state.tasks_file,
+    }
+    # By the launcher, so that a test run that is killed leaves no console behind.
+    launch = [sys.executable, "-m", "deploy.local.launcher", str(os.getpid())]
+    with subprocess.Popen([*launch, sys.executable, "-m", "deploy.console"], env={**os.environ, **environment}) as process:
+        deadline = time.monotonic() + 120.0
+        while not answers(port):
+            assert process.poll() is None
+            assert time.monotonic() < deadline, "the console did not answer"
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
+
+
+def test_a_read_only_console_only_looks(browser: Browser, state: StackState, read_only: str) -> None:
+    """It shows the lists and why, has no button that sends anything, and looking makes no impressions."""
+    page = browser.new_page()
+    page.goto(f"{read_only}/#watched")
+    expect(page.locator(".panel").first).to_be_visible(timeout=_PATIENCE_MS)
+    expect(page.get_by_text("read-only")).to_be_visible()
+    expect(page.get_by_role("button", name="New user")).to_be_hidden()
+    assert set(page.locator(".deeds button").all_inner_texts()) == {"why?"}
+    page.wait_for_timeout(1000)  # in which impressions, if there were any, would reach the log before what follows
+    with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+        event = Event(user_id="watched", item_id="item-1")
+        event.click.SetInParent()
+        producer.send(event)
+        producer.flush(raise_on_failure=True)
+    deadline = time.monotonic() + 60.0
+    while "Last engaged with" not in page.locator("#features").inner_text():
+        assert time.monotonic() < deadline, "the click was not folded"
+        page.reload()
+        expect(page.locator("#features")).to_contain_text("of watched", timeout=_PATIENCE_MS)
+    impressions = page.locator("#features tr", has_text="impressions").locator("td").all_inner_texts()
+    assert set(impressions) == {"0.00"}
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
