@@ -3,10 +3,14 @@
 import sys
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
-__all__ = ["PROTOS", "ROOT", "generate"]
+from protos.compatibility import BASELINE, breaks
+
+__all__ = ["PROTOS", "ROOT", "describe", "generate"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTOS = tuple(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "protos").glob("*.proto")))
@@ -19,17 +23,37 @@ def generate(destination: Path) -> None:
     Raises:
         RuntimeError: protoc refused; its own words are on standard error.
     """
-    well_known = files("grpc_tools") / "_proto"
-    include = [f"--proto_path={ROOT}", f"--proto_path={well_known}"]
     runs = (
         [f"--python_out={destination}", f"--pyi_out={destination}", *PROTOS],
         [f"--grpc_python_out={destination}", *_SERVICES],
     )
     for arguments in runs:
-        if protoc.main(["protoc", *include, *arguments]) != 0:
-            raise RuntimeError(f"protoc failed on {' '.join(arguments)}; its message is above")
+        _protoc(*arguments)
+
+
+def describe(destination: Path) -> FileDescriptorSet:
+    """The descriptors of every .proto file, written to the file `destination`; raises RuntimeError as `generate` does."""
+    _protoc(f"--descriptor_set_out={destination}", *PROTOS)
+    return FileDescriptorSet.FromString(destination.read_bytes())
+
+
+def _protoc(*arguments: str) -> None:
+    include = [f"--proto_path={ROOT}", f"--proto_path={files('grpc_tools') / '_proto'}"]
+    if protoc.main(["protoc", *include, *arguments]) != 0:
+        raise RuntimeError(f"protoc failed on {' '.join(arguments)}; its message is above")
+
+
+def main() -> None:
+    """Writes the code and the baseline of version 1; writes nothing where a promise would be broken."""
+    with TemporaryDirectory() as directory:
+        fresh = Path(directory) / BASELINE.name
+        described = describe(fresh)
+        if broken := breaks(FileDescriptorSet.FromString(BASELINE.read_bytes()), described):
+            sys.exit("version 1 would be broken: " + "; ".join(broken))
+        generate(ROOT)
+        BASELINE.write_bytes(fresh.read_bytes())
+    sys.stdout.write(f"generated from {', '.join(PROTOS)}\n")
 
 
 if __name__ == "__main__":
-    generate(ROOT)
-    sys.stdout.write(f"generated from {', '.join(PROTOS)}\n")
+    main()

@@ -249,6 +249,74 @@ class RankedItem(_message.Message):
     propensity: float
     def __init__(self, item_id: _Optional[str] = ..., rank_score: _Optional[float] = ..., scores: _Optional[_Mapping[str, float]] = ..., type: _Optional[str] = ..., title: _Optional[str] = ..., pinned: _Optional[bool] = ..., propensity: _Optional[float] = ...) -> None: ...
 
+class ExplainRequest(_message.Message):
+    __slots__ = ("user_id", "item_id", "tasks")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    item_id: str
+    tasks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., tasks: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExplainResponse(_message.Message):
+    __slots__ = ("tasks", "info")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    INFO_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[TaskExplanation]
+    info: ResponseInfo
+    def __init__(self, tasks: _Optional[_Iterable[_Union[TaskExplanation, _Mapping]]] = ..., info: _Optional[_Union[ResponseInfo, _Mapping]] = ...) -> None: ...
+
+class TaskExplanation(_message.Message):
+    __slots__ = ("task", "prediction", "baseline", "reasons", "features", "past_items")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    REASONS_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    PAST_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    task: str
+    prediction: float
+    baseline: float
+    reasons: _containers.RepeatedCompositeFieldContainer[ReasonWhy]
+    features: _containers.RepeatedCompositeFieldContainer[FeatureContribution]
+    past_items: _containers.RepeatedCompositeFieldContainer[PastItem]
+    def __init__(self, task: _Optional[str] = ..., prediction: _Optional[float] = ..., baseline: _Optional[float] = ..., reasons: _Optional[_Iterable[_Union[ReasonWhy, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureContribution, _Mapping]]] = ..., past_items: _Optional[_Iterable[_Union[PastItem, _Mapping]]] = ...) -> None: ...
+
+class ReasonWhy(_message.Message):
+    __slots__ = ("name", "words", "contribution")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    words: str
+    contribution: float
+    def __init__(self, name: _Optional[str] = ..., words: _Optional[str] = ..., contribution: _Optional[float] = ...) -> None: ...
+
+class FeatureContribution(_message.Message):
+    __slots__ = ("feature", "value", "contribution")
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    feature: str
+    value: float
+    contribution: float
+    def __init__(self, feature: _Optional[str] = ..., value: _Optional[float] = ..., contribution: _Optional[float] = ...) -> None: ...
+
+class PastItem(_message.Message):
+    __slots__ = ("item_id", "title", "acted_at", "contribution", "words")
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    ACTED_AT_FIELD_NUMBER: _ClassVar[int]
+    CONTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    WORDS_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    title: str
+    acted_at: _timestamp_pb2.Timestamp
+    contribution: float
+    words: str
+    def __init__(self, item_id: _Optional[str] = ..., title: _Optional[str] = ..., acted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., contribution: _Optional[float] = ..., words: _Optional[str] = ...) -> None: ...
+
 class ResponseInfo(_message.Message):
     __slots__ = ("recommendation_id", "model_version", "features_as_of", "degradations")
     RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]

@@ -49,6 +49,11 @@ class RecommenderStub:
                 request_serializer=protos_dot_recommender__pb2.RecommendSlatesRequest.SerializeToString,
                 response_deserializer=protos_dot_recommender__pb2.RecommendSlatesResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/headwater.v1.Recommender/Explain',
+                request_serializer=protos_dot_recommender__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=protos_dot_recommender__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.RecordEvents = channel.unary_unary(
                 '/headwater.v1.Recommender/RecordEvents',
                 request_serializer=protos_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
@@ -80,6 +85,13 @@ class RecommenderServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Says why an item gets its predictions: what moved each of them, and which of the user's past items pulled it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEvents(self, request, context):
         """Takes the events that Kafka takes, for applications that cannot reach it.
         """
@@ -104,6 +116,11 @@ def add_RecommenderServicer_to_server(servicer, server):
                     servicer.RecommendSlates,
                     request_deserializer=protos_dot_recommender__pb2.RecommendSlatesRequest.FromString,
                     response_serializer=protos_dot_recommender__pb2.RecommendSlatesResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=protos_dot_recommender__pb2.ExplainRequest.FromString,
+                    response_serializer=protos_dot_recommender__pb2.ExplainResponse.SerializeToString,
             ),
             'RecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEvents,
@@ -192,6 +209,33 @@ class Recommender:
             '/headwater.v1.Recommender/RecommendSlates',
             protos_dot_recommender__pb2.RecommendSlatesRequest.SerializeToString,
             protos_dot_recommender__pb2.RecommendSlatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.Recommender/Explain',
+            protos_dot_recommender__pb2.ExplainRequest.SerializeToString,
+            protos_dot_recommender__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,
