@@ -12,6 +12,7 @@ from serving.slate import SlateQuery
 __all__ = [
     "Considered",
     "Degradation",
+    "ExplainQuery",
     "Info",
     "RankedItem",
     "RankedSlate",
@@ -64,6 +65,16 @@ class RecommendQuery:
     exclude_item_ids: Sequence[str] = ()
     context_text: str = ""
     preview: bool = False
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainQuery:
+    """See `ExplainRequest` in protos/recommender.proto; `seconds` is the time left to answer."""
+
+    user_id: str
+    item_id: str
+    tasks: Sequence[str] = ()
     seconds: float
 
 

@@ -19,8 +19,10 @@ from feature_repo.table import ItemTable
 from feature_repo.tracing import Traces
 from protos import recommender_pb2
 from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from serving.access import Access
 from serving.context import ContextEncoder
 from serving.event_log import EventLog
+from serving.explainer import Explainer
 from serving.facets import ItemFacets
 from serving.impressions import ImpressionWriter
 from serving.limits import Limits
@@ -32,6 +34,8 @@ from serving.ranker import Ranker
 from serving.recording import EventRecorder
 from serving.servicer import Servicer
 from serving.settings import ServerSettings
+from serving.tokens import TokenFile
+from serving.transport import TlsFiles, listen
 from serving.users import UserReader
 from training.encoder import EncoderConfig, TextEncoder
 from training.snapshots import SnapshotStore
@@ -43,6 +47,7 @@ _log = structlog.get_logger(__name__)
 SERVICE: str = recommender_pb2.DESCRIPTOR.services_by_name["Recommender"].full_name
 
 _READY_WAIT_SECONDS = 2.0
+_OPTIONS = (("grpc.http2.min_ping_interval_without_data_ms", 10_000),)  # serving/client.py keeps idle connections alive
 
 
 class Application:
@@ -107,8 +112,10 @@ class Application:
             limits=limits,
             threads=self._threads,
         )
+        explainer = Explainer(table=table, users=self._users, model=self._models.current, limits=limits, threads=self._threads)
         self._servicer = Servicer(
             pipeline,
+            explainer,
             EventRecorder(self._log, limits),
             self.metrics,
             max_in_flight=settings.max_in_flight,
@@ -117,6 +124,11 @@ class Application:
         )
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
+        self._interceptors: list[Access] = []
+        if settings.tokens_file is not None:
+            tokens = TokenFile(settings.tokens_file, monotonic=time.monotonic)
+            refused = self.metrics.refuse
+            self._interceptors.append(Access(tokens, refused=refused, clock=time.time, monotonic=time.monotonic))
         self._serving = False
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         self._probes = Probes(settings.host, settings.metrics_port, self.metrics.registry, lambda: self._serving)
@@ -133,13 +145,14 @@ class Application:
         self._log.start()
         self._impressions.start()
         await self._models.refresh()
-        self._grpc = grpc.aio.server()
+        self._grpc = grpc.aio.server(interceptors=self._interceptors, options=_OPTIONS)
         add_RecommenderServicer_to_server(self._servicer, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+        if self._settings.reflection:
+            reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
         await self._set_health(serving=False)
         host = self._settings.host
-        port = self._grpc.add_insecure_port(f"{host}:{self._settings.port}")
+        port = listen(self._grpc, f"{host}:{self._settings.port}", self._tls())
         await self._grpc.start()
         self.address = f"{host}:{port}"
         self._tasks = [
@@ -171,6 +184,14 @@ class Application:
         await asyncio.to_thread(self._probes.stop)
         await asyncio.to_thread(self._traces.stop)
         _log.info("server_stopped")
+
+    def _tls(self) -> TlsFiles | None:
+        settings = self._settings
+        if settings.tls_certificate is None or settings.tls_key is None:
+            if settings.tokens_file is not None:
+                _log.warning("tokens_travel_in_clear", detail="end TLS in front of this server, or set HEADWATER_SERVER_TLS_*")
+            return None
+        return TlsFiles(certificate=settings.tls_certificate, key=settings.tls_key, client_ca=settings.tls_client_ca)
 
     async def _become_ready(self) -> None:
         while not await asyncio.to_thread(self._mirror.wait_ready, _READY_WAIT_SECONDS):

@@ -5,11 +5,14 @@ from collections.abc import MutableMapping
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos import recommender_pb2 as pb
-from serving.answers import Info, RankedItem, Recommendation, RecommendQuery, Scored, ScoreQuery
+from serving.answers import ExplainQuery, Info, RankedItem, Recommendation, RecommendQuery, Scored, ScoreQuery
+from serving.explanation import Explained
 from serving.recording import Recorded
 from serving.slate import Acted, Boost, Cap, Condition, Exploration, Filter, Pin, Rules, SlateQuery
 
 __all__ = [
+    "explain_query",
+    "explain_response",
     "recommend_query",
     "recommend_response",
     "record_response",
@@ -62,6 +65,24 @@ def slates_response(answer: Recommendation) -> pb.RecommendSlatesResponse:
         ranked = response.slates.add(name=slate.name)
         for item in slate.items:
             _fill_ranked(ranked.items.add(), answer.tasks, item)
+    return response
+
+
+def explain_query(request: pb.ExplainRequest, seconds: float) -> ExplainQuery:
+    return ExplainQuery(user_id=request.user_id, item_id=request.item_id, tasks=list(request.tasks), seconds=seconds)
+
+
+def explain_response(explained: Explained) -> pb.ExplainResponse:
+    response = pb.ExplainResponse(info=_info(explained.info))
+    for task in explained.tasks:
+        made = response.tasks.add(task=task.task, prediction=task.prediction, baseline=task.baseline)
+        for reason in task.reasons:
+            made.reasons.add(name=reason.name, words=reason.words, contribution=reason.contribution)
+        for feature in task.features:
+            made.features.add(feature=feature.name, value=feature.value, contribution=feature.contribution)
+        for past in task.past_items:
+            told = made.past_items.add(item_id=past.item_id, title=past.title, contribution=past.contribution, words=past.words)
+            told.acted_at.CopyFrom(_stamp(past.acted_at))
     return response
 
 
@@ -144,7 +165,11 @@ def _info(info: Info) -> pb.ResponseInfo:
         recommendation_id=info.recommendation_id, model_version=info.model_version, degradations=degradations
     )
     if info.features_as_of is not None:
-        stamp = Timestamp()
-        stamp.FromNanoseconds(round(info.features_as_of * 1e6) * 1000)
-        message.features_as_of.CopyFrom(stamp)
+        message.features_as_of.CopyFrom(_stamp(info.features_as_of))
     return message
+
+
+def _stamp(seconds: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromNanoseconds(round(seconds * 1e6) * 1000)
+    return stamp

@@ -50,6 +50,9 @@ class ServerMetrics:
         self.impressions_dropped = Counter(
             "headwater_impressions_dropped_total", "Impressions that were not written to the log.", registry=registry
         )
+        self._refused = Counter("headwater_calls_refused_total", "Calls not let in.", ["reason"], registry=registry)
+        for why in ("missing", "unknown", "expired", "scope", "rate"):
+            self._refused.labels(why)
         self.model_version = Gauge(
             "headwater_model_version", "Number of the snapshot that scores; 0 for none.", registry=registry
         )
@@ -68,6 +71,10 @@ class ServerMetrics:
             self.event_to_served.observe(report.event_to_served)
         for degradation in info.degradations:
             self.degraded.labels(degradation.reason.name.lower()).inc()
+
+    def refuse(self, reason: str) -> None:
+        """Counts a call that was not let in; the reasons are those of serving/access.py."""
+        self._refused.labels(reason).inc()
 
     def follow_model(self, version: int, created_at: float, clock: Callable[[], float] = time.time) -> None:
         """The model that scores from now on; `created_at` in Unix seconds."""

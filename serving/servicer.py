@@ -15,6 +15,7 @@ from protos.recommender_pb2_grpc import RecommenderServicer
 from serving import conversion
 from serving.answers import Recommendation, Scored
 from serving.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
+from serving.explainer import Explainer
 from serving.metrics import ServerMetrics
 from serving.pipeline import Pipeline
 from serving.recording import EventRecorder
@@ -41,6 +42,7 @@ class Servicer(RecommenderServicer):
     def __init__(
         self,
         pipeline: Pipeline,
+        explainer: Explainer,
         recorder: EventRecorder,
         metrics: ServerMetrics,
         *,
@@ -49,6 +51,7 @@ class Servicer(RecommenderServicer):
         traces: Traces = _NO_TRACES,
     ) -> None:
         self._pipeline = pipeline
+        self._explainer = explainer
         self._recorder = recorder
         self._metrics = metrics
         self._max_in_flight = max_in_flight
@@ -76,6 +79,13 @@ class Servicer(RecommenderServicer):
             return conversion.slates_response(recommendation), recommendation
 
         return await self._answer("RecommendSlates", context, answer)
+
+    async def Explain(self, request: pb.ExplainRequest, context: _Context) -> pb.ExplainResponse:
+        async def answer(seconds: float) -> tuple[pb.ExplainResponse, None]:
+            explained = await self._explainer.explain(conversion.explain_query(request, seconds))
+            return conversion.explain_response(explained), None
+
+        return await self._answer("Explain", context, answer)
 
     async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
         async def answer(seconds: float) -> tuple[pb.RecordEventsResponse, None]:

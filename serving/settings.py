@@ -1,6 +1,9 @@
 """Owns the server's settings; read once, from HEADWATER_SERVER_* and the few names that all processes share."""
 
-from pydantic import AliasChoices, Field
+from pathlib import Path
+from typing import Self
+
+from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["ServerSettings"]
@@ -31,6 +34,15 @@ class ServerSettings(BaseSettings):
         validation_alias=_shared("ENCODER"),
         description="Name or path of the text encoder: the one that encoded the catalogue.",
     )
+    tls_certificate: Path | None = Field(default=None, description="PEM file of the certificate chain; without it, no TLS.")
+    tls_key: Path | None = Field(default=None, description="PEM file of the certificate's key.")
+    tls_client_ca: Path | None = Field(
+        default=None, description="PEM file of the authority of clients' certificates; with it, a client needs one (mutual TLS)."
+    )
+    tokens_file: Path | None = Field(
+        default=None, description="TOML file of the clients' hashed tokens (serving/tokens.py); without it, anyone may call."
+    )
+    reflection: bool = Field(default=True, description="Tell grpcurl and its like which methods there are.")
     snapshot_poll_seconds: float = Field(default=1.0, gt=0, description="How often to look for a new snapshot.")
     max_candidates: int = Field(default=1000, ge=1, description="Items that one Score may name.")
     candidate_pool: int = Field(default=500, ge=1, description="Items that one Recommend scores, and the most it returns.")
@@ -46,3 +58,11 @@ class ServerSettings(BaseSettings):
         default=1.0, ge=0, description="Time at shutdown in which health says NOT_SERVING and requests are still answered."
     )
     drain_seconds: float = Field(default=10.0, ge=0, description="Time that requests in flight then have to end.")
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("HEADWATER_SERVER_TLS_CERTIFICATE and HEADWATER_SERVER_TLS_KEY go together: set both, or neither")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("HEADWATER_SERVER_TLS_CLIENT_CA needs TLS: set HEADWATER_SERVER_TLS_CERTIFICATE and _KEY, too")
+        return self

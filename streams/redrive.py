@@ -1,24 +1,21 @@
 """Owns the way back from the dead letters: reading them, judging them anew, sending them to where they came from."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
 from google.protobuf.message import DecodeError
-from kafka import KafkaConsumer, TopicPartition
 
 from feature_repo.decode import Rejection, decode_change, decode_event
 from feature_repo.settings import KafkaSettings
 from protos.streams_pb2 import DeadLetter
 from protos.topics import CATALOGUE, DEAD_LETTERS, EVENTS
 from streams.producer import EventProducer
-from streams.topics import TopicError
+from streams.reading import read_topic
 
 __all__ = ["Letter", "Redriven", "judge", "read_letters", "redrive"]
 
 _log = structlog.get_logger(__name__)
-_SILENT_SECONDS = 30.0
 _TOGETHER = 1000  # records sent before their letters are noted as sent: what a crash in between sends again
 
 
@@ -120,25 +117,8 @@ def _note(letter: Letter, now: float) -> bytes:
 
 
 def _records(kafka: KafkaSettings) -> Iterator[tuple[int, int, DeadLetter]]:
-    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50, **kafka.client_options())
-    try:
-        partitions = [TopicPartition(DEAD_LETTERS.name, one) for one in consumer.partitions_for_topic(DEAD_LETTERS.name) or ()]
-        if not partitions:
-            raise TopicError(f"{kafka.bootstrap_servers} has no topic {DEAD_LETTERS.name}; run `headwater topics --create`")
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        heard_at = time.monotonic()
-        # The watermark of a fetch is the end: the embedded broker's listing of ends stands still within a batch of records.
-        while any((end := consumer.highwater(one)) is None or consumer.position(one) < end for one in partitions):
-            fetched = consumer.poll(timeout_ms=200)
-            if fetched:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > _SILENT_SECONDS:
-                raise TopicError(f"{kafka.bootstrap_servers} stopped sending {DEAD_LETTERS.name}: check that the broker runs")
-            for record in (record for records in fetched.values() for record in records):
-                try:
-                    yield record.partition, record.offset, DeadLetter.FromString(record.value or b"")
-                except DecodeError as error:
-                    _log.warning("no_dead_letter", partition=record.partition, offset=record.offset, error=str(error))
-    finally:
-        consumer.close()
+    for record in read_topic(kafka, DEAD_LETTERS.name):
+        try:
+            yield record.partition, record.offset, DeadLetter.FromString(record.value or b"")
+        except DecodeError as error:
+            _log.warning("no_dead_letter", partition=record.partition, offset=record.offset, error=str(error))

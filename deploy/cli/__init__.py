@@ -6,7 +6,25 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli import ask, check, dead_letters, demo, features, init, model, offsets, produce, replay, simulate, topics, up
+from deploy.cli import (
+    ask,
+    check,
+    dead_letters,
+    demo,
+    evaluate,
+    explain,
+    features,
+    init,
+    model,
+    offsets,
+    produce,
+    replay,
+    replay_scores,
+    simulate,
+    token,
+    topics,
+    up,
+)
 from deploy.cli.errors import told
 
 __all__ = ["app", "main"]
@@ -22,7 +40,7 @@ app = typer.Typer(
 _PANELS = {
     "Start here": (demo, up),
     "Your own data": (init, check, replay, simulate),
-    "A running system": (produce, ask, features, topics, dead_letters, offsets, model),
+    "A running system": (produce, ask, features, explain, replay_scores, evaluate, topics, dead_letters, offsets, model, token),
 }
 for _panel, _modules in _PANELS.items():
     _commands, _groups = len(app.registered_commands), len(app.registered_groups)

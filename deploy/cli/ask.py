@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.table import Table
 
-from deploy.cli.connection import CliError, DataDir, Server, console, server_address
+from deploy.cli.connection import ClientSettings, CliError, DataDir, Server, console, server_address
 
 if TYPE_CHECKING:
     from protos.recommender_pb2 import Condition, ResponseInfo
-    from protos.recommender_pb2_grpc import RecommenderStub
+    from serving.client import Client
 
-__all__ = ["page", "recommend", "register", "score"]
+__all__ = ["call", "page", "print_info", "recommend", "register", "score", "weight_of"]
 
 _Response = TypeVar("_Response")
 _DEADLINE_SECONDS = 5.0
@@ -42,13 +42,13 @@ def score(
     from protos.recommender_pb2 import ScoreRequest
 
     request = ScoreRequest(user_id=user, item_ids=items, tasks=task or [], context_text=context)
-    response = _call(server_address(server, data_dir), lambda stub: stub.Score(request, timeout=_DEADLINE_SECONDS))
+    response = call(server_address(server, data_dir), lambda client: client.score(request))
     names = sorted({name for item in response.items for name in item.scores})
     table = Table("item", *names)
     for item in response.items:
         table.add_row(item.item_id, *_cells(item.scores, names), style="dim" if item.unknown_item else None)
     console.print(table)
-    _print_info(response.info)
+    print_info(response.info)
 
 
 def recommend(
@@ -80,7 +80,7 @@ def recommend(
         user_id=user,
         count=count,
         item_types=item_type or [],
-        task_weights=dict(map(_weight, weight or [])),
+        task_weights=dict(map(weight_of, weight or [])),
         exclude_item_ids=exclude or [],
         include_seen=include_seen,
         filter=Filter(conditions=map(_condition, where or [])),
@@ -88,13 +88,13 @@ def recommend(
         rules=rules,
         context_text=context,
     )
-    response = _call(server_address(server, data_dir), lambda stub: stub.Recommend(request, timeout=_DEADLINE_SECONDS))
+    response = call(server_address(server, data_dir), lambda client: client.recommend(request))
     names = sorted({name for item in response.items for name in item.scores})
     table = Table("", "item", "title", *names, "rank score")
     for place, item in enumerate(response.items, start=1):
         table.add_row(str(place), item.item_id, item.title, *_cells(item.scores, names), f"{item.rank_score:.3f}")
     console.print(table)
-    _print_info(response.info)
+    print_info(response.info)
 
 
 def page(
@@ -110,14 +110,14 @@ def page(
     wanted = [_slate(text) for text in slate]
     slates = [Slate(name=kind, count=count, item_types=[kind]) for kind, count in wanted]
     request = RecommendSlatesRequest(user_id=user, slates=slates, context_text=context)
-    response = _call(server_address(server, data_dir), lambda stub: stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS))
+    response = call(server_address(server, data_dir), lambda client: client.recommend_slates(request))
     for ranked in response.slates:
         names = sorted({name for item in ranked.items for name in item.scores})
         table = Table("item", "title", *names, title=ranked.name, title_justify="left")
         for item in ranked.items:
             table.add_row(item.item_id, item.title, *_cells(item.scores, names))
         console.print(table)
-    _print_info(response.info)
+    print_info(response.info)
 
 
 def _slate(text: str) -> tuple[str, int]:
@@ -127,7 +127,8 @@ def _slate(text: str) -> tuple[str, int]:
     return kind, int(count)
 
 
-def _weight(text: str) -> tuple[str, float]:
+def weight_of(text: str) -> tuple[str, float]:
+    """The task and the weight of TASK=WEIGHT; raises BadParameter."""
     name, _, value = text.partition("=")
     try:
         return name, float(value)
@@ -158,25 +159,30 @@ def _counted(text: str) -> tuple[str, int]:
     return name, int(number)
 
 
-def _call(address: str, question: "Callable[[RecommenderStub], _Response]") -> _Response:
+def call(address: str, question: "Callable[[Client], _Response]") -> _Response:
+    """What the server at `address` answers; raises CliError for any status but OK."""
     import grpc
 
-    from protos.recommender_pb2_grpc import RecommenderStub
+    from serving.client import Client
 
     try:
-        with grpc.insecure_channel(address) as channel:
-            return question(RecommenderStub(channel))
+        with Client(address, ClientSettings().options(_DEADLINE_SECONDS)) as client:
+            return question(client)
     except grpc.RpcError as error:
         code, detail = error.code().name, error.details()
-        hint = "; check the address, or start a stack with `headwater up`" if code == "UNAVAILABLE" else ""
-        raise CliError(f"the server at {address} answered {code}: {detail}{hint}") from error
+        hints = {
+            "UNAVAILABLE": "; check the address and HEADWATER_CLIENT_TLS_CA, or start a stack with `headwater up`",
+            "UNAUTHENTICATED": "; set HEADWATER_CLIENT_TOKEN",
+        }
+        raise CliError(f"the server at {address} answered {code}: {detail}{hints.get(code, '')}") from error
 
 
 def _cells(scores: Mapping[str, float], names: list[str]) -> list[str]:
     return [f"{scores[name]:.3f}" if name in scores else "-" for name in names]
 
 
-def _print_info(info: "ResponseInfo") -> None:
+def print_info(info: "ResponseInfo") -> None:
+    """Prints what an answer says of itself, the ways in which it is less than whole included."""
     from protos.recommender_pb2 import Degradation
 
     as_of = "no events known"

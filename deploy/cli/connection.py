@@ -1,16 +1,38 @@
 """Owns how a command finds what it talks to: a flag or variable first, else the stack that runs on this machine."""
 
 import socket
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 
 from deploy.local.state import NoStackError, StackState, find_running
 from feature_repo.settings import KafkaSettings, StoreSettings
 
-__all__ = ["BootstrapServers", "CliError", "DataDir", "Server", "console", "kafka_settings", "server_address", "store_settings"]
+if TYPE_CHECKING:
+    from feature_repo.vocabulary import Vocabulary
+    from serving.client import ClientOptions
+    from training.snapshots import SnapshotStore
+
+__all__ = [
+    "BootstrapServers",
+    "CliError",
+    "ClientSettings",
+    "DataDir",
+    "Server",
+    "SnapshotDir",
+    "TasksFile",
+    "console",
+    "declared",
+    "kafka_settings",
+    "server_address",
+    "snapshot_store",
+    "store_settings",
+]
 
 _CONNECT_SECONDS = 3.0
 
@@ -27,6 +49,14 @@ BootstrapServers = Annotated[
 Server = Annotated[
     str | None,
     typer.Option(envvar="HEADWATER_SERVER", help="host:port of the gRPC server; else the local stack's."),
+]
+SnapshotDir = Annotated[
+    str | None,
+    typer.Option(envvar="HEADWATER_SNAPSHOT_DIR", help="Directory or URL of the snapshots; else the local stack's."),
+]
+TasksFile = Annotated[
+    Path | None,
+    typer.Option("--tasks", envvar="HEADWATER_TASKS_FILE", help="TOML file of the tasks; else the local stack's."),
 ]
 
 
@@ -50,6 +80,41 @@ def kafka_settings(bootstrap_servers: str | None, data_dir: Path | None) -> Kafk
 def server_address(server: str | None, data_dir: Path | None) -> str:
     """host:port of the gRPC server."""
     return server or _stack(data_dir, "--server").server
+
+
+class ClientSettings(BaseSettings):
+    """How commands call the gRPC server, where it asks for more than an address."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_CLIENT_", frozen=True)
+
+    token: SecretStr = Field(default=SecretStr(""), description="Bearer token.")
+    tls_ca: Path | None = Field(default=None, description="PEM file of the authority of the server's certificate.")
+    tls_certificate: Path | None = Field(default=None, description="PEM file of the client's certificate, for mutual TLS.")
+    tls_key: Path | None = Field(default=None, description="PEM file of that certificate's key.")
+    tls_server_name: str = Field(default="", description="Name in the server's certificate, where it is not the address.")
+
+    def options(self, deadline_seconds: float) -> "ClientOptions":
+        from serving.client import ClientOptions, Tls
+
+        tls = Tls(ca=self.tls_ca, certificate=self.tls_certificate, key=self.tls_key, server_name=self.tls_server_name)
+        return ClientOptions(
+            deadline_seconds=deadline_seconds, token=self.token.get_secret_value(), tls=None if self.tls_ca is None else tls
+        )
+
+
+def snapshot_store(snapshot_dir: str | None, data_dir: Path | None) -> "SnapshotStore":
+    """The published models."""
+    from training.snapshots import SnapshotStore
+
+    return SnapshotStore(snapshot_dir or find_running(data_dir).snapshot_dir, clock=time.time)
+
+
+def declared(tasks_file: Path | None, data_dir: Path | None) -> "Vocabulary":
+    """What the tasks file declares; raises TasksError."""
+    from feature_repo.tasks import load_tasks
+    from feature_repo.vocabulary import Vocabulary
+
+    return Vocabulary(load_tasks(tasks_file or Path(_stack(data_dir, "--tasks").tasks_file)))
 
 
 def store_settings(data_dir: Path | None) -> tuple[StoreSettings, Path]:

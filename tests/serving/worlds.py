@@ -18,6 +18,7 @@ from feature_repo.vocabulary import Vocabulary
 from protos.catalogue_pb2 import Item
 from serving.answers import Recommendation
 from serving.context import ContextEncoder
+from serving.explainer import Explainer
 from serving.facets import ItemFacets
 from serving.limits import Limits
 from serving.models import ModelWatcher
@@ -137,6 +138,14 @@ class World:
             contexts=self.contexts,
             model=self.watcher.current,
             shown=self.shown.append,
+            limits=self.limits,
+            threads=self.threads,
+            clock=lambda: NOW,
+        )
+        self.explainer = Explainer(
+            table=self.table,
+            users=self.users,
+            model=self.watcher.current,
             limits=self.limits,
             threads=self.threads,
             clock=lambda: NOW,

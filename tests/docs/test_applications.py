@@ -1,0 +1,87 @@
+"""The guide for application developers: its Python runs against a server, its questions to grpcurl are what the methods take."""
+
+import asyncio
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.json_format import Parse
+from google.protobuf.message import Message
+
+from feature_repo.settings import KafkaSettings
+from protos import recommender_pb2 as pb
+from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from serving.event_log import EventLog
+from serving.metrics import ServerMetrics
+from serving.recording import EventRecorder
+from serving.servicer import Servicer
+from streams.topics import ensure_topics
+from tests.broker import running_broker
+from tests.serving.worlds import World, user_row
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "guides" / "applications.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a server with a catalogue, a known user and a real broker."""
+    world = World(directory=tmp_path)
+    world.rows.write_users([user_row()])
+    with running_broker() as kafka:
+        await asyncio.to_thread(ensure_topics, kafka, partitions=2)
+        log = EventLog(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
+        log.start()
+        recorder = EventRecorder(log, world.limits)
+        servicer = Servicer(
+            world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0
+        )
+        serving = grpc.aio.server()
+        add_RecommenderServicer_to_server(servicer, serving)
+        port = serving.add_insecure_port("127.0.0.1:0")
+        await serving.start()
+        yield f"127.0.0.1:{port}"
+        await serving.stop(None)
+        await log.stop()
+    world.close()
+
+
+async def test_python_of_the_guide_runs(server: str, tmp_path: Path) -> None:
+    """A list, a filter, scores and a recorded click, as a reader would paste it."""
+    program = tmp_path / "guide.py"
+    program.write_text(blocks("python")[0])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HEADWATER_SERVER": server}
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, str(program)], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Item " in done.stdout
+    assert "degraded: NO_MODEL" in done.stdout
+
+
+def test_options_of_the_guide_are_those_of_the_client() -> None:
+    """Token and certificates go where the page puts them."""
+    scope: dict[str, object] = {}
+    exec(blocks("python")[1], scope)  # the second block reads no file
+    assert "hw_" not in repr(scope["options"])
+
+
+@pytest.mark.parametrize("command", blocks("sh"))
+def test_grpcurl_sends_what_the_method_takes(command: str) -> None:
+    """Each question is JSON of the request of the method that it names."""
+    words = shlex.split(command)
+    service, _, method = words[-1].partition("/")
+    assert service == pb.DESCRIPTOR.services_by_name["Recommender"].full_name
+    request: Message = getattr(pb, f"{method}Request")()
+    Parse(words[words.index("-d") + 1], request)
+    assert request.ByteSize() > 0
