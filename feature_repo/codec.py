@@ -12,6 +12,9 @@ from protos.streams_pb2 import Awaiting, ItemContent
 __all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_content", "encode_item", "encode_user"]
 
 
+_DELETED = -1  # stands in for a partition among an item's positions, beside the time of deletion in place of an offset
+
+
 class RowSchemaError(RuntimeError):
     """A stored row that was written with other tasks or another version's features."""
 
@@ -23,7 +26,8 @@ def encode_user(row: UserRow, vocabulary: Vocabulary) -> dict[str, Value]:
     value["recent_items"].string_list_val.val.extend(row.recent_ids)
     value["recent_values"] = Value()
     value["recent_values"].double_list_val.val.extend(row.recent_R.ravel().tolist())
-    value["awaiting"] = Value(bytes_val=Awaiting(impressions=row.pending, seen_events=row.seen).SerializeToString())
+    awaiting = Awaiting(impressions=row.pending, seen_events=row.seen, erasure=row.erasure)
+    value["awaiting"] = Value(bytes_val=awaiting.SerializeToString())
     return value
 
 
@@ -51,25 +55,30 @@ def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, 
         awaiting = Awaiting.FromString(values["awaiting"].bytes_val)
         row.pending.extend(awaiting.impressions)
         row.seen.extend(awaiting.seen_events)
+        row.erasure = awaiting.erasure if awaiting.HasField("erasure") else None
     return row
 
 
 def encode_item(row: ItemRow, vocabulary: Vocabulary) -> dict[str, Value]:
     """The values of the view `item_activity`."""
-    position = [vocabulary.fingerprint, row.log, *(number for pair in sorted(row.offsets.items()) for number in pair)]
+    pairs = sorted(row.offsets.items()) + ([(_DELETED, row.deleted_micros)] if row.deleted_micros else [])
+    position = [vocabulary.fingerprint, row.log, *(number for pair in pairs for number in pair)]
     return _head(position, row.first_at, row.updated_at, row.counters_CH)
 
 
 def decode_item(item_id: str, values: dict[str, Value], vocabulary: Vocabulary) -> ItemRow:
     """The row that `encode_item` wrote; raises RowSchemaError if another vocabulary wrote it."""
     position, first_at, updated_at, counters_CH = _decode_head(f"item {item_id}", values, vocabulary)
+    offsets = dict(zip(position[2::2], position[3::2], strict=True))
+    deleted_micros = offsets.pop(_DELETED, 0)
     return ItemRow(
         item_id=item_id,
         counters_CH=counters_CH,
         first_at=first_at,
         updated_at=updated_at,
         log=position[1],
-        offsets=dict(zip(position[2::2], position[3::2], strict=True)),
+        offsets=offsets,
+        deleted_micros=deleted_micros,
     )
 
 
@@ -91,7 +100,8 @@ def encode_content(content: ItemContent) -> dict[str, Value]:
 def _head(position: list[int], first_at: float, updated_at: float, counters_CH: np.ndarray) -> dict[str, Value]:
     where, activity = Value(), Value()
     where.int64_list_val.val.extend(position)
-    activity.double_list_val.val.extend((first_at, updated_at, *counters_CH.ravel().tolist()))
+    if updated_at:  # an erased row keeps its position alone
+        activity.double_list_val.val.extend((first_at, updated_at, *counters_CH.ravel().tolist()))
     return {"position": where, "activity": activity}
 
 
@@ -105,4 +115,6 @@ def _decode_head(
             f"{vocabulary.fingerprint:08x}): give the changed tasks a store directory of their own and replay the events into it"
         )
     activity = np.array(values["activity"].double_list_val.val)
+    if not activity.size:
+        activity = np.zeros(len(vocabulary.activity))
     return position, activity[0], activity[1], activity[2:].reshape(-1, len(HALF_LIFE_NAMES))

@@ -12,7 +12,7 @@ from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from feature_repo.occurrence import IMPRESSION, Occurrence, Served
+from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from protos.catalogue_pb2 import CatalogueChange, Item
 from protos.events_pb2 import Event, ServedFeatures
 
@@ -39,7 +39,7 @@ _MAX_VALUE = 1e9  # labels travel as float32, and squares of errors must stay fi
 _MAX_HISTORY = 256
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_RESERVED = frozenset((IMPRESSION, "click", "read", "purchase"))
+_RESERVED = frozenset((IMPRESSION, "click", "read", "purchase", FORGET))
 
 Reason = Literal["unparseable", "constraint", "future", "too_large"]
 
@@ -82,8 +82,9 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
     >>> check_event(Event(event_id="e1", user_id="u1"), now=0.0)
     Rejection(reason='constraint', detail='item_id is missing')
     """
+    body = event.WhichOneof("body")
     for field, text in (("event_id", event.event_id), ("user_id", event.user_id), ("item_id", event.item_id)):
-        if not text:
+        if not text and not (field == "item_id" and body == FORGET):
             return _broken(f"{field} is missing")
         if len(text) > _MAX_ID:
             return _broken(f"{field} has {len(text)} characters, {_MAX_ID} are allowed")
@@ -94,9 +95,8 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
     at = _when(event.occurred_at, now)
     if isinstance(at, Rejection):
         return at
-    body = event.WhichOneof("body")
     if body is None:
-        return _broken("no body: give one of impression, click, read, purchase, action (or this version does not know it)")
+        return _broken("no body: give impression, click, read, purchase, action or forget (or this version does not know it)")
     kind: str = body
     value: float | None = None
     served: Served | None = None
@@ -114,6 +114,9 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
         problem = _bad_magnitude("purchase.amount", value)
         if event.purchase.currency and not _CURRENCY.fullmatch(event.purchase.currency):
             problem = f"purchase.currency is {event.purchase.currency[:16]!r}, not an ISO 4217 code such as EUR"
+    elif body == FORGET:
+        if event.item_id:
+            problem = "forget names an item, but a user is forgotten as a whole: leave item_id out"
     elif body == "action":
         kind = event.action.name
         if not _NAME.fullmatch(kind):

@@ -8,11 +8,11 @@ from hashlib import blake2b
 import numpy as np
 
 from feature_repo.counters import add
-from feature_repo.occurrence import IMPRESSION, Occurrence, Served
+from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from feature_repo.rows import MAX_PENDING, ItemRow, UserRow
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import Example, ItemAction, SourcePosition
+from protos.streams_pb2 import Erasure, Example, ItemAction, SourcePosition
 
 __all__ = ["Folded", "UserFold", "fold_item"]
 
@@ -24,9 +24,13 @@ FeaturesOf = Callable[[UserRow, str, float], Served]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folded:
-    """What one event led to; `duplicate` events lead to nothing."""
+    """What one event led to; `duplicate` and `barred` events lead to nothing."""
 
     duplicate: bool = False
+    barred: bool = False
+    """It occurred before its user asked to be forgotten."""
+    erasure: Erasure | None = None
+    """What answers a wish to be forgotten, once the row is written; redelivered or repeated, it is answered again."""
     action: ItemAction | None = None
     examples: list[Example] = field(default_factory=list)
 
@@ -47,9 +51,17 @@ class UserFold:
         """Folds one event into `row`, in place, and moves its position to `source`."""
         event_hash = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "little")
         redelivered = row.log == source.log and row.partition == source.partition and source.offset <= row.offset
+        if not redelivered:
+            row.log, row.partition, row.offset = source.log, source.partition, source.offset
+        if event.kind == FORGET:
+            known = redelivered or event.at <= row.barred_until
+            if not known:
+                row.erase(event.event_id, source, event.at)
+            return Folded(duplicate=known, erasure=row.erasure)
         if redelivered:
             return Folded(duplicate=True)
-        row.log, row.partition, row.offset = source.log, source.partition, source.offset
+        if event.at <= row.barred_until:
+            return Folded(barred=True)
         if event_hash in row.seen:
             return Folded(duplicate=True)
         row.seen.append(event_hash)
@@ -177,7 +189,11 @@ class UserFold:
 
 
 def fold_item(row: ItemRow, action: ItemAction) -> bool:
-    """Folds one action into the item's row, in place; False if the row already includes it."""
+    """Folds one action, or the item's deletion, into its row, in place; False if the row already includes it."""
+    if action.deleted:
+        return row.erase(action.occurred_at)
+    if round(1e6 * action.occurred_at) <= row.deleted_micros:
+        return False
     source = action.source
     if row.log != source.log:
         row.log, row.offsets = source.log, {}

@@ -99,7 +99,7 @@ class ItemMirror:
         self.applied_at = record.timestamp / 1000.0 if record.timestamp else time.time()
         try:
             if record.topic == ITEM_ACTIVITY.name:
-                self._apply_activity(record.value)
+                self._apply_activity(record.key.decode(), record.value)
                 self.activities_applied += 1
             else:
                 self._apply_content(record.key.decode(), record.value)
@@ -109,7 +109,10 @@ class ItemMirror:
             if self.records_skipped <= 10:  # a wrong encoder would log once an item
                 _log.error("item_record_skipped", topic=record.topic, offset=record.offset, error=str(error))
 
-    def _apply_activity(self, value: bytes) -> None:
+    def _apply_activity(self, item_id: str, value: bytes | None) -> None:
+        if value is None:
+            self.table.clear_activity(item_id)
+            return
         activity = ItemActivity.FromString(value)
         if activity.fingerprint != self.table.vocabulary.fingerprint:
             raise ValueError(f"item {activity.item_id}: counted for other tasks; restart all processes with one tasks file")

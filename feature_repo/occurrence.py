@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-__all__ = ["IMPRESSION", "Occurrence", "Served"]
+__all__ = ["FORGET", "IMPRESSION", "Occurrence", "Served"]
 
 IMPRESSION = "impression"
+FORGET = "forget"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +22,7 @@ class Served:
 class Occurrence:
     """One event: who, what, when, and the value it carries.
 
-    `kind` is `impression`, `click`, `read`, `purchase` or an action's name; `at` is Unix seconds of event time;
+    `kind` is `impression`, `click`, `read`, `purchase`, `forget` or an action's name; `at` is Unix seconds of event time;
     `value` is seconds for a read, the amount for a purchase, the action's value where it has one.
     """
 

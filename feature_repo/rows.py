@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.counters import HALF_LIFE_NAMES
+from feature_repo.counters import ALL, HALF_LIFE_NAMES
 from feature_repo.vocabulary import RECENT, Vocabulary
-from protos.streams_pb2 import Example
+from protos.streams_pb2 import Erasure, Example, SourcePosition
 
 __all__ = ["MAX_PENDING", "SEEN_EVENTS", "ItemRow", "UserRow"]
 
@@ -38,6 +38,8 @@ class UserRow:
     pending: list[Example] = field(default_factory=list)
     """Impressions that await labels, the oldest first; a label is NaN until it is settled."""
     seen: deque[int] = field(default_factory=lambda: deque(maxlen=SEEN_EVENTS))
+    erasure: Erasure | None = None
+    """What was erased when the user last asked to be forgotten; events of then or before are not folded any more."""
 
     @classmethod
     def empty(cls, user_id: str, vocabulary: Vocabulary) -> "UserRow":
@@ -46,6 +48,29 @@ class UserRow:
             counters_CH=np.zeros((len(vocabulary.counters), len(HALF_LIFE_NAMES))),
             recent_R=np.empty((0, 1 + len(vocabulary.tasks))),
         )
+
+    @property
+    def barred_until(self) -> float:
+        """Events that occurred at this time or before are not folded, Unix seconds; 0 for a user who never asked."""
+        return 0.0 if self.erasure is None else self.erasure.requested_at
+
+    def erase(self, event_id: str, source: SourcePosition, requested_at: float) -> None:
+        """Empties the row of all but its position, and keeps what was erased: it bars older events and is the receipt."""
+        self.erasure = Erasure(
+            user_id=self.user_id,
+            event_id=event_id,
+            source=source,
+            requested_at=requested_at,
+            events=int(self.counters_CH[:2, ALL].sum()),
+            engagements=len(self.recent_ids),
+            awaiting_impressions=len(self.pending),
+            event_ids=len(self.seen),
+        )
+        self.counters_CH = np.zeros_like(self.counters_CH)
+        self.first_at = self.updated_at = 0.0
+        self.recent_ids, self.recent_R = [], self.recent_R[:0]
+        self.pending = []
+        self.seen.clear()
 
     def engage(self, item_id: str, at: float, labels: list[float]) -> None:
         """Puts an engagement where its time belongs; a repeat of an item takes over the labels known before."""
@@ -74,6 +99,18 @@ class ItemRow:
     updated_at: float = 0.0
     log: int = 0
     offsets: dict[int, int] = field(default_factory=dict)
+    deleted_micros: int = 0
+    """When the item was last deleted, Unix microseconds: actions of then or before are not folded any more."""
+
+    def erase(self, deleted_at: float) -> bool:
+        """Empties the row of all but its position; False if it has been erased as of then before."""
+        micros = round(1e6 * deleted_at)
+        if micros <= self.deleted_micros:
+            return False
+        self.deleted_micros = micros
+        self.counters_CH = np.zeros_like(self.counters_CH)
+        self.first_at = self.updated_at = 0.0
+        return True
 
     @classmethod
     def empty(cls, item_id: str, vocabulary: Vocabulary) -> "ItemRow":

@@ -80,7 +80,7 @@ class RowStore:
         return {user_id: decode_user(user_id, values, self._vocabulary) for user_id, values in found.items()}
 
     def read_user(self, user_id: str, now: float) -> UserRow | None:
-        """A user's row for serving, without what awaits labels; None if unknown or past its time to live at `now`.
+        """A user's row for serving, without what awaits labels; None if unknown, erased or past its time to live at `now`.
 
         Raises as `read_users` does.
         """
@@ -88,7 +88,7 @@ class RowStore:
         if values is None:
             return None
         row = decode_user(user_id, values, self._vocabulary, whole=False)
-        return row if now - row.updated_at <= self._settings.user_ttl_seconds else None
+        return row if row.updated_at and now - row.updated_at <= self._settings.user_ttl_seconds else None
 
     def write_users(self, rows: Sequence[UserRow]) -> None:
         """Writes each row, its position with it, in one atomic write a row; raises StoreUnavailable."""
@@ -113,8 +113,12 @@ class RowStore:
         self._write(ITEM_CONTENT, "item_id", [(content.item.item_id, encode_content(content)) for content in contents])
 
     def delete_items(self, item_ids: Sequence[str]) -> None:
-        """Empties the content rows of deleted items (Feast's stores have no call that deletes one row)."""
-        self.write_contents([_empty_content(item_id) for item_id in item_ids])
+        """Empties the content rows of deleted items: to Feast, all of their features are null, as of an item never heard of.
+
+        Feast's stores have no call that deletes one row. Raises StoreUnavailable.
+        """
+        nothing = {field.name: Value() for field in ITEM_CONTENT.features}
+        self._write(ITEM_CONTENT, "item_id", [(item_id, nothing) for item_id in item_ids])
 
     def _read(
         self, view: FeatureView, join_key: str, ids: Sequence[str], features: list[str] | None = None
@@ -159,12 +163,6 @@ def _entity_key(join_key: str, entity_id: str) -> EntityKey:
 def _stands(values: dict[str, Value]) -> bool:
     """Whether there is a row: Redis answers for an absent one with values that hold nothing."""
     return any(value.WhichOneof("val") for value in values.values())
-
-
-def _empty_content(item_id: str) -> ItemContent:
-    content = ItemContent()
-    content.item.item_id = item_id
-    return content
 
 
 def _store_errors() -> tuple[type[Exception], ...]:

@@ -27,8 +27,8 @@ def category_bits(categories: Iterable[str]) -> NDArray[np.uint64]:
 class ItemTable:
     """Items by row number: activity counters, text vectors, categories and content. One writer; readers see whole rows.
 
-    Row numbers are stable for the life of the table. A deleted item keeps its number and its counters but has no
-    content, so that histories which name it stay readable.
+    Row numbers are stable for the life of the table. A deleted item keeps its number and nothing else, so that histories
+    which name it stay readable, and a process that has just read the log knows no less than one that ran all along.
     """
 
     def __init__(self, vocabulary: Vocabulary, *, dimensions: int, capacity: int = 1024) -> None:
@@ -90,11 +90,19 @@ class ItemTable:
         self.live[row] = True
 
     def delete(self, item_id: str) -> None:
-        """Takes the item out of what can be recommended; an unknown one is no error."""
+        """Takes the item out of what can be recommended, and its content out of the table; an unknown one is no error."""
         if (row := self.index.get(item_id)) is not None:
             self.live[row] = False
             self.content[row] = None
+            self.vectors[row] = 0.0
+            self.categories[row] = 0
+            self.published_at[row] = 0.0
             self._tell(row)
+
+    def clear_activity(self, item_id: str) -> None:
+        """Drops an item's counters, from the priors too; an unknown one is no error."""
+        if (row := self.index.get(item_id)) is not None:
+            self.set_activity(item_id, 0.0, np.zeros_like(self.counters[row]))
 
     def _tell(self, row: int) -> None:
         for follow in self.followers:

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Event(_message.Message):
-    __slots__ = ("event_id", "user_id", "item_id", "occurred_at", "recommendation_id", "impression", "click", "read", "purchase", "action")
+    __slots__ = ("event_id", "user_id", "item_id", "occurred_at", "recommendation_id", "impression", "click", "read", "purchase", "action", "forget")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Event(_message.Message):
     READ_FIELD_NUMBER: _ClassVar[int]
     PURCHASE_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
+    FORGET_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     user_id: str
     item_id: str
@@ -31,7 +32,8 @@ class Event(_message.Message):
     read: Read
     purchase: Purchase
     action: Action
-    def __init__(self, event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recommendation_id: _Optional[str] = ..., impression: _Optional[_Union[Impression, _Mapping]] = ..., click: _Optional[_Union[Click, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., purchase: _Optional[_Union[Purchase, _Mapping]] = ..., action: _Optional[_Union[Action, _Mapping]] = ...) -> None: ...
+    forget: Forget
+    def __init__(self, event_id: _Optional[str] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., occurred_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., recommendation_id: _Optional[str] = ..., impression: _Optional[_Union[Impression, _Mapping]] = ..., click: _Optional[_Union[Click, _Mapping]] = ..., read: _Optional[_Union[Read, _Mapping]] = ..., purchase: _Optional[_Union[Purchase, _Mapping]] = ..., action: _Optional[_Union[Action, _Mapping]] = ..., forget: _Optional[_Union[Forget, _Mapping]] = ...) -> None: ...
 
 class Impression(_message.Message):
     __slots__ = ("position", "served", "slate", "propensity", "considered")
@@ -92,6 +94,10 @@ class Purchase(_message.Message):
     amount: float
     currency: str
     def __init__(self, amount: _Optional[float] = ..., currency: _Optional[str] = ...) -> None: ...
+
+class Forget(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class Action(_message.Message):
     __slots__ = ("name", "value")

@@ -6,6 +6,7 @@ __all__ = [
     "ALL_TOPICS",
     "CATALOGUE",
     "DEAD_LETTERS",
+    "ERASURES",
     "EVENTS",
     "EXAMPLES",
     "ITEM_ACTIONS",
@@ -33,5 +34,6 @@ ITEM_ACTIVITY = Topic(name="headwater.item-activity.v1", key="item_id", compacte
 ITEM_CONTENT = Topic(name="headwater.item-content.v1", key="item_id", compacted=True)
 EXAMPLES = Topic(name="headwater.examples.v1", key="user_id", one_partition=True)
 DEAD_LETTERS = Topic(name="headwater.dead-letters.v1", key="user_id")
+ERASURES = Topic(name="headwater.erasures.v1", key="user_id")
 
-ALL_TOPICS = (EVENTS, CATALOGUE, ITEM_ACTIONS, ITEM_ACTIVITY, ITEM_CONTENT, EXAMPLES, DEAD_LETTERS)
+ALL_TOPICS = (EVENTS, CATALOGUE, ITEM_ACTIONS, ITEM_ACTIVITY, ITEM_CONTENT, EXAMPLES, DEAD_LETTERS, ERASURES)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from feature_repo.decode import Rejection, decode_change
-from protos.catalogue_pb2 import Item
-from protos.streams_pb2 import ItemContent
-from protos.topics import ITEM_CONTENT
+from protos.catalogue_pb2 import CatalogueChange, Item
+from protos.streams_pb2 import ItemAction, ItemContent
+from protos.topics import ITEM_ACTIONS, ITEM_CONTENT
 from streams.dead_letters import dead_letter
 from streams.record import Publication, Record
 from training.cache import Encoder, content_hash, item_text
@@ -54,6 +54,7 @@ class CatalogueProcessor:
                 latest[change.upsert.item_id] = change.upsert
             else:
                 latest[change.delete.item_id] = None
+                work.publications.append(_deletion(change, record))
         work.contents = self._encoded([item for item in latest.values() if item is not None])
         work.deleted = [item_id for item_id, item in latest.items() if item is None]
         for content in work.contents:
@@ -62,11 +63,12 @@ class CatalogueProcessor:
         work.publications += [Publication(ITEM_CONTENT.name, item_id.encode(), None) for item_id in work.deleted]
         return work
 
-    def write(self, work: CatalogueWork) -> None:
+    def write(self, work: CatalogueWork) -> Sequence[Publication]:
         """Writes the entries; raises what the store raises, and may then be called again."""
         self._store.write_contents(work.contents)
         if work.deleted:
             self._store.delete_items(work.deleted)
+        return ()
 
     def forget(self) -> None:
         """Nothing is kept between batches."""
@@ -83,3 +85,10 @@ class CatalogueProcessor:
             )
             for item, text, vector_D in zip(items, texts, vectors_BD, strict=True)
         ]
+
+
+def _deletion(change: CatalogueChange, record: Record) -> Publication:
+    """The word to the item agent that the item's activity is to be erased; every deletion of a batch counts, in order."""
+    at = change.occurred_at.ToNanoseconds() / 1e9 if change.HasField("occurred_at") else record.appended_at
+    action = ItemAction(item_id=change.delete.item_id, occurred_at=at, deleted=True)
+    return Publication(ITEM_ACTIONS.name, action.item_id.encode(), action.SerializeToString())

@@ -64,14 +64,15 @@ class ItemProcessor:
         rows = self._rows.take(action.item_id for action in actions)
         for action in actions:
             if fold_item(rows[action.item_id], action):
-                work.folded += 1
+                work.folded += not action.deleted
                 work.rows[action.item_id] = rows[action.item_id]
         work.publications += [self._state(row) for row in work.rows.values()]
         return work
 
-    def write(self, work: ItemWork) -> None:
+    def write(self, work: ItemWork) -> Sequence[Publication]:
         """Writes the rows that changed; raises what the store raises, and may then be called again."""
         self._store.write_items(list(work.rows.values()))
+        return ()
 
     def forget(self) -> None:
         """Drops the rows in memory: another worker may own them now."""
@@ -82,13 +83,15 @@ class ItemProcessor:
             action = ItemAction.FromString(record.value or b"")
         except DecodeError as error:
             return Rejection(reason="unparseable", detail=f"not an ItemAction in protobuf: {error}")
-        tasks = len(self._vocabulary.tasks)
+        tasks = 0 if action.deleted else len(self._vocabulary.tasks)
         if not action.item_id or len(action.observations) != tasks or len(action.label_sums) != tasks:
             counted = f"an action of item {action.item_id!r} with {len(action.observations)} tasks, {tasks} are declared"
             return Rejection(reason="constraint", detail=f"{counted}: it was folded before the tasks changed; replay the events")
         return action
 
     def _state(self, row: ItemRow) -> Publication:
+        if not row.updated_at:  # erased: everyone's table drops its counters
+            return Publication(ITEM_ACTIVITY.name, row.item_id.encode(), None)
         activity = ItemActivity(item_id=row.item_id, fingerprint=self._vocabulary.fingerprint)
         activity.values.extend((row.first_at, row.updated_at, *row.counters_CH.ravel().tolist()))
         return Publication(ITEM_ACTIVITY.name, row.item_id.encode(), activity.SerializeToString())

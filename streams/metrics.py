@@ -48,6 +48,12 @@ class FeatureMetrics:
         self.late = Counter(
             "headwater_events_late_total", "Events older than their user's newest; folded as of their time.", registry=registry
         )
+        self.barred = Counter(
+            "headwater_events_barred_total",
+            "Events of before their user asked to be forgotten; not counted.",
+            registry=registry,
+        )
+        self.forgotten = Counter("headwater_users_forgotten_total", "Users whose rows were erased.", registry=registry)
         self.examples = Counter("headwater_examples_published_total", "Labelled examples sent to the learner.", registry=registry)
         self.item_actions = Counter("headwater_item_actions_folded_total", "Actions counted in an item's row.", registry=registry)
         self.event_to_feature = Histogram(
@@ -62,6 +68,8 @@ class FeatureMetrics:
         self.folded.inc(len(work.folded_appended_at))
         self.duplicates.inc(work.duplicates)
         self.late.inc(work.late)
+        self.barred.inc(work.barred)
+        self.forgotten.inc(work.forgotten)
         self.examples.inc(work.examples)
         for appended_at in work.folded_appended_at:
             self.event_to_feature.observe(max(now - appended_at, 0.0))

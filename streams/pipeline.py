@@ -1,4 +1,4 @@
-"""Owns the order of steps by which an event counts once: fold, publish and await, write, and only then acknowledge."""
+"""Owns the order of steps by which an event counts once: fold, publish and await, write, confirm, and only then acknowledge."""
 
 import asyncio
 import time
@@ -32,7 +32,9 @@ class Processor(Protocol[W]):
 
     def process(self, records: Sequence[Record]) -> W: ...
 
-    def write(self, work: W) -> None: ...
+    def write(self, work: W) -> Sequence[Publication]:
+        """Writes the rows; returns what may be published only now, since it says that they are written."""
+        ...
 
     def forget(self) -> None: ...
 
@@ -80,12 +82,12 @@ class Pipeline(Generic[W]):
             began = time.perf_counter()
             await self._publisher.publish(work.publications)
             self._observe(self.name, "publish", time.perf_counter() - began)
-
-            def write() -> bool:
-                self._processor.write(work)
-                return True
-
-            return work if await self._insist("write", write) else None
+            confirmations = await self._insist("write", lambda: self._processor.write(work))
+            if confirmations is None:
+                return None
+            if confirmations:
+                await self._publisher.publish(confirmations)
+            return work
 
     async def leave(self) -> None:
         """Ends the batch under way, forgets all rows and takes no batch; called before partitions go to another worker."""

@@ -12,7 +12,7 @@ from feature_repo.occurrence import Occurrence
 from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
 from protos.streams_pb2 import SourcePosition
-from protos.topics import EXAMPLES, ITEM_ACTIONS
+from protos.topics import ERASURES, EXAMPLES, ITEM_ACTIONS
 from streams.dead_letters import dead_letter
 from streams.record import Publication, Record
 from streams.rows import RowCache
@@ -30,9 +30,11 @@ class UserRows(Protocol):
 
 @dataclass(kw_only=True, slots=True)
 class UserWork:
-    """What one batch led to: first publish, then write the rows, then acknowledge."""
+    """What one batch led to: first publish, then write the rows, then confirm, then acknowledge."""
 
     publications: list[Publication] = field(default_factory=list)
+    confirmations: list[Publication] = field(default_factory=list)
+    """Receipts of users' wishes to be forgotten: they hold once the rows are written."""
     rows: dict[str, UserRow] = field(default_factory=dict)
     folded_appended_at: list[float] = field(default_factory=list)
     """When each folded event was appended to the log, Unix seconds."""
@@ -40,6 +42,10 @@ class UserWork:
     """Where in the log each of them stands."""
     duplicates: int = 0
     late: int = 0
+    barred: int = 0
+    """Events that occurred before their user asked to be forgotten."""
+    forgotten: int = 0
+    """Users whose rows were erased."""
     examples: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason."""
@@ -77,8 +83,13 @@ class UserProcessor:
             source = SourcePosition(log=log, partition=record.partition, offset=record.offset)
             folded = self._fold.fold(row, event, source)
             work.rows[row.user_id] = row
+            if folded.erasure is not None:
+                receipt = folded.erasure.SerializeToString()
+                work.confirmations.append(Publication(ERASURES.name, row.user_id.encode(), receipt))
             if folded.action is None:
-                work.duplicates += 1
+                work.duplicates += folded.duplicate
+                work.barred += folded.barred
+                work.forgotten += not (folded.duplicate or folded.barred)
                 continue
             work.late += late
             work.examples += len(folded.examples)
@@ -91,9 +102,10 @@ class UserProcessor:
                 work.publications.append(Publication(EXAMPLES.name, key, example.SerializeToString()))
         return work
 
-    def write(self, work: UserWork) -> None:
+    def write(self, work: UserWork) -> Sequence[Publication]:
         """Writes the rows that changed; raises what the store raises, and may then be called again."""
         self._store.write_users(list(work.rows.values()))
+        return work.confirmations
 
     def forget(self) -> None:
         """Drops the rows in memory: another worker may own them now."""

@@ -14,6 +14,7 @@ from deploy.cli import (
     evaluate,
     explain,
     features,
+    forget,
     init,
     model,
     offsets,
@@ -40,7 +41,20 @@ app = typer.Typer(
 _PANELS = {
     "Start here": (demo, up),
     "Your own data": (init, check, replay, simulate),
-    "A running system": (produce, ask, features, explain, replay_scores, evaluate, topics, dead_letters, offsets, model, token),
+    "A running system": (
+        produce,
+        ask,
+        features,
+        explain,
+        replay_scores,
+        evaluate,
+        forget,
+        topics,
+        dead_letters,
+        offsets,
+        model,
+        token,
+    ),
 }
 for _panel, _modules in _PANELS.items():
     _commands, _groups = len(app.registered_commands), len(app.registered_groups)

@@ -12,7 +12,10 @@ from kafka import KafkaConsumer, TopicPartition
 from deploy.demo.scrape import scrape
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
-from feature_repo.settings import KafkaSettings
+from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.store import RowStore
+from feature_repo.tasks import load_tasks
+from feature_repo.vocabulary import Vocabulary
 from protos.catalogue_pb2 import CatalogueChange
 from protos.events_pb2 import Event
 from protos.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
@@ -34,6 +37,7 @@ kind = "regression"
 event = "rate"
 """
 ITEMS, USERS, RATINGS = 20, 40, 4000
+GONE = f"i{ITEMS - 1}"
 TITLES = ("Bread from rye and wheat, number {}", "Stars and planets of the night, number {}")
 
 
@@ -146,6 +150,21 @@ def test_ratings_change_the_scores_of_their_user(stub: RecommenderStub) -> None:
         return now != before and sum(now[9::2]) > sum(now[8::2])
 
     eventually(prefers_stars, 60.0)
+
+
+def test_a_deleted_item_leaves_the_lists_at_once(state: StackState, stub: RecommenderStub) -> None:
+    """Within moments no list has it, scoring calls it unknown, and what users did with it is forgotten."""
+    everything = RecommendRequest(user_id="u0", count=ITEMS, include_seen=True)
+    assert len(stub.Recommend(everything, timeout=10.0).items) == ITEMS
+    with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+        producer.send_change(CatalogueChange(delete={"item_id": GONE}))
+    eventually(lambda: GONE not in [item.item_id for item in stub.Recommend(everything, timeout=10.0).items], 30.0)
+    assert len(stub.Recommend(everything, timeout=10.0).items) == ITEMS - 1
+    assert stub.Score(ScoreRequest(user_id="u0", item_ids=[GONE]), timeout=10.0).items[0].unknown_item
+    vocabulary = Vocabulary(load_tasks(Path(state.tasks_file)))
+    store = RowStore(StoreSettings(directory=Path(state.store_dir)), vocabulary)
+    # The lists above may have shown it for a moment more; the ratings of before are gone.
+    eventually(lambda: not store.read_items([GONE])[GONE].counters_CH[vocabulary.counters.index("actions")].any(), 30.0)
 
 
 def test_what_cannot_be_read_is_kept_with_its_reason(state: StackState) -> None:

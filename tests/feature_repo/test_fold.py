@@ -1,5 +1,7 @@
 """Folding one user's events: counts, labels, and that redelivery and repeats change nothing."""
 
+import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_repo.fold import fold_item
-from feature_repo.occurrence import IMPRESSION, Occurrence, Served
+from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from feature_repo.rows import MAX_PENDING, ItemRow, UserRow
 from feature_repo.vocabulary import RECENT
 from protos.streams_pb2 import Example, ItemAction
@@ -150,6 +152,38 @@ def test_recreated_log_starts_again_without_hiding_events() -> None:
     assert fold.fold(row, event("click", at=2001.0), at_offset(0, log=2)).duplicate
 
 
+def test_who_asks_to_be_forgotten_is_unknown_again_and_leaves_no_example() -> None:
+    """What awaited a label teaches nothing, and the row says what it held."""
+    row, examples, _ = run([(0, event(IMPRESSION)), (1, event("click", "i1", 1001.0)), (2, event(FORGET, "", 1002.0))])
+    assert_equal_rows(row, UserRow.empty("u", VOCABULARY))
+    assert not row.seen
+    assert examples == []
+    assert row.erasure is not None
+    assert (row.erasure.events, row.erasure.engagements, row.erasure.awaiting_impressions) == (2, 1, 1)
+
+
+@given(histories(max_size=12), histories(max_size=12))
+def test_only_what_occurred_after_the_wish_counts(before: list[Occurrence], after: list[Occurrence]) -> None:
+    """Older events are barred whenever they come; later ones begin a user who is like one never seen before."""
+    old = [dataclasses.replace(one, event_id=f"old-{one.event_id}") for one in before]
+    wished_at = max([one.at for one in old], default=1000.0)
+    new = [dataclasses.replace(one, at=wished_at + 1.0 + number) for number, one in enumerate(after)]
+    wish = event(FORGET, "", wished_at, event_id="wish")
+    replayed = [one for pair in itertools.zip_longest(new, old) for one in pair if one is not None]
+    row, _, _ = run(list(enumerate([*old, wish, *replayed])))
+    clean, _, _ = run(list(enumerate(new)))
+    assert_equal_rows(row, clean)
+
+
+def test_a_wish_repeated_does_not_erase_the_new_user() -> None:
+    """The same request again, or an older one, finds its work done."""
+    wish, late = event(FORGET, "", 1000.0, event_id="w"), event(FORGET, "", 999.0, event_id="v")
+    row, _, _ = run([(0, event("click", at=900.0)), (1, wish), (2, event("click", "i1", 1001.0)), (3, wish), (4, late)])
+    assert row.recent_ids == ["i1"]
+    assert row.erasure is not None
+    assert row.erasure.events == 1
+
+
 def test_item_row_counts_each_source_record_once() -> None:
     """An item hears of many partitions; each one's redelivered actions are recognised by that partition's own offset."""
     row = ItemRow.empty("i0", VOCABULARY)
@@ -169,3 +203,18 @@ def test_item_row_counts_each_source_record_once() -> None:
     ]
     assert row.counters_CH[0, -1] == 3.0
     assert row.offsets == {0: 5, 1: 3}
+
+
+def test_a_deleted_item_counts_only_what_came_after() -> None:
+    """Its deletion erases the row, redelivered or repeated it erases nothing more, and older actions stay out."""
+    row = ItemRow.empty("i0", VOCABULARY)
+
+    def shown(offset: int, at: float) -> ItemAction:
+        counts = {"observations": [1, 0, 0], "label_sums": [0, 0, 0]}
+        return ItemAction(item_id="i0", source=at_offset(offset), occurred_at=at, impression=True, **counts)
+
+    deleted = ItemAction(item_id="i0", occurred_at=20.0, deleted=True)
+    log = [shown(0, 10.0), deleted, shown(1, 15.0), shown(2, 30.0), deleted, shown(2, 30.0)]
+    assert [fold_item(row, action) for action in log] == [True, True, False, True, False, False]
+    assert row.counters_CH[0, -1] == 1.0
+    assert row.first_at == 30.0

@@ -1,5 +1,6 @@
 """Rows in a real store, SQLite and Redis: round trips, bounds, and clear words when it cannot serve."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 
 from feature_repo.codec import decode_item, decode_user, encode_item, encode_user
-from feature_repo.occurrence import Occurrence
-from feature_repo.rows import ItemRow
+from feature_repo.definitions import ITEM_CONTENT
+from feature_repo.occurrence import FORGET, Occurrence
+from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowSchemaError, RowStore, StoreUnavailable, apply
 from feature_repo.tasks import parse_tasks
@@ -47,10 +49,11 @@ def test_user_row_survives_encoding(events: list[Occurrence]) -> None:
 def test_item_row_survives_encoding() -> None:
     """Positions of several partitions come back each to its own."""
     row = ItemRow.empty("i", VOCABULARY)
-    row.log, row.offsets, row.updated_at = 2**62, {3: 7, 1: 9}, 5.5
+    row.log, row.offsets, row.updated_at, row.deleted_micros = 2**62, {3: 7, 1: 9}, 5.5, 3_000_000
     row.counters_CH += 0.1
     back = decode_item("i", encode_item(row, VOCABULARY), VOCABULARY)
     assert (back.log, back.offsets, back.updated_at) == (row.log, row.offsets, row.updated_at)
+    assert back.deleted_micros == row.deleted_micros
     np.testing.assert_array_equal(back.counters_CH, row.counters_CH)
 
 
@@ -70,6 +73,33 @@ def test_row_past_its_time_to_live_is_absent_when_served(place: StoreSettings) -
     store.write_users([row])
     assert store.read_user("u", 1000.0 + place.user_ttl_seconds) is not None
     assert store.read_user("u", 1001.0 + place.user_ttl_seconds) is None
+
+
+def test_an_erased_row_is_absent_when_served_and_still_bars_older_events(place: StoreSettings) -> None:
+    """Nothing but the position, the bar and the receipt is left in the store."""
+    row, _, _ = run([(0, event("click")), (1, event(FORGET, "", 1001.0))])
+    store = RowStore(place, VOCABULARY)
+    store.write_users([row])
+    assert store.read_user("u", -math.inf) is None
+    back = store.read_users(["u"])["u"]
+    assert_equal_rows(back, UserRow.empty("u", VOCABULARY))
+    assert (back.offset, back.barred_until, back.erasure) == (1, 1001.0, row.erasure)
+
+
+def test_a_deleted_item_is_null_to_feast(place: StoreSettings) -> None:
+    """Another team's reads through Feast's own API see an item never heard of, not one with an empty title."""
+    from feast import FeatureStore
+
+    from feature_repo.store import repo_config
+
+    store = RowStore(place, VOCABULARY)
+    store.write_contents([ItemContent(item=Item(item_id="gone", type="song", title="A title"))])
+    store.delete_items(["gone"])
+    names = [f"item_content:{field.name}" for field in ITEM_CONTENT.features]
+    feast = FeatureStore(config=repo_config(place))
+    found = feast.get_online_features(features=names, entity_rows=[{"item_id": "gone"}]).to_dict()
+    assert found.pop("item_id") == ["gone"]
+    assert set(map(repr, found.values())) == {"[None]"}
 
 
 def test_row_of_other_tasks_is_refused_in_words(place: StoreSettings) -> None:

@@ -37,10 +37,23 @@ def test_deleted_item_is_not_live_and_may_come_back() -> None:
     table = table_of()
     table.delete("i3")
     assert not table.live[3]
+    assert not table.vectors[3].any()
+    assert not table.categories[3].any()
     table.delete("never heard of")
     table.set_content(Item(item_id="i3"), None)
     assert table.live[3]
     assert not table.vectors[3].any()
+
+
+def test_cleared_activity_leaves_the_priors() -> None:
+    """A deleted item's labels are no part of what items usually get."""
+    table = table_of()
+    before = table.priors()
+    table.set_activity("i0", 1.0, counters(99.0, 9.0))
+    table.clear_activity("i0")
+    table.clear_activity("never heard of")
+    assert table.priors() == pytest.approx(before)
+    assert "never heard of" not in table.index
 
 
 def test_vector_of_another_encoder_is_refused() -> None:

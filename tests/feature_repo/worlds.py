@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from feature_repo.assemble import assemble_served
 from feature_repo.fold import UserFold
-from feature_repo.occurrence import IMPRESSION, Occurrence
+from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence
 from feature_repo.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -77,11 +77,12 @@ def event(
 
 @st.composite
 def histories(draw: st.DrawFn, max_size: int = 40) -> list[Occurrence]:
-    """One user's events in the order of their times, ids unique."""
-    kinds = st.sampled_from([(IMPRESSION, None), ("click", None), ("read", 30.0), ("rate", 5.0), ("rate", 1.0), ("hide", None)])
+    """One user's events in the order of their times, ids unique; now and then the user asks to be forgotten."""
+    acts = [(IMPRESSION, None), ("click", None), ("read", 30.0), ("rate", 5.0), ("rate", 1.0), ("hide", None), (FORGET, None)]
+    kinds = st.sampled_from(acts)
     steps = draw(st.lists(st.tuples(kinds, st.integers(0, 9), st.integers(0, 900)), max_size=max_size))
     events, now = [], 1_000_000.0
     for number, ((kind, value), item, wait) in enumerate(steps):
         now += wait
-        events.append(event(kind, f"i{item}", now, value, event_id=f"e{number}"))
+        events.append(event(kind, "" if kind == FORGET else f"i{item}", now, value, event_id=f"e{number}"))
     return events

@@ -104,7 +104,7 @@ def _with(**changes: Any) -> Callable[[random.Random, Event, float], bytes]:
 
 def _body(**body: Any) -> Callable[[random.Random, Event, float], bytes]:
     """The event as JSON with another body."""
-    gone: dict[str, Any] = dict.fromkeys(("impression", "click", "read", "purchase", "action"))
+    gone: dict[str, Any] = dict.fromkeys(("impression", "click", "read", "purchase", "action", "forget"))
     return _with(**(gone | body))
 
 
@@ -180,6 +180,7 @@ _BREAKS: dict[str, tuple[str, Callable[[random.Random, Event, float], bytes]]] =
     "long id": ("constraint", _with(item_id="x" * 300)),
     "unknown body": ("constraint", _body(teleport={})),
     "empty": ("constraint", _fixed(b"", b"{}", b"  {}")),
+    "forgets an item": ("constraint", _body(forget={})),
     "bad name": ("constraint", _body(action={"name": "Not A Name"})),
     "reserved name": ("constraint", _body(action={"name": "click"})),
     "bad currency": ("constraint", _body(purchase={"amount": 1, "currency": "euro"})),

@@ -1,17 +1,19 @@
 """Batches of catalogue changes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protos.catalogue_pb2 import CatalogueChange
-from protos.streams_pb2 import ItemContent
-from protos.topics import CATALOGUE, ITEM_CONTENT
+from protos.streams_pb2 import ItemAction, ItemContent
+from protos.topics import CATALOGUE, ITEM_ACTIONS, ITEM_CONTENT
 from streams.catalogue_agent import CatalogueProcessor
 from streams.record import Record
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.memory import MemoryRows
+from training.cache import CachedEncoder, VectorCache
 
 
 class LengthEncoder:
@@ -20,7 +22,11 @@ class LengthEncoder:
     version = "length-1"
     dimension = 64
 
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.encoded += texts
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         vectors[range(len(texts)), [len(text) % self.dimension for text in texts]] = 1.0
         return vectors
@@ -31,8 +37,8 @@ def _record(change: CatalogueChange | bytes, offset: int) -> Record:
     return Record(topic=CATALOGUE.name, partition=0, offset=offset, key=b"i", value=value, appended_at=0.0)
 
 
-def _upsert(item_id: str, title: str) -> CatalogueChange:
-    return CatalogueChange(upsert={"item_id": item_id, "type": "film", "title": title})
+def _upsert(item_id: str, title: str, **attributes: str) -> CatalogueChange:
+    return CatalogueChange(upsert={"item_id": item_id, "type": "film", "title": title, "attributes": attributes})
 
 
 def test_the_last_change_of_an_item_wins_and_is_written_and_published() -> None:
@@ -58,3 +64,32 @@ def test_the_last_change_of_an_item_wins_and_is_written_and_published() -> None:
     assert ItemContent.FromString(published[b"i2"] or b"").vector == b""
     assert set(store.contents) == {"i1", "i2"}
     assert dict(work.rejected) == {"constraint": 1}
+
+
+def test_only_a_changed_text_is_encoded_again(tmp_path: Path) -> None:
+    """A price that changes hourly costs no encoding, not even after a restart or on the way back from a deletion."""
+    encoder = LengthEncoder()
+    changes = [
+        _upsert("i1", "Heat", price="9"),
+        _upsert("i1", "Heat", price="8"),
+        CatalogueChange(delete={"item_id": "i1"}),
+        _upsert("i1", "Heat", price="7"),
+        _upsert("i1", "Heat (1995)", price="7"),
+    ]
+    for offset, change in enumerate(changes):
+        cache = VectorCache(tmp_path / "vectors.db")  # each time as after a restart
+        processor = CatalogueProcessor(encoder=CachedEncoder(encoder, cache), store=MemoryRows(VOCABULARY), clock=lambda: 0.0)
+        processor.process([_record(change, offset)])
+        cache.close()
+    assert encoder.encoded == ["Heat", "Heat (1995)"]
+
+
+def test_the_item_agent_hears_of_every_deletion() -> None:
+    """Also of one that an upsert of the same batch follows: what is known of the old item must not pass to the new one."""
+    gone = CatalogueChange(delete={"item_id": "i1"})
+    gone.occurred_at.seconds = 50
+    processor = CatalogueProcessor(encoder=LengthEncoder(), store=MemoryRows(VOCABULARY), clock=lambda: 100.0)
+    work = processor.process([_record(gone, 0), _record(_upsert("i1", "anew"), 1), _record(gone, 2)])
+    told = [ItemAction.FromString(value or b"") for topic, _, value in work.publications if topic == ITEM_ACTIONS.name]
+    assert [(one.item_id, one.deleted, one.occurred_at) for one in told] == [("i1", True, 50.0)] * 2
+    assert work.deleted == ["i1"]

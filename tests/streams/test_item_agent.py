@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from protos.streams_pb2 import ItemAction, ItemActivity
 from protos.topics import DEAD_LETTERS, ITEM_ACTIONS, ITEM_ACTIVITY
 from streams.item_agent import ItemProcessor
-from streams.record import Record
+from streams.record import Publication, Record
 from tests.feature_repo.worlds import VOCABULARY, at_offset
 from tests.streams.memory import MemoryRows
 
 TASKS = len(VOCABULARY.tasks)
+DELETION = 2  # in place of a partition of the events
 
 
 def _record(value: bytes, offset: int) -> Record:
@@ -21,6 +22,8 @@ def _record(value: bytes, offset: int) -> Record:
 
 
 def _action(item: int, source_partition: int, source_offset: int) -> bytes:
+    if source_partition == DELETION:
+        return ItemAction(item_id=f"i{item}", occurred_at=1000.0 + source_offset, deleted=True).SerializeToString()
     action = ItemAction(item_id=f"i{item}", occurred_at=1000.0 + source_offset, action=True)
     action.source.CopyFrom(at_offset(source_offset, partition=source_partition))
     action.observations.extend([1.0] * TASKS)
@@ -40,14 +43,15 @@ def _fold(records: Sequence[Record], store: MemoryRows) -> int:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1)), max_size=20), st.integers(0, 20), st.integers(0, 20))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, DELETION)), max_size=20), st.integers(0, 20), st.integers(0, 20))
 def test_actions_published_twice_count_once(actions: list[tuple[int, int]], again_from: int, cut: int) -> None:
-    """A user agent that was killed publishes its last batch again, behind what it published before."""
+    """A user agent that was killed publishes its last batch again, behind what it published before; deletions in between."""
     values = [_action(item, partition, offset) for offset, (item, partition) in enumerate(actions)]
     clean, rough = MemoryRows(VOCABULARY), MemoryRows(VOCABULARY)
-    assert _fold([_record(value, at) for at, value in enumerate(values)], clean) == len(values)
+    counted = sum(partition != DELETION for _, partition in actions)
+    assert _fold([_record(value, at) for at, value in enumerate(values)], clean) == counted
     repeated = [_record(value, at) for at, value in enumerate(values + values[again_from:])]
-    assert _fold(repeated[:cut], rough) + _fold(repeated[cut:], rough) == len(values)
+    assert _fold(repeated[:cut], rough) + _fold(repeated[cut:], rough) == counted
     assert rough.items == clean.items
 
 
@@ -61,6 +65,13 @@ def test_the_state_of_each_changed_item_is_published_once() -> None:
     processor.write(work)
     row = store.read_items(["i1"])["i1"]
     assert np.array_equal(np.array(states[0].values), np.array([row.first_at, row.updated_at, *row.counters_CH.ravel()]))
+
+
+def test_a_deleted_item_leaves_everyones_table() -> None:
+    """Its state becomes a tombstone, so that compaction drops it."""
+    processor = _processor(MemoryRows(VOCABULARY))
+    work = processor.process([_record(_action(1, 0, 0), 0), _record(_action(1, DELETION, 1), 1)])
+    assert work.publications == [Publication(ITEM_ACTIVITY.name, b"i1", None)]
 
 
 def test_what_is_no_action_of_these_tasks_becomes_a_dead_letter() -> None:

@@ -13,6 +13,7 @@ from streams.pipeline import Pipeline
 from streams.record import Publication, Record
 
 PUBLICATION = Publication("topic", b"key", b"value")
+CONFIRMATION = Publication("receipts", b"key", b"done")
 
 
 @dataclass
@@ -32,15 +33,15 @@ class Steps:
         return Work()
 
     async def publish(self, publications: Sequence[Publication]) -> None:
-        assert list(publications) == [PUBLICATION]
-        self.taken.append("publish")
+        self.taken.append({(PUBLICATION,): "publish", (CONFIRMATION,): "confirm"}[tuple(publications)])
 
-    def write(self, work: Work) -> None:
+    def write(self, work: Work) -> Sequence[Publication]:
         if self.failures:
             self.failures -= 1
             self.taken.append("write fails")
             raise StoreUnavailable("down")
         self.taken.append("write")
+        return (CONFIRMATION,)
 
     def forget(self) -> None:
         self.taken.append("forget")
@@ -52,10 +53,10 @@ def _pipeline(steps: Steps) -> Pipeline[Work]:
 
 
 async def test_a_batch_is_published_before_it_is_written() -> None:
-    """The row carries the position: written first, a crash would lose what was not published."""
+    """The row carries the position: written first, a crash would lose what was not published. Receipts come after the deed."""
     steps = Steps()
     assert await _pipeline(steps).handle([]) is not None
-    assert steps.taken == ["fold", "publish", "write"]
+    assert steps.taken == ["fold", "publish", "write", "confirm"]
 
 
 async def test_a_store_that_is_down_is_waited_for_without_folding_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ async def test_a_store_that_is_down_is_waited_for_without_folding_again(monkeypa
     monkeypatch.setattr(streams.pipeline, "_RETRY_SECONDS", 0.001)
     steps = Steps(failures=2)
     assert await _pipeline(steps).handle([]) is not None
-    assert steps.taken == ["fold", "publish", "write fails", "write fails", "write"]
+    assert steps.taken == ["fold", "publish", "write fails", "write fails", "write", "confirm"]
 
 
 async def test_a_batch_whose_partitions_go_is_given_up_and_its_rows_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

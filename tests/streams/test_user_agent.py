@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.occurrence import IMPRESSION, Occurrence
+from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence
 from protos.events_pb2 import Event
-from protos.streams_pb2 import DeadLetter, Example, ItemAction
+from protos.streams_pb2 import DeadLetter, Erasure, Example, ItemAction
 from protos.topics import DEAD_LETTERS, EVENTS, EXAMPLES, ITEM_ACTIONS
 from streams.record import Record
 from streams.user_agent import UserProcessor, UserWork
@@ -24,6 +24,8 @@ def _record(event: Occurrence, offset: int, *, user_id: str) -> Record:
     message.occurred_at.FromNanoseconds(int(event.at * 1e9))
     if event.kind == IMPRESSION:
         message.impression.SetInParent()
+    elif event.kind == FORGET:
+        message.forget.SetInParent()
     elif event.kind == "click":
         message.click.SetInParent()
     elif event.kind == "read":
@@ -57,6 +59,11 @@ def _published(works: Sequence[UserWork]) -> dict[tuple[str, int, int], bytes]:
     return counted
 
 
+def _receipts(works: Sequence[UserWork]) -> list[bytes]:
+    """The receipts that were given, each once."""
+    return sorted({confirmation.value or b"" for work in works for confirmation in work.confirmations})
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     events=histories(max_size=24),
@@ -68,7 +75,7 @@ def _published(works: Sequence[UserWork]) -> dict[tuple[str, int, int], bytes]:
 def test_crashes_repeats_and_batch_sizes_change_no_row(
     events: list[Occurrence], repeats: list[int], sizes: list[tuple[int, str]]
 ) -> None:
-    """Whatever is redelivered or sent twice, rows, actions and examples equal those of one clean pass."""
+    """Whatever is redelivered or sent twice, rows, actions, examples and receipts equal those of one clean pass."""
     sent = [(event, f"u{at % 3}") for at, event in enumerate(events)]
     sent += [sent[at] for at in repeats if at < len(sent)]
     records = [_record(event, offset, user_id=user_id) for offset, (event, user_id) in enumerate(sent)]
@@ -93,6 +100,7 @@ def test_crashes_repeats_and_batch_sizes_change_no_row(
         committed += len(batch)
     assert rough.users == clean.users
     assert _published(works) == _published([whole])
+    assert _receipts(works) == _receipts([whole])
 
 
 def test_every_record_is_folded_a_duplicate_or_a_dead_letter() -> None:
@@ -137,3 +145,19 @@ def test_served_features_of_another_width_are_rejected_not_learned() -> None:
     work = _processor(MemoryRows(VOCABULARY)).process([_raw(message.SerializeToString(), 0)])
     assert dict(work.rejected) == {"constraint": 1}
     assert not [topic for topic, _, _ in work.publications if topic == EXAMPLES.name]
+
+
+def test_a_receipt_is_given_again_until_it_is_acknowledged() -> None:
+    """A crash between the write and the receipt leaves nobody waiting: the wish is redelivered and answered from the row."""
+    store = MemoryRows(VOCABULARY)
+    click = Occurrence(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="click")
+    wish = Occurrence(event_id="w", user_id="u0", item_id="", at=1001.0, kind=FORGET)
+    records = [_record(click, 0, user_id="u0"), _record(wish, 1, user_id="u0")]
+    processor = _processor(store)
+    first = processor.process(records)
+    processor.write(first)
+    again = _processor(store).process(records)
+    assert again.confirmations == first.confirmations
+    assert (first.forgotten, again.forgotten, again.duplicates) == (1, 0, 2)
+    receipt = Erasure.FromString(first.confirmations[0].value or b"")
+    assert (receipt.user_id, receipt.event_id, receipt.events, receipt.engagements) == ("u0", "w", 1, 1)
