@@ -2,6 +2,8 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +43,7 @@ class Spool:
         """
         self._path, self._max_bytes = directory / "spool.db", max_bytes
         self._lock = threading.Lock()
-        try:
+        with self._use():
             directory.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self._path, timeout=1.0, check_same_thread=False, isolation_level=None)
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -54,8 +56,6 @@ class Spool:
             )
             held = self._connection.execute("SELECT count(*), coalesce(sum(length(key) + length(value)), 0) FROM records")
             self.records, self.bytes = held.fetchone()
-        except (sqlite3.Error, OSError) as error:
-            raise self._unusable(error) from error
 
     def append(self, topic: str, key: bytes, value: bytes) -> None:
         """Puts a record behind all others.
@@ -64,29 +64,26 @@ class Spool:
             SpoolFullError: it would hold more than `max_bytes`.
             SpoolError: the disk does not take it.
         """
-        with self._lock:
-            size = len(key) + len(value)
+        size = len(key) + len(value)
+        with self._use():
             if self.bytes + size > self._max_bytes:
                 raise SpoolFullError(
-                    f"the spool {self._path} holds {self.records:,} records, {self.bytes:,} of {self._max_bytes:,} bytes, and this "
-                    "one was not taken: see why the broker takes none, or give the spool more room"
+                    f"the spool {self._path} holds {self.records:,} records, {self.bytes:,} of {self._max_bytes:,} bytes: this "
+                    "one was not taken. See why the broker takes none, or give the spool more room"
                 )
-            try:
-                self._connection.execute("INSERT INTO records (topic, key, value) VALUES (?, ?, ?)", (topic, key, value))
-            except sqlite3.Error as error:
-                raise self._unusable(error) from error
+            self._connection.execute("INSERT INTO records (topic, key, value) VALUES (?, ?, ?)", (topic, key, value))
             self.records += 1
             self.bytes += size
 
     def head(self, count: int) -> list[Spooled]:
-        """The `count` oldest records at most; they stay."""
-        with self._lock:
+        """The `count` oldest records at most; they stay. Raises SpoolError."""
+        with self._use():
             rows = self._connection.execute("SELECT number, topic, key, value FROM records ORDER BY number LIMIT ?", (count,))
             return [Spooled(*row) for row in rows]
 
     def remove(self, through: int) -> None:
-        """Drops all records up to this number."""
-        with self._lock:
+        """Drops all records up to this number; raises SpoolError."""
+        with self._use():
             sizes = self._connection.execute(
                 "DELETE FROM records WHERE number <= ? RETURNING length(key) + length(value)", (through,)
             ).fetchall()
@@ -98,8 +95,13 @@ class Spool:
         with self._lock:
             self._connection.close()
 
-    def _unusable(self, error: Exception) -> SpoolError:
-        return SpoolError(
-            f"the spool {self._path} cannot be used: {error}. Each producing process needs a directory of its own, writable and "
-            "with room on the disk"
-        )
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except (sqlite3.Error, OSError) as error:
+                raise SpoolError(
+                    f"the spool {self._path} cannot be used: {error}. Each producing process needs a directory of its own, "
+                    "writable and with room on the disk"
+                ) from error

@@ -28,9 +28,9 @@ def running_broker() -> Iterator[KafkaSettings]:
 
 
 @contextmanager
-def broker_process() -> Iterator[tuple[KafkaSettings, "subprocess.Popen[bytes]"]]:
-    """The same with its process, for tests of what happens when it hangs."""
-    port = free_port()
+def broker_process(port: int | None = None) -> Iterator[tuple[KafkaSettings, "subprocess.Popen[bytes]"]]:
+    """The same with its process, for tests of what happens when it hangs or is away for a while."""
+    port = port or free_port()
     url = f"tcp://127.0.0.1:{port}"
     process = subprocess.Popen(
         [

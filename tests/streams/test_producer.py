@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -12,8 +14,10 @@ from protos.catalogue_pb2 import CatalogueChange
 from protos.events_pb2 import Event
 from protos.topics import CATALOGUE, EVENTS
 from streams.producer import Delivery, DeliveryError, EventProducer
+from streams.spool import Spool
 from streams.topics import describe, ensure_topics
-from tests.broker import broker_process
+from tests.broker import broker_process, free_port
+from tests.streams.processes import PARTITIONS, read_topic
 
 
 def test_events_arrive_keyed_completed_and_counted(broker: KafkaSettings) -> None:
@@ -53,6 +57,98 @@ def test_a_lost_record_is_reported_although_the_client_flushes_quietly() -> None
         with pytest.raises(DeliveryError, match="1 records were not taken"):
             producer.flush(raise_on_failure=True)
         producer.close()
+
+
+def _clicks(first: int, count: int) -> list[Event]:
+    return [
+        Event(event_id=f"e{number}", user_id=f"u{number % 3}", item_id="i1", click={}) for number in range(first, first + count)
+    ]
+
+
+def _by_user(kafka: KafkaSettings) -> dict[bytes, list[str]]:
+    """Ids of the events in the log, by key, each at its first appearance."""
+    found: dict[bytes, dict[str, None]] = {}
+    for record in read_topic(kafka, EVENTS.name):
+        found.setdefault(record.key or b"", {})[Event.FromString(record.value or b"").event_id] = None
+    return {key: list(ids) for key, ids in found.items()}
+
+
+def _expected(count: int) -> dict[bytes, list[str]]:
+    return {f"u{user}".encode(): [f"e{number}" for number in range(user, count, 3)] for user in range(3)}
+
+
+def test_a_broker_that_is_away_loses_nothing(tmp_path: Path) -> None:
+    """Sent before, during and after; by a producer that ends in between and one that starts without a broker; all in order."""
+    port = free_port()
+    with broker_process(port) as (kafka, _):
+        ensure_topics(kafka, partitions=PARTITIONS)
+        producer = EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=20.0)
+        for event in _clicks(0, 50):
+            producer.send(event)
+        assert producer.flush() == Delivery(acknowledged=50, failed=0, reasons=(), spooled=0)
+        assert _by_user(kafka) == _expected(50)
+    # The embedded broker's log ends with it, so the first events are sent again: repeats, by their ids.
+    for event in _clicks(0, 200):
+        producer.send(event)
+    producer.close()
+    with EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=1.0) as producer:
+        for event in _clicks(200, 50):
+            producer.send(event)
+        assert producer.flush().spooled == 250
+    with broker_process(port) as (kafka, _), EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=60.0) as producer:
+        ensure_topics(kafka, partitions=PARTITIONS)
+        for event in _clicks(250, 50):
+            producer.send(event)
+        assert producer.flush().spooled == 0
+        assert _by_user(kafka) == _expected(300)
+
+
+def test_a_producer_that_is_killed_loses_nothing(broker: KafkaSettings, tmp_path: Path) -> None:
+    """What `send` has taken is on disk: the next producer sends it."""
+    ensure_topics(broker, partitions=PARTITIONS)
+    code = f"""
+import os, signal
+from pathlib import Path
+from feature_repo.settings import KafkaSettings
+from protos.events_pb2 import Event
+from streams.producer import EventProducer
+from streams.spool import Spool
+producer = EventProducer(KafkaSettings(bootstrap_servers="127.0.0.1:1"), spool=Spool(Path({str(tmp_path)!r})))
+for number in range(300):
+    producer.send(Event(event_id=f"e{{number}}", user_id=f"u{{number % 3}}", item_id="i1", click={{}}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == -signal.SIGKILL
+    with EventProducer(broker, spool=Spool(tmp_path)) as producer:
+        assert producer.flush().acknowledged == 300
+    assert _by_user(broker) == _expected(300)
+
+
+def test_a_broker_that_hangs_is_sent_to_again(tmp_path: Path) -> None:
+    """An answer that never came may mean that the record arrived: it is sent again under the same id, and order holds."""
+    with broker_process() as (kafka, process):
+        ensure_topics(kafka, partitions=PARTITIONS)
+        with EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=60.0) as producer:
+            producer.send(_clicks(0, 1)[0])
+            producer.flush()
+            process.send_signal(signal.SIGSTOP)
+            for event in _clicks(1, 199):
+                producer.send(event)
+            time.sleep(1.0)
+            process.send_signal(signal.SIGCONT)
+            assert producer.flush().spooled == 0
+        assert _by_user(kafka) == _expected(200)
+
+
+def test_a_record_that_no_broker_takes_holds_up_no_other(broker: KafkaSettings, tmp_path: Path) -> None:
+    """It is given up and reported; what came after it is delivered."""
+    ensure_topics(broker, partitions=PARTITIONS)
+    with EventProducer(broker, spool=Spool(tmp_path)) as producer:
+        producer.send_bytes(EVENTS.name, "u9", b"x" * 2_000_000)
+        producer.send(_clicks(0, 1)[0])
+        delivery = producer.flush()
+    assert (delivery.acknowledged, delivery.failed, delivery.spooled) == (1, 1, 0)
+    assert delivery.reasons[0].startswith("key u9: ")
 
 
 def test_an_event_without_user_is_refused_at_once(broker: KafkaSettings) -> None:
