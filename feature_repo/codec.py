@@ -26,20 +26,26 @@ def encode_user(row: UserRow, vocabulary: Vocabulary) -> dict[str, Value]:
     value["recent_items"].string_list_val.val.extend(row.recent_ids)
     value["recent_values"] = Value()
     value["recent_values"].double_list_val.val.extend(row.recent_R.ravel().tolist())
-    awaiting = Awaiting(impressions=row.pending, seen_events=row.seen, erasure=row.erasure)
+    awaiting = Awaiting(
+        impressions=row.pending,
+        seen_events=row.seen,
+        erasure=row.erasure,
+        unmatched=row.unmatched,
+        label_times=row.label_times_RT.astype("<f8").tobytes(),
+    )
     value["awaiting"] = Value(bytes_val=awaiting.SerializeToString())
     return value
 
 
 def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, *, whole: bool = True) -> UserRow:
-    """The row that `encode_user` wrote; without what awaits labels unless `whole`.
+    """The row that `encode_user` wrote; unless `whole`, without what only the user agent reads.
 
     Raises:
         RowSchemaError: another vocabulary wrote it.
     """
     position, first_at, updated_at, counters_CH = _decode_head(f"user {user_id}", values, vocabulary)
     _, log, partition, offset = position
-    recent = np.array(values["recent_values"].double_list_val.val)
+    recent_R = np.array(values["recent_values"].double_list_val.val).reshape(-1, 1 + len(vocabulary.tasks))
     row = UserRow(
         user_id=user_id,
         counters_CH=counters_CH,
@@ -49,12 +55,16 @@ def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, 
         partition=partition,
         offset=offset,
         recent_ids=list(values["recent_items"].string_list_val.val),
-        recent_R=recent.reshape(-1, 1 + len(vocabulary.tasks)),
+        recent_R=recent_R,
+        label_times_RT=np.repeat(recent_R[:, :1], len(vocabulary.tasks), axis=1),
     )
     if whole:
         awaiting = Awaiting.FromString(values["awaiting"].bytes_val)
         row.pending.extend(awaiting.impressions)
+        row.unmatched.extend(awaiting.unmatched)
         row.seen.extend(awaiting.seen_events)
+        if awaiting.label_times:
+            row.label_times_RT = np.frombuffer(awaiting.label_times, dtype="<f8").reshape(row.label_times_RT.shape)
         row.erasure = awaiting.erasure if awaiting.HasField("erasure") else None
     return row
 

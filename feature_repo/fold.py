@@ -1,6 +1,7 @@
 """Owns what one event does: to the user's row, to the item's row, and which labelled examples it settles."""
 
 import zlib
+from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -9,12 +10,15 @@ import numpy as np
 
 from feature_repo.counters import add
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
-from feature_repo.rows import MAX_PENDING, ItemRow, UserRow
+from feature_repo.rows import MAX_PENDING, MAX_UNMATCHED, ItemRow, UserRow
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import Erasure, Example, ItemAction, SourcePosition
+from protos.streams_pb2 import Erasure, Example, ItemAction, SourcePosition, UnmatchedAction
 
-__all__ = ["Folded", "UserFold", "fold_item"]
+__all__ = ["ALLOWED_LATENESS", "Folded", "UserFold", "fold_item"]
+
+ALLOWED_LATENESS = 60.0
+"""Seconds by which an event may come behind later ones, or clocks differ, and still find the impression that it belongs to."""
 
 _NAN = float("nan")
 
@@ -66,7 +70,7 @@ class UserFold:
             return Folded(duplicate=True)
         row.seen.append(event_hash)
 
-        examples = self.expire(row, event.at)
+        examples = self.expire(row, max(row.updated_at, event.at))
         action = ItemAction(item_id=event.item_id, source=source, occurred_at=event.at, user_id=row.user_id)
         if event.kind == IMPRESSION:
             observations, sums = self._impress(row, event, examples)
@@ -85,12 +89,15 @@ class UserFold:
         return Folded(action=action, examples=examples)
 
     def expire(self, row: UserRow, now: float) -> list[Example]:
-        """Settles as negative what no event has labelled within its window by `now`; the oldest first."""
+        """Settles as negative what no event has labelled within its window, and none that is late can any more, by `now`.
+
+        The oldest comes first.
+        """
         examples: list[Example] = []
         kept: list[Example] = []
         overflow = len(row.pending) - MAX_PENDING
         for position, waiting in enumerate(row.pending):
-            age = now - waiting.shown_at
+            age = now - waiting.shown_at - ALLOWED_LATENESS
             overdue = position < overflow
             negatives = [
                 at
@@ -105,17 +112,33 @@ class UserFold:
             if age < self._window and not overdue:
                 kept.append(waiting)
         row.pending = kept
+        # An impression comes at most so late, and may be of a clock that runs ahead of the action's by as much again.
+        row.unmatched = [one for one in row.unmatched if one.occurred_at >= now - 2 * ALLOWED_LATENESS][-MAX_UNMATCHED:]
         return examples
 
     def _impress(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:
         waiting = self._waiting(row, event)
-        row.pending.append(waiting)
         at_once = [at for at, task in enumerate(self._tasks) if task.late == "correct" and self._is_kept(waiting, task)]
         if at_once:
             shown = Example()
             shown.CopyFrom(waiting)  # its own labels stay open: a positive may still come
             examples.append(self._settle(shown, dict.fromkeys(at_once, 0.0), event.at))
-        return [float(task.implicit) for task in self._tasks], [0.0] * len(self._tasks)
+        observations = [float(task.implicit) for task in self._tasks]
+        for action in row.unmatched:  # where this comes late, behind its action, which was counted as an observation then
+            if not self._belongs(action.item_id, action.recommendation_id, action.occurred_at, waiting):
+                continue
+            taken = {
+                at: label
+                for at, label in enumerate(action.labels)
+                if label == label and self._open(waiting, at, action.occurred_at)
+            }
+            for at in taken:
+                observations[at], action.labels[at] = 0.0, _NAN
+            if taken:
+                examples.append(self._settle(waiting, taken, event.at))
+        if any(label != label for label in waiting.labels):
+            insort(row.pending, waiting, key=lambda one: one.shown_at)
+        return observations, [0.0] * len(self._tasks)
 
     def _act(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:
         labels = {
@@ -128,8 +151,8 @@ class UserFold:
         settled: dict[int, float] = {}
         for at, label in labels.items():
             implicit = self._tasks[at].implicit
-            if implicit and waiting is not None and waiting.labels[at] == waiting.labels[at]:
-                continue  # the impression already has its positive
+            if implicit and waiting is not None and not self._open(waiting, at, event.at):
+                continue  # the impression already has its positive, or its time is over
             observations[at] = 0.0 if implicit and waiting is not None else 1.0
             sums[at] = label
             # A positive whose impression is not known has no negatives beside it, so it teaches no rate.
@@ -140,6 +163,15 @@ class UserFold:
             examples.append(self._settle(source, settled, event.at))
             if waiting is not None and all(label == label for label in waiting.labels):
                 row.pending.remove(waiting)
+        if waiting is None and any(self._tasks[at].implicit for at in labels):
+            row.unmatched.append(
+                UnmatchedAction(
+                    item_id=event.item_id,
+                    recommendation_id=event.recommendation_id,
+                    occurred_at=event.at,
+                    labels=[labels.get(at, _NAN) if task.implicit else _NAN for at, task in enumerate(self._tasks)],
+                )
+            )
         row.engage(event.item_id, event.at, [labels.get(at, _NAN) for at in range(len(self._tasks))])
         return observations, sums
 
@@ -160,13 +192,24 @@ class UserFold:
             labels=[_NAN] * len(self._tasks),
         )
 
-    @staticmethod
-    def _match(row: UserRow, event: Occurrence) -> Example | None:
-        """The latest impression that the action belongs to: by recommendation where it names one, else by item."""
+    def _match(self, row: UserRow, event: Occurrence) -> Example | None:
+        """The impression that the action belongs to: the latest before it, else the first after it, as of another clock."""
+        found: Example | None = None
         for waiting in reversed(row.pending):
-            if waiting.item_id == event.item_id and event.recommendation_id in ("", waiting.recommendation_id):
-                return waiting
-        return None
+            if self._belongs(event.item_id, event.recommendation_id, event.at, waiting):
+                found = waiting
+                if waiting.shown_at <= event.at:
+                    break
+        return found
+
+    def _belongs(self, item_id: str, recommendation_id: str, at: float, waiting: Example) -> bool:
+        """Whether an action may follow from an impression: by recommendation where it names one, else by item, and by time."""
+        named = item_id == waiting.item_id and recommendation_id in ("", waiting.recommendation_id)
+        return named and -ALLOWED_LATENESS <= at - waiting.shown_at < self._window
+
+    def _open(self, waiting: Example, task: int, at: float) -> bool:
+        """Whether the impression still lacks the label of an implicit task, and an action at this time may give it."""
+        return waiting.labels[task] != waiting.labels[task] and at - waiting.shown_at < self._tasks[task].window_seconds
 
     @staticmethod
     def _is_kept(waiting: Example, task: Task) -> bool:

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
 from feature_repo.vocabulary import RECENT, Vocabulary
-from protos.streams_pb2 import Erasure, Example, SourcePosition
+from protos.streams_pb2 import Erasure, Example, SourcePosition, UnmatchedAction
 
-__all__ = ["MAX_PENDING", "SEEN_EVENTS", "ItemRow", "UserRow"]
+__all__ = ["MAX_PENDING", "MAX_UNMATCHED", "SEEN_EVENTS", "ItemRow", "UserRow"]
 
 MAX_PENDING = 128
 """Impressions of one user that may await their labels; beyond it the oldest is settled at once."""
+
+MAX_UNMATCHED = 32
+"""Actions of one user that may wait for an impression that comes late."""
 
 SEEN_EVENTS = 512
 """Event ids of one user that are remembered, so that a producer's repeat counts once."""
@@ -35,8 +38,12 @@ class UserRow:
     """Items engaged with, the most recent first; at most RECENT."""
     recent_R: NDArray[np.float64]
     """For each of them, (R, 1+T): Unix seconds, then a label for each task (NaN where unknown)."""
+    label_times_RT: NDArray[np.float64]
+    """When each of these labels was given, Unix seconds; of no meaning where the label is unknown."""
     pending: list[Example] = field(default_factory=list)
     """Impressions that await labels, the oldest first; a label is NaN until it is settled."""
+    unmatched: list[UnmatchedAction] = field(default_factory=list)
+    """Actions of the last moments whose impression is not known, the oldest first."""
     seen: deque[int] = field(default_factory=lambda: deque(maxlen=SEEN_EVENTS))
     erasure: Erasure | None = None
     """What was erased when the user last asked to be forgotten; events of then or before are not folded any more."""
@@ -47,6 +54,7 @@ class UserRow:
             user_id=user_id,
             counters_CH=np.zeros((len(vocabulary.counters), len(HALF_LIFE_NAMES))),
             recent_R=np.empty((0, 1 + len(vocabulary.tasks))),
+            label_times_RT=np.empty((0, len(vocabulary.tasks))),
         )
 
     @property
@@ -68,25 +76,31 @@ class UserRow:
         )
         self.counters_CH = np.zeros_like(self.counters_CH)
         self.first_at = self.updated_at = 0.0
-        self.recent_ids, self.recent_R = [], self.recent_R[:0]
-        self.pending = []
+        self.recent_ids, self.recent_R, self.label_times_RT = [], self.recent_R[:0], self.label_times_RT[:0]
+        self.pending, self.unmatched = [], []
         self.seen.clear()
 
     def engage(self, item_id: str, at: float, labels: list[float]) -> None:
-        """Puts an engagement where its time belongs; a repeat of an item takes over the labels known before."""
-        ids, values_R = self.recent_ids, self.recent_R
-        row = np.array([at, *labels])
+        """Puts an engagement where its time belongs; of an item's labels for one task, the one of the latest event stays.
+
+        Of events of the same time, the one that came last counts as the later.
+        """
+        ids, values_R, times_RT = self.recent_ids, self.recent_R, self.label_times_RT
+        row, times = np.array([at, *labels]), np.full(len(labels), at)
         if item_id in ids:
             old = ids.index(item_id)
-            row = np.where(np.isnan(row), values_R[old], row)
+            known = values_R[old, 1:]
+            keep = np.isnan(row[1:]) | (~np.isnan(known) & (times_RT[old] > at))
+            row[1:], times = np.where(keep, known, row[1:]), np.where(keep, times_RT[old], times)
             row[0] = max(at, values_R[old, 0])
             del ids[old]
-            values_R = np.delete(values_R, old, axis=0)
+            values_R, times_RT = np.delete(values_R, old, axis=0), np.delete(times_RT, old, axis=0)
         # The newest first, and of equal times the one that came last.
         place = int(np.searchsorted(-values_R[:, 0], -row[0], side="left"))
         ids.insert(place, item_id)
         del ids[RECENT:]
         self.recent_R = np.concatenate((values_R[:place], row[None], values_R[place:]))[:RECENT]
+        self.label_times_RT = np.concatenate((times_RT[:place], times[None], times_RT[place:]))[:RECENT]
 
 
 @dataclass(kw_only=True, slots=True)

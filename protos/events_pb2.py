@@ -25,11 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-<<<<<<< HEAD
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13protos/events.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11recommendation_id\x18\x05 \x01(\t\x12.\n\nimpression\x18\n \x01(\x0b\x32\x18.headwater.v1.ImpressionH\x00\x12$\n\x05\x63lick\x18\x0b \x01(\x0b\x32\x13.headwater.v1.ClickH\x00\x12\"\n\x04read\x18\x0c \x01(\x0b\x32\x12.headwater.v1.ReadH\x00\x12*\n\x08purchase\x18\r \x01(\x0b\x32\x16.headwater.v1.PurchaseH\x00\x12&\n\x06\x61\x63tion\x18\x0e \x01(\x0b\x32\x14.headwater.v1.ActionH\x00\x42\x06\n\x04\x62ody\"\xb1\x01\n\nImpression\x12\x10\n\x08position\x18\x01 \x01(\r\x12,\n\x06served\x18\x02 \x01(\x0b\x32\x1c.headwater.v1.ServedFeatures\x12\r\n\x05slate\x18\x03 \x01(\t\x12\x17\n\npropensity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\nconsidered\x18\x05 \x01(\x0b\x32\x18.headwater.v1.ConsideredB\r\n\x0b_propensity\"B\n\nConsidered\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x13\n\x0bpredictions\x18\x02 \x03(\x02\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x03 \x03(\x02\"\x93\x01\n\x0eServedFeatures\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x07\x12\x0e\n\x06values\x18\x02 \x03(\x02\x12\x18\n\x10history_item_ids\x18\x03 \x03(\t\x12\x16\n\x0ehistory_values\x18\x04 \x03(\x02\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x12\x13\n\x0bpredictions\x18\x06 \x03(\x02\"\x07\n\x05\x43lick\"?\n\x04Read\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\x12\x17\n\ncompletion\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_completion\",\n\x08Purchase\x12\x0e\n\x06\x61mount\x18\x01 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\"4\n\x06\x41\x63tion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_valueb\x06proto3')
-=======
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13protos/events.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x03\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11recommendation_id\x18\x05 \x01(\t\x12.\n\nimpression\x18\n \x01(\x0b\x32\x18.headwater.v1.ImpressionH\x00\x12$\n\x05\x63lick\x18\x0b \x01(\x0b\x32\x13.headwater.v1.ClickH\x00\x12\"\n\x04read\x18\x0c \x01(\x0b\x32\x12.headwater.v1.ReadH\x00\x12*\n\x08purchase\x18\r \x01(\x0b\x32\x16.headwater.v1.PurchaseH\x00\x12&\n\x06\x61\x63tion\x18\x0e \x01(\x0b\x32\x14.headwater.v1.ActionH\x00\x12&\n\x06\x66orget\x18\x0f \x01(\x0b\x32\x14.headwater.v1.ForgetH\x00\x42\x06\n\x04\x62ody\"L\n\nImpression\x12\x10\n\x08position\x18\x01 \x01(\r\x12,\n\x06served\x18\x02 \x01(\x0b\x32\x1c.headwater.v1.ServedFeatures\"~\n\x0eServedFeatures\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x07\x12\x0e\n\x06values\x18\x02 \x03(\x02\x12\x18\n\x10history_item_ids\x18\x03 \x03(\t\x12\x16\n\x0ehistory_values\x18\x04 \x03(\x02\x12\x15\n\rmodel_version\x18\x05 \x01(\t\"\x07\n\x05\x43lick\"?\n\x04Read\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\x12\x17\n\ncompletion\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_completion\",\n\x08Purchase\x12\x0e\n\x06\x61mount\x18\x01 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\"\x08\n\x06\x46orget\"4\n\x06\x41\x63tion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_valueb\x06proto3')
->>>>>>> 86a97d7 (wip forget)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13protos/events.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x03\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11recommendation_id\x18\x05 \x01(\t\x12.\n\nimpression\x18\n \x01(\x0b\x32\x18.headwater.v1.ImpressionH\x00\x12$\n\x05\x63lick\x18\x0b \x01(\x0b\x32\x13.headwater.v1.ClickH\x00\x12\"\n\x04read\x18\x0c \x01(\x0b\x32\x12.headwater.v1.ReadH\x00\x12*\n\x08purchase\x18\r \x01(\x0b\x32\x16.headwater.v1.PurchaseH\x00\x12&\n\x06\x61\x63tion\x18\x0e \x01(\x0b\x32\x14.headwater.v1.ActionH\x00\x12&\n\x06\x66orget\x18\x0f \x01(\x0b\x32\x14.headwater.v1.ForgetH\x00\x42\x06\n\x04\x62ody\"\xb1\x01\n\nImpression\x12\x10\n\x08position\x18\x01 \x01(\r\x12,\n\x06served\x18\x02 \x01(\x0b\x32\x1c.headwater.v1.ServedFeatures\x12\r\n\x05slate\x18\x03 \x01(\t\x12\x17\n\npropensity\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12,\n\nconsidered\x18\x05 \x01(\x0b\x32\x18.headwater.v1.ConsideredB\r\n\x0b_propensity\"B\n\nConsidered\x12\x10\n\x08item_ids\x18\x01 \x03(\t\x12\x13\n\x0bpredictions\x18\x02 \x03(\x02\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x03 \x03(\x02\"\x93\x01\n\x0eServedFeatures\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x07\x12\x0e\n\x06values\x18\x02 \x03(\x02\x12\x18\n\x10history_item_ids\x18\x03 \x03(\t\x12\x16\n\x0ehistory_values\x18\x04 \x03(\x02\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x12\x13\n\x0bpredictions\x18\x06 \x03(\x02\"\x07\n\x05\x43lick\"?\n\x04Read\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\x12\x17\n\ncompletion\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\r\n\x0b_completion\",\n\x08Purchase\x12\x0e\n\x06\x61mount\x18\x01 \x01(\x01\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\"\x08\n\x06\x46orget\"4\n\x06\x41\x63tion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05value\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,37 +33,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.events_pb2', _global
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT']._serialized_start=71
-<<<<<<< HEAD
-  _globals['_EVENT']._serialized_end=420
-  _globals['_IMPRESSION']._serialized_start=423
-  _globals['_IMPRESSION']._serialized_end=600
-  _globals['_CONSIDERED']._serialized_start=602
-  _globals['_CONSIDERED']._serialized_end=668
-  _globals['_SERVEDFEATURES']._serialized_start=671
-  _globals['_SERVEDFEATURES']._serialized_end=818
-  _globals['_CLICK']._serialized_start=820
-  _globals['_CLICK']._serialized_end=827
-  _globals['_READ']._serialized_start=829
-  _globals['_READ']._serialized_end=892
-  _globals['_PURCHASE']._serialized_start=894
-  _globals['_PURCHASE']._serialized_end=938
-  _globals['_ACTION']._serialized_start=940
-  _globals['_ACTION']._serialized_end=992
-=======
   _globals['_EVENT']._serialized_end=460
-  _globals['_IMPRESSION']._serialized_start=462
-  _globals['_IMPRESSION']._serialized_end=538
-  _globals['_SERVEDFEATURES']._serialized_start=540
-  _globals['_SERVEDFEATURES']._serialized_end=666
-  _globals['_CLICK']._serialized_start=668
-  _globals['_CLICK']._serialized_end=675
-  _globals['_READ']._serialized_start=677
-  _globals['_READ']._serialized_end=740
-  _globals['_PURCHASE']._serialized_start=742
-  _globals['_PURCHASE']._serialized_end=786
-  _globals['_FORGET']._serialized_start=788
-  _globals['_FORGET']._serialized_end=796
-  _globals['_ACTION']._serialized_start=798
-  _globals['_ACTION']._serialized_end=850
->>>>>>> 86a97d7 (wip forget)
+  _globals['_IMPRESSION']._serialized_start=463
+  _globals['_IMPRESSION']._serialized_end=640
+  _globals['_CONSIDERED']._serialized_start=642
+  _globals['_CONSIDERED']._serialized_end=708
+  _globals['_SERVEDFEATURES']._serialized_start=711
+  _globals['_SERVEDFEATURES']._serialized_end=858
+  _globals['_CLICK']._serialized_start=860
+  _globals['_CLICK']._serialized_end=867
+  _globals['_READ']._serialized_start=869
+  _globals['_READ']._serialized_end=932
+  _globals['_PURCHASE']._serialized_start=934
+  _globals['_PURCHASE']._serialized_end=978
+  _globals['_FORGET']._serialized_start=980
+  _globals['_FORGET']._serialized_end=988
+  _globals['_ACTION']._serialized_start=990
+  _globals['_ACTION']._serialized_end=1042
 # @@protoc_insertion_point(module_scope)

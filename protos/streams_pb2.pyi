@@ -68,14 +68,30 @@ class Example(_message.Message):
     def __init__(self, source: _Optional[_Union[SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[_Iterable[float]] = ..., labels: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Awaiting(_message.Message):
-    __slots__ = ("impressions", "seen_events", "erasure")
+    __slots__ = ("impressions", "seen_events", "erasure", "label_times", "unmatched")
     IMPRESSIONS_FIELD_NUMBER: _ClassVar[int]
     SEEN_EVENTS_FIELD_NUMBER: _ClassVar[int]
     ERASURE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_TIMES_FIELD_NUMBER: _ClassVar[int]
+    UNMATCHED_FIELD_NUMBER: _ClassVar[int]
     impressions: _containers.RepeatedCompositeFieldContainer[Example]
     seen_events: _containers.RepeatedScalarFieldContainer[int]
     erasure: Erasure
-    def __init__(self, impressions: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seen_events: _Optional[_Iterable[int]] = ..., erasure: _Optional[_Union[Erasure, _Mapping]] = ...) -> None: ...
+    label_times: bytes
+    unmatched: _containers.RepeatedCompositeFieldContainer[UnmatchedAction]
+    def __init__(self, impressions: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seen_events: _Optional[_Iterable[int]] = ..., erasure: _Optional[_Union[Erasure, _Mapping]] = ..., label_times: _Optional[bytes] = ..., unmatched: _Optional[_Iterable[_Union[UnmatchedAction, _Mapping]]] = ...) -> None: ...
+
+class UnmatchedAction(_message.Message):
+    __slots__ = ("item_id", "recommendation_id", "occurred_at", "labels")
+    ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
+    OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    item_id: str
+    recommendation_id: str
+    occurred_at: float
+    labels: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., occurred_at: _Optional[float] = ..., labels: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Erasure(_message.Message):
     __slots__ = ("user_id", "event_id", "source", "requested_at", "events", "engagements", "awaiting_impressions", "event_ids")

@@ -12,6 +12,7 @@ from training.progress import Quality
 
 __all__ = ["FeatureMetrics", "LearnerMetrics", "WorkerMetrics"]
 
+_SKEWS = (-600.0, -60.0, -10.0, -1.0, -0.1, 0.0, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86_400.0)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -63,6 +64,13 @@ class FeatureMetrics:
             registry=registry,
         )
 
+        self.append_delay = Histogram(
+            "headwater_occurred_to_appended_seconds",
+            "From when an event happened, by its producer's clock, to its append to the log; below 0 that clock runs ahead.",
+            buckets=_SKEWS,
+            registry=registry,
+        )
+
     def observe(self, work: UserWork, *, now: float) -> None:
         """Takes over the counts of a batch whose rows were written at `now` (Unix seconds)."""
         self.folded.inc(len(work.folded_appended_at))
@@ -71,8 +79,9 @@ class FeatureMetrics:
         self.barred.inc(work.barred)
         self.forgotten.inc(work.forgotten)
         self.examples.inc(work.examples)
-        for appended_at in work.folded_appended_at:
+        for appended_at, delay in zip(work.folded_appended_at, work.append_delays, strict=True):
             self.event_to_feature.observe(max(now - appended_at, 0.0))
+            self.append_delay.observe(delay)
 
 
 class LearnerMetrics:

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from streams.delivery import Delivery, Tally
 from streams.spool import Spool, Spooled, SpoolError
@@ -96,9 +96,14 @@ class SpooledOutlet:
             self._tally.take(taken)
 
     def _disconnect(self) -> None:
-        if self._client is not None:
-            self._client.close(timeout=1.0)
-            self._client = None
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            client.close(timeout=1.0)
+        except KafkaTimeoutError:
+            # Raised before the sender is stopped: left alone, it would send what it holds behind our back, and out of order.
+            client._sender.force_close()
 
 
 def _queue(client: KafkaProducer, record: Spooled) -> Any:

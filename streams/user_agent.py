@@ -40,6 +40,8 @@ class UserWork:
     """When each folded event was appended to the log, Unix seconds."""
     folded_from: list[SourcePosition] = field(default_factory=list)
     """Where in the log each of them stands."""
+    append_delays: list[float] = field(default_factory=list)
+    """For each of them, seconds from when it happened on its producer's clock; below 0 where that clock runs ahead."""
     duplicates: int = 0
     late: int = 0
     barred: int = 0
@@ -95,6 +97,7 @@ class UserProcessor:
             work.examples += len(folded.examples)
             work.folded_appended_at.append(record.appended_at)
             work.folded_from.append(source)
+            work.append_delays.append(record.appended_at - event.at)
             action = Publication(ITEM_ACTIONS.name, event.item_id.encode(), folded.action.SerializeToString())
             work.publications.append(action)
             key = row.user_id.encode()

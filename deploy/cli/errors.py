@@ -41,6 +41,7 @@ _MEANT_FOR_USERS = (
     ("feature_repo.tasks", "TasksError"),
     ("kafka.errors", "KafkaError"),
     ("streams.offsets", "OffsetsError"),
+    ("streams.erasures", "ForgetError"),
     ("streams.producer", "DeliveryError"),
     ("streams.topics", "TopicError"),
     ("training.encoder", "EncoderError"),

@@ -3,13 +3,14 @@
 import dataclasses
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.fold import fold_item
+from feature_repo.fold import ALLOWED_LATENESS, fold_item
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from feature_repo.rows import MAX_PENDING, ItemRow, UserRow
 from feature_repo.vocabulary import RECENT
@@ -31,6 +32,8 @@ def run(events: list[tuple[int, Occurrence]]) -> tuple[UserRow, list[Example], l
 def assert_equal_rows(one: UserRow, other: UserRow) -> None:
     np.testing.assert_array_equal(one.counters_CH, other.counters_CH)
     np.testing.assert_array_equal(one.recent_R, other.recent_R)
+    np.testing.assert_array_equal(one.label_times_RT, other.label_times_RT)
+    assert [waiting.SerializeToString() for waiting in one.unmatched] == [late.SerializeToString() for late in other.unmatched]
     assert one.recent_ids == other.recent_ids
     assert (one.first_at, one.updated_at) == (other.first_at, other.updated_at)
     assert [waiting.SerializeToString() for waiting in one.pending] == [waiting.SerializeToString() for waiting in other.pending]
@@ -47,10 +50,11 @@ def test_click_after_impression_labels_the_impression_with_the_features_it_was_s
 
 
 def test_impression_without_a_click_becomes_negative_after_its_window() -> None:
-    """The next event of the user that lies past the window settles the click task only."""
-    _, early, _ = run([(0, event(IMPRESSION)), (1, event(IMPRESSION, "i1", 1599.0))])
+    """The next event of the user that lies past the window, and the allowed lateness, settles the click task only."""
+    over = 1600.0 + ALLOWED_LATENESS
+    _, early, _ = run([(0, event(IMPRESSION)), (1, event(IMPRESSION, "i1", over - 1.0))])
     assert early == []
-    _, examples, _ = run([(0, event(IMPRESSION)), (1, event(IMPRESSION, "i1", 1600.0))])
+    _, examples, _ = run([(0, event(IMPRESSION)), (1, event(IMPRESSION, "i1", over))])
     assert [(example.item_id, example.labels[CLICK]) for example in examples] == [("i0", 0.0)]
     assert math.isnan(examples[0].labels[LIKE])
 
@@ -152,6 +156,66 @@ def test_recreated_log_starts_again_without_hiding_events() -> None:
     assert fold.fold(row, event("click", at=2001.0), at_offset(0, log=2)).duplicate
 
 
+@st.composite
+def arrivals(draw: st.DrawFn) -> tuple[list[Occurrence], list[Occurrence]]:
+    """One user's events in the order of their times and as they arrive, none later than allowed; one of a kind for an item."""
+    events: dict[tuple[str, str], Occurrence] = {}
+    for number, one in enumerate(draw(histories(max_size=24))):
+        if one.kind != FORGET:
+            events.setdefault((one.item_id, one.kind), dataclasses.replace(one, at=one.at + number))
+    in_time = list(events.values())
+    delays = [draw(st.integers(0, int(ALLOWED_LATENESS) - 1)) for _ in in_time]
+    order = sorted(range(len(in_time)), key=lambda at: in_time[at].at + delays[at])
+    return in_time, [in_time[at] for at in order]
+
+
+@given(arrivals(), st.data())
+def test_late_arrivals_duplicates_and_redelivery_change_no_row(
+    streams: tuple[list[Occurrence], list[Occurrence]], data: st.DataObject
+) -> None:
+    """Rows and examples follow event time: only by how much an observation has aged may they differ, a minute at most."""
+    in_time, arrived = streams
+    sent = [one for one in arrived for _ in range(data.draw(st.integers(1, 2)))]
+    crash = data.draw(st.integers(0, len(sent)))
+    numbered = list(enumerate(sent))
+    row, examples, _ = run(numbered[:crash] + numbered[data.draw(st.integers(0, crash)) :])
+    clean, clean_examples, _ = run(list(enumerate(in_time)))
+    np.testing.assert_allclose(row.counters_CH[:, -1], clean.counters_CH[:, -1])
+    np.testing.assert_allclose(row.counters_CH, clean.counters_CH, rtol=0.08)
+    assert (row.first_at, row.updated_at) == (clean.first_at, clean.updated_at)
+    assert row.recent_ids == clean.recent_ids
+    np.testing.assert_array_equal(row.recent_R, clean.recent_R)
+    taught, clean_taught = (
+        Counter((example.item_id, repr(example.labels)) for example in [*found, *fold_over(table_of()).expire(of, 1e12)])
+        for found, of in ((examples, row), (clean_examples, clean))
+    )
+    assert taught == clean_taught
+
+
+def test_an_impression_that_comes_behind_its_click_is_a_positive_and_no_second_observation() -> None:
+    """The server writes impressions behind its answers: a quick click may overtake one."""
+    shown, click = event(IMPRESSION, at=1000.0), event("click", at=1001.0)
+    _, examples, actions = run([(0, click), (1, shown), (2, event("hide", "i9", 5000.0))])
+    assert [example.labels[CLICK] for example in examples] == [1.0]
+    assert [sum(action.observations[CLICK] for action in actions), sum(action.label_sums[CLICK] for action in actions)] == [1, 1]
+
+
+def test_an_action_later_than_allowed_finds_its_impression_settled() -> None:
+    """The rule for what comes too late: it counts where it can, and teaches nothing that contradicts what was taught."""
+    late = [event(IMPRESSION, at=1000.0), event("hide", "i9", 1000.0 + 600.0 + ALLOWED_LATENESS), event("click", at=1010.0)]
+    row, examples, _ = run(list(enumerate(late)))
+    assert [example.labels[CLICK] for example in examples] == [0.0]
+    assert row.recent_ids == ["i9", "i0"]
+
+
+def test_of_two_ratings_the_later_one_stays_whichever_arrived_first() -> None:
+    """An item's label in the history is that of its latest event."""
+    first, second = event("rate", at=1000.0, value=1.0), event("rate", at=1001.0, value=5.0)
+    for order in ([first, second], [second, first]):
+        row, _, _ = run(list(enumerate(order)))
+        assert row.recent_R[0, 1 + LIKE] == 1.0
+
+
 def test_who_asks_to_be_forgotten_is_unknown_again_and_leaves_no_example() -> None:
     """What awaited a label teaches nothing, and the row says what it held."""
     row, examples, _ = run([(0, event(IMPRESSION)), (1, event("click", "i1", 1001.0)), (2, event(FORGET, "", 1002.0))])
@@ -210,8 +274,14 @@ def test_a_deleted_item_counts_only_what_came_after() -> None:
     row = ItemRow.empty("i0", VOCABULARY)
 
     def shown(offset: int, at: float) -> ItemAction:
-        counts = {"observations": [1, 0, 0], "label_sums": [0, 0, 0]}
-        return ItemAction(item_id="i0", source=at_offset(offset), occurred_at=at, impression=True, **counts)
+        return ItemAction(
+            item_id="i0",
+            source=at_offset(offset),
+            occurred_at=at,
+            impression=True,
+            observations=[1, 0, 0],
+            label_sums=[0, 0, 0],
+        )
 
     deleted = ItemAction(item_id="i0", occurred_at=20.0, deleted=True)
     log = [shown(0, 10.0), deleted, shown(1, 15.0), shown(2, 30.0), deleted, shown(2, 30.0)]

@@ -33,7 +33,8 @@ class Steps:
         return Work()
 
     async def publish(self, publications: Sequence[Publication]) -> None:
-        self.taken.append({(PUBLICATION,): "publish", (CONFIRMATION,): "confirm"}[tuple(publications)])
+        [published] = publications
+        self.taken.append({PUBLICATION: "publish", CONFIRMATION: "confirm"}[published])
 
     def write(self, work: Work) -> Sequence[Publication]:
         if self.failures:

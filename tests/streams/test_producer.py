@@ -143,10 +143,11 @@ def test_a_broker_that_hangs_is_sent_to_again(tmp_path: Path) -> None:
 def test_a_record_that_no_broker_takes_holds_up_no_other(broker: KafkaSettings, tmp_path: Path) -> None:
     """It is given up and reported; what came after it is delivered."""
     ensure_topics(broker, partitions=PARTITIONS)
-    with EventProducer(broker, spool=Spool(tmp_path)) as producer:
-        producer.send_bytes(EVENTS.name, "u9", b"x" * 2_000_000)
-        producer.send(_clicks(0, 1)[0])
-        delivery = producer.flush()
+    producer = EventProducer(broker, spool=Spool(tmp_path))
+    producer.send_bytes(EVENTS.name, "u9", b"x" * 2_000_000)
+    producer.send(_clicks(0, 1)[0])
+    delivery = producer.flush()
+    producer.close()
     assert (delivery.acknowledged, delivery.failed, delivery.spooled) == (1, 1, 0)
     assert delivery.reasons[0].startswith("key u9: ")
 
