@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo drills soak bench-quality test lint format protos generated requirements clean
+.PHONY: help install docs demo drills soak bench-quality test lint format protos generated requirements clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -55,9 +55,13 @@ format: $(STAMP) ## Rewrite the sources in house style
 protos: $(STAMP) ## Regenerate the code beside protos/*.proto
 	$(BIN)/python -m protos.generate
 
-generated: $(STAMP) ## Write rules, dashboards and docs/metrics.md anew from their sources
+generated: $(STAMP) ## Write rules, dashboards and the generated documents anew from their sources
 	$(BIN)/python -m deploy.prometheus
 	$(BIN)/python -m deploy.grafana
+	$(BIN)/python -m deploy.docs
+
+docs: $(STAMP) ## Build the documentation site into build/docs
+	$(BIN)/mkdocs build
 
 requirements: ## Resolve pyproject.toml again into requirements.txt
 	test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install --disable-pip-version-check -q uv; }

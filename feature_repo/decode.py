@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
-from protos.catalogue_pb2 import CatalogueChange, Item
+from protos.catalogue_pb2 import CatalogueChange, Item, ItemDelete
 from protos.events_pb2 import Event, ServedFeatures
 
 __all__ = [
@@ -63,12 +63,23 @@ def decode_event(value: bytes | None, *, key: bytes | None, now: float) -> Occur
     return occurrence
 
 
-def decode_change(value: bytes | None, *, now: float) -> CatalogueChange | Rejection:
-    """The change in a record of the catalogue topic, or why it cannot be used; `now` is Unix seconds."""
-    change = _parse(value, CatalogueChange, MAX_CHANGE_BYTES)
+def decode_change(value: bytes | None, *, key: bytes | None, now: float) -> CatalogueChange | Rejection:
+    """The change in a record of the catalogue topic, or why it cannot be used; `now` is Unix seconds.
+
+    A record without a value deletes the item of its key, as on any compacted topic.
+    """
+    if value is None and key:
+        change: CatalogueChange | Rejection = CatalogueChange(delete=ItemDelete(item_id=key.decode(errors="replace")))
+    else:
+        change = _parse(value, CatalogueChange, MAX_CHANGE_BYTES)
     if isinstance(change, Rejection):
         return change
-    return check_change(change, now) or change
+    if rejection := check_change(change, now):
+        return rejection
+    item_id = change.upsert.item_id or change.delete.item_id
+    if key != item_id.encode():
+        return _broken("the record's key is not the item's item_id: key it so, or compaction drops another item's entry")
+    return change
 
 
 def parse_event(value: bytes | None) -> Event | Rejection:

@@ -29,10 +29,13 @@ class Task:
 
     name: str
     kind: Kind
+    """`binary`, `duration` (learned on the logarithm, told in seconds) or `regression`."""
     event: str
     """`click`, `read` (value: seconds), `purchase` (value: amount) or the name of an action."""
     at_least: float | None = None
+    """Of a binary task: the event's value from which on its label is positive."""
     window_seconds: float = 1800.0
+    """How long after an impression the event may come; without it, the impression is then a negative."""
     weight: float = 1.0
     """Share in the training loss."""
     priority: int = 0

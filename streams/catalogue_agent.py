@@ -46,7 +46,7 @@ class CatalogueProcessor:
         work, now = CatalogueWork(), self._clock()
         latest: dict[str, Item | None] = {}
         for record in records:
-            change = decode_change(record.value, now=now)
+            change = decode_change(record.value, key=record.key, now=now)
             if isinstance(change, Rejection):
                 work.publications.append(dead_letter(record, change, now))
                 work.rejected[change.reason] += 1

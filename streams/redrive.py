@@ -80,7 +80,7 @@ def judge(letter: DeadLetter, now: float) -> Rejection | None:
     if letter.topic == EVENTS.name:
         judged = decode_event(letter.value, key=letter.key, now=now)
     elif letter.topic == CATALOGUE.name:
-        judged = decode_change(letter.value, now=now)
+        judged = decode_change(letter.value, key=letter.key, now=now)
     return judged if isinstance(judged, Rejection) else None
 
 

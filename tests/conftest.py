@@ -2,6 +2,10 @@
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("headwater", deadline=None)  # on a loaded machine any example may take long
+settings.load_profile("headwater")
 
 
 @pytest.fixture(autouse=True, scope="session")

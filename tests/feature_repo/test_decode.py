@@ -146,7 +146,7 @@ def test_served_features_that_are_not_finite_are_rejected() -> None:
 def test_any_bytes_decode_or_are_rejected(value: bytes) -> None:
     """Nothing that a stranger sends may stop the stream."""
     assert isinstance(decode_event(value, key=b"u1", now=NOW), Occurrence | Rejection)
-    assert isinstance(decode_change(value, now=NOW), CatalogueChange | Rejection)
+    assert isinstance(decode_change(value, key=b"i1", now=NOW), CatalogueChange | Rejection)
 
 
 @given(st.integers(0, 60), st.binary(min_size=1, max_size=4))
@@ -159,10 +159,10 @@ def test_a_damaged_event_decodes_or_is_rejected(at: int, patch: bytes) -> None:
 
 def test_catalogue_changes_are_checked() -> None:
     """An item needs an id and a kind; a delete only an id."""
-    good = decode_change(b'{"upsert": {"item_id": "i1", "type": "film", "title": "T"}}', now=NOW)
+    good = decode_change(b'{"upsert": {"item_id": "i1", "type": "film", "title": "T"}}', key=b"i1", now=NOW)
     assert isinstance(good, CatalogueChange)
     assert good.upsert.title == "T"
-    assert isinstance(decode_change(b'{"delete": {"item_id": "i1"}}', now=NOW), CatalogueChange)
+    assert isinstance(decode_change(b'{"delete": {"item_id": "i1"}}', key=b"i1", now=NOW), CatalogueChange)
     for value, word in (
         (b"{}", "upsert or delete"),
         (b'{"delete": {}}', "delete.item_id"),
@@ -170,6 +170,16 @@ def test_catalogue_changes_are_checked() -> None:
         (b'{"upsert": {"item_id": "i1", "type": "film", "categories": [""]}}', "categories[0]"),
         (b'{"upsert": {"item_id": "i1", "type": "film"}, "occurred_at": "2999-01-01T00:00:00Z"}', "ahead"),
     ):
-        rejection = decode_change(value, now=NOW)
+        rejection = decode_change(value, key=b"i1", now=NOW)
         assert isinstance(rejection, Rejection)
         assert word in rejection.detail
+
+
+def test_a_catalogue_record_is_keyed_by_its_item() -> None:
+    """Keyed otherwise, compaction would drop another item; without a value it deletes the item, as Kafka's users expect."""
+    upsert = b'{"upsert": {"item_id": "i1", "type": "film"}}'
+    rejection = decode_change(upsert, key=b"film", now=NOW)
+    assert isinstance(rejection, Rejection)
+    assert "compaction" in rejection.detail
+    assert decode_change(None, key=b"i1", now=NOW) == CatalogueChange(delete={"item_id": "i1"})
+    assert isinstance(decode_change(None, key=None, now=NOW), Rejection)

@@ -61,7 +61,7 @@ class WorkerProcess:
 
     def wait_for(self, name: str, at_least: float) -> None:
         """Returns once the counter has come so far; fails with the log if it never does."""
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 180.0
         while self.total(name) < at_least:
             assert self.process.poll() is None, self._log.read_text()[-3000:]
             assert time.monotonic() < deadline, f"{name} is {self.total(name)}, not {at_least}: {self._log.read_text()[-3000:]}"

@@ -33,8 +33,11 @@ class LengthEncoder:
 
 
 def _record(change: CatalogueChange | bytes, offset: int) -> Record:
-    value = change if isinstance(change, bytes) else change.SerializeToString()
-    return Record(topic=CATALOGUE.name, partition=0, offset=offset, key=b"i", value=value, appended_at=0.0)
+    if isinstance(change, bytes):
+        key, value = b"i", change
+    else:
+        key, value = (change.upsert.item_id or change.delete.item_id).encode(), change.SerializeToString()
+    return Record(topic=CATALOGUE.name, partition=0, offset=offset, key=key, value=value, appended_at=0.0)
 
 
 def _upsert(item_id: str, title: str, **attributes: str) -> CatalogueChange:

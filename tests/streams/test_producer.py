@@ -45,7 +45,7 @@ def test_a_lost_record_is_reported_although_the_client_flushes_quietly() -> None
     """kafka-python's flush tells nothing of failed sends, so each record's own answer counts."""
     with broker_process() as (kafka, process):
         ensure_topics(kafka, partitions=1)
-        producer = EventProducer(kafka, give_up_seconds=1.0)
+        producer = EventProducer(kafka, give_up_seconds=5.0)
         producer.send(Event(user_id="u1", item_id="i1"))
         assert producer.flush() == Delivery(acknowledged=1, failed=0, reasons=())
         process.send_signal(signal.SIGSTOP)

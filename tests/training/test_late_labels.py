@@ -58,9 +58,9 @@ def test_correcting_is_near_the_rate_within_the_window_and_waiting_is_not() -> N
     assert 0.7 * RATE < _served_after("correct", 20, keep=0.5) < 1.5 * RATE
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(1.0, 2 * DAY), st.floats(1.0, DAY)), max_size=30))
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 172_800), st.integers(1, 86_400)), max_size=30))
 def test_every_impression_is_a_negative_once_and_a_positive_if_it_comes_in_time(
-    steps: list[tuple[bool, float, float]],
+    steps: list[tuple[bool, int, int]],
 ) -> None:
     """However impressions and purchases lie in time: none is lost, and none counts twice."""
     run, events, now = HistoryFold(ItemTable(_vocabulary("correct"), dimensions=4)), list[Occurrence](), 1e6

@@ -1,0 +1,1 @@
+"""Owns the reference pages of the documentation: each made from the source that it describes."""

@@ -1,0 +1,25 @@
+"""Owns which pages are made from the sources, and where each lies."""
+
+from pathlib import Path
+
+from deploy.docs import alerts, commands, decisions, messages, settings, tasks
+from protos import asyncapi
+
+__all__ = ["DOCS", "pages"]
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+_NOTE = "\n*Written by `make generated` from the sources; a test fails when it is not current.*\n"
+
+
+def pages() -> dict[Path, str]:
+    """Content by path of each page, the AsyncAPI document among them."""
+    made = {
+        "settings": settings.page,
+        "commands": commands.page,
+        "messages": messages.page,
+        "tasks": tasks.page,
+        "alerts": alerts.page,
+        "decisions": decisions.page,
+    }
+    return {DOCS / "reference" / f"{name}.md": page() + _NOTE for name, page in made.items()} | {asyncapi.PATH: asyncapi.text()}
