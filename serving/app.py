@@ -25,6 +25,7 @@ from serving.event_log import EventLog
 from serving.explainer import Explainer
 from serving.facets import ItemFacets
 from serving.impressions import ImpressionWriter
+from serving.index import CatalogueIndex
 from serving.limits import Limits
 from serving.metrics import ServerMetrics
 from serving.models import ModelWatcher, ServedModel
@@ -70,6 +71,7 @@ class Application:
         threadpool_limits(settings.compute_threads, user_api="blas")
         encoder = TextEncoder(EncoderConfig(model=settings.encoder))
         table = ItemTable(vocabulary, dimensions=encoder.dimension)
+        self._index = CatalogueIndex(table, clock=time.time)
         self.metrics = ServerMetrics()
         self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
         self._log = EventLog(kafka)
@@ -104,7 +106,7 @@ class Application:
         )
         pipeline = Pipeline(
             table=table,
-            ranker=Ranker(table, ItemFacets(table), pool=settings.candidate_pool, rng=np.random.default_rng()),
+            ranker=Ranker(table, ItemFacets(table), self._index, pool=settings.candidate_pool, rng=np.random.default_rng()),
             users=self._users,
             contexts=self._contexts,
             model=self._models.current,
@@ -141,6 +143,7 @@ class Application:
     async def start(self) -> None:
         """Starts everything; returns as soon as requests are taken."""
         self._probes.start()
+        self._index.start()
         self._mirror.start()
         self._log.start()
         self._impressions.start()
@@ -181,6 +184,7 @@ class Application:
         await self._impressions.stop(self._settings.drain_seconds)
         await self._log.stop()
         await asyncio.to_thread(self._mirror.stop)
+        await asyncio.to_thread(self._index.stop)
         await asyncio.to_thread(self._probes.stop)
         await asyncio.to_thread(self._traces.stop)
         _log.info("server_stopped")

@@ -19,8 +19,8 @@ _WORDS = {
     "session": "what the user has done in the last minutes and days",
     "text": "how its text matches what the user has liked",
     "category": "how its categories match what the user has liked",
-    "popularity": "how popular it is, and whether this user goes by that",
-    "newness": "how new it is, and whether this user goes by that",
+    "popularity": "how popular it is and whether this user goes by that",
+    "newness": "how new it is and whether this user goes by that",
 }
 """Each reason by its name; a feature belongs to one."""
 

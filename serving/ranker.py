@@ -14,6 +14,7 @@ from serving.eligibility import eligible_rows
 from serving.errors import InvalidRequest
 from serving.exploration import draw
 from serving.facets import ItemFacets
+from serving.index import CatalogueIndex
 from serving.models import ServedModel
 from serving.ranking import CONTEXT_WEIGHT, blend, comparable
 from serving.retrieval import candidates
@@ -54,9 +55,12 @@ class Ranker:
     `rng` serves exploration, which draws lists at random where a request asks for it.
     """
 
-    def __init__(self, table: ItemTable, facets: ItemFacets, *, pool: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, table: ItemTable, facets: ItemFacets, index: CatalogueIndex, *, pool: int, rng: np.random.Generator
+    ) -> None:
         self._table = table
         self._facets = facets
+        self._index = index
         self._pool = pool
         self._rng = rng
 
@@ -125,7 +129,7 @@ class Ranker:
             rows_M = eligible_rows(self._table, self._facets, slate, row, exclude=query.exclude_item_ids, now=now)
             if reserved:
                 rows_M = np.setdiff1d(rows_M, reserved, assume_unique=True)
-            rows_C = candidates(self._table, row, rows_M, context_D=context_D, now=now, pool=pool)
+            rows_C = candidates(self._table, row, rows_M, index=self._index, context_D=context_D, now=now, pool=pool)
             drawn.append(np.append(rows_C, np.array(list(places.values()), dtype=np.intp)))
             pool += slate.count  # the lists before may take as many of this one's candidates
         return drawn

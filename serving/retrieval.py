@@ -1,39 +1,56 @@
-"""Owns which items are candidates for a user's list: near to what was liked, trending, and new."""
+"""Owns which items are candidates for a user's list: near to what was liked or asked for, trending, and new."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.counters import ALL, DAY, MONTH, decay
 from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
+from serving.index import CatalogueIndex
+from serving.trends import newest, trending
 
 __all__ = ["candidates"]
 
-_ACTIONS = 1  # second of a row's counters, see Vocabulary.counters
 _LIKED = 10  # engagements that the neighbours are sought of
+_MOST_SPARE = 8.0  # neighbours looked up for each that is wanted, however few of them are eligible
 
 
 def candidates(
-    table: ItemTable, row: UserRow, rows_M: NDArray[np.intp], *, context_D: NDArray[np.float32] | None, now: float, pool: int
+    table: ItemTable,
+    row: UserRow,
+    rows_M: NDArray[np.intp],
+    *,
+    index: CatalogueIndex,
+    context_D: NDArray[np.float32] | None,
+    now: float,
+    pool: int,
 ) -> NDArray[np.intp]:
-    """At most `pool` of the rows `rows_M`, each once: the sources take turns, each with its best first.
+    """At most `pool` of the eligible rows `rows_M`, each once: the sources take turns, each with its best first.
 
-    The neighbours are exact: one product of the liked items' vectors (or the context's) with all eligible ones.
+    Up to `index.exact` eligible items every source looks at all of them: neighbours are one product of the liked items' vectors
+    (or the context's) with all. Beyond it the sources look up, and what they find too few of is filled up with other eligible
+    rows.
     """
     if len(rows_M) <= pool:
         return rows_M
-    vectors_MD = table.vectors[rows_M]
-    sources: list[NDArray[np.floating]] = [_trending(table, rows_M, now), _newest(table, rows_M, now)]
-    liked_P = _liked(table, row)
-    if len(liked_P):
-        sources.insert(0, (vectors_MD @ table.vectors[liked_P].T).max(axis=1))
+    wanted = [table.vectors[rows] for rows in (_liked(table, row),) if len(rows)]
     if context_D is not None:
-        sources.insert(0, vectors_MD @ context_D)
-    chosen = _take_turns([_best(score_M, pool) for score_M in sources], pool)
-    taken: NDArray[np.intp] = rows_M[chosen]
-    return taken
+        wanted.insert(0, context_D[None])
+    standing = index.standing() if len(rows_M) > index.exact else None
+    if standing is None:
+        vectors_MD = table.vectors[rows_M]
+        near = [(vectors_MD @ queries_QD.T).max(axis=1) for queries_QD in wanted]
+        values = (*near, trending(table, rows_M, now), newest(table, rows_M, now))
+        taken: NDArray[np.intp] = rows_M[_take_turns([_best(value_M, pool) for value_M in values], pool)]
+        return taken
+    eligible = np.zeros(len(table), dtype=bool)
+    eligible[rows_M] = True
+    count = round(pool * min(table.live.sum() / len(rows_M), _MOST_SPARE))
+    looked_up = (*(index.nearest(queries_QD, count) for queries_QD in wanted), *standing)
+    found = _take_turns([rows[eligible[rows]][:pool] for rows in looked_up], pool)
+    eligible[found] = False
+    return np.append(found, rows_M[eligible[rows_M]][: pool - len(found)])
 
 
 def _liked(table: ItemTable, row: UserRow) -> NDArray[np.intp]:
@@ -45,19 +62,6 @@ def _liked(table: ItemTable, row: UserRow) -> NDArray[np.intp]:
     return liked_P
 
 
-def _trending(table: ItemTable, rows_M: NDArray[np.intp], now: float) -> NDArray[np.float64]:
-    """Actions a day by the day's counter, then the month's, then all: the slower ones decide where the faster are silent."""
-    actions_MH = table.counters[rows_M, _ACTIONS] * decay(now - table.updated_at[rows_M])
-    trend_M: NDArray[np.float64] = actions_MH[:, DAY] + actions_MH[:, MONTH] / 30.0 + actions_MH[:, ALL] / 3650.0
-    return trend_M
-
-
-def _newest(table: ItemTable, rows_M: NDArray[np.intp], now: float) -> NDArray[np.float64]:
-    """Time of publication; what has none, or is to come, goes last."""
-    published_M = table.published_at[rows_M]
-    return np.where((published_M != 0.0) & (published_M <= now), published_M, -np.inf)
-
-
 def _best(score_M: NDArray[np.floating], pool: int) -> NDArray[np.intp]:
     """Positions of the `pool` highest scores, the highest first."""
     part = np.argpartition(-score_M, pool - 1)[:pool]
@@ -65,7 +69,9 @@ def _best(score_M: NDArray[np.floating], pool: int) -> NDArray[np.intp]:
 
 
 def _take_turns(ranked: Sequence[NDArray[np.intp]], pool: int) -> NDArray[np.intp]:
-    """The first of each list, the second of each, ...: every position once, until `pool` are taken."""
-    in_turn = np.stack(ranked, axis=1).ravel()
+    """The first of each list, the second of each, ...: everything once, until `pool` are taken."""
+    together = np.concatenate(ranked)
+    turns = np.concatenate([np.arange(len(one)) for one in ranked])
+    in_turn = together[np.argsort(turns, kind="stable")]
     _, first = np.unique(in_turn, return_index=True)
     return in_turn[np.sort(first)][:pool]

@@ -37,14 +37,14 @@ def explain(
         console.print(f"[bold]{told.task}[/]: {told.prediction:.4g}, where an average user and item get {told.baseline:.4g}")
         for reason in told.reasons:
             if not reason.words.endswith("makes no difference"):
-                console.print(f"  {reason.contribution:+10.4f}  {escape(reason.words)}", soft_wrap=True)
+                console.print(f"  {escape(reason.words)}", soft_wrap=True)
         if told.past_items:
             console.print("  Of the user's past items:")
         for past in told.past_items:
             when = f"{datetime.fromtimestamp(past.acted_at.seconds, UTC):%Y-%m-%d}"
-            console.print(f"  {past.contribution:+10.4f}  {escape(past.words)} ({past.item_id}, {when})", soft_wrap=True)
+            console.print(f"    {escape(past.words)} ({past.item_id}, {when})", soft_wrap=True)
         if features:
             console.print("  Inputs of the model:")
             for one in told.features:
-                console.print(f"  {one.contribution:+10.4f}  {one.feature} = {one.value:.4g}")
+                console.print(f"    {one.contribution:+.4f} by {one.feature} = {one.value:.4g}")
     print_info(response.info)

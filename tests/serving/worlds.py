@@ -20,6 +20,7 @@ from serving.answers import Recommendation
 from serving.context import ContextEncoder
 from serving.explainer import Explainer
 from serving.facets import ItemFacets
+from serving.index import CatalogueIndex
 from serving.limits import Limits
 from serving.models import ModelWatcher
 from serving.pipeline import Pipeline
@@ -129,11 +130,12 @@ class World:
         )
         self.users = UserReader(RowStore(self.store_settings, VOCABULARY), VOCABULARY, ttl_seconds=86_400.0, timeout_seconds=1.0)
         self.contexts = ContextEncoder(self.encoder, timeout_seconds=0.2)
+        self.index = CatalogueIndex(self.table, clock=lambda: NOW)
         self.threads = ThreadPoolExecutor(1)
         self.limits = Limits(tasks=VOCABULARY.tasks, max_candidates=100, candidate_pool=20, max_events=10)
         self.pipeline = Pipeline(
             table=self.table,
-            ranker=Ranker(self.table, ItemFacets(self.table), pool=20, rng=np.random.default_rng(0)),
+            ranker=Ranker(self.table, ItemFacets(self.table), self.index, pool=20, rng=np.random.default_rng(0)),
             users=self.users,
             contexts=self.contexts,
             model=self.watcher.current,
