@@ -50,9 +50,10 @@ def variables(kind: type[BaseSettings], name: str, field: FieldInfo) -> list[str
 def _kinds() -> Iterator[tuple[type[BaseSettings], str]]:
     for package, reader in _READ_BY.items():
         for found in pkgutil.iter_modules(package.__path__):
-            if found.name.endswith("settings"):
+            if found.name.endswith(("settings", "tracing")):
                 module = importlib.import_module(f"{package.__name__}.{found.name}")
-                yield from ((getattr(module, name), reader) for name in module.__all__)
+                declared = (getattr(module, name) for name in module.__all__)
+                yield from ((one, reader) for one in declared if isinstance(one, type) and issubclass(one, BaseSettings))
 
 
 def _takes(field: FieldInfo) -> str:
