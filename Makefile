@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install docs demo drills soak bench-quality test lint format protos generated requirements clean
+.PHONY: help install docs demo drills soak capacity bench-quality test lint format protos generated requirements clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ drills: $(STAMP) ## Break each part under load, or those in DRILLS; what it cost
 MINUTES ?= 60
 soak: $(STAMP) ## An hour of load, or MINUTES of it, in which nothing may grow; the figures land in benchmarks/
 	$(BIN)/python -W ignore::DeprecationWarning -m benchmarks.soak --minutes $(MINUTES)
+
+capacity: $(STAMP) ## What a core and a gigabyte carry; writes docs/capacity.md
+	$(BIN)/python -W ignore::DeprecationWarning -m benchmarks.capacity $(SECTIONS)
 
 lint: $(STAMP) ## Style, types and the directions of imports
 	$(BIN)/ruff check $(PACKAGES)
