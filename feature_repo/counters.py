@@ -30,9 +30,12 @@ def add(counters_CH: NDArray[np.float64], updated_at: float, delta_C: NDArray[np
     An event later than `updated_at` ages the counters to itself; an earlier one is aged to `updated_at`. So the order in
     which events arrive changes rounding only. Returns the new `updated_at`.
     """
-    if at >= updated_at:
-        counters_CH *= decay(at - updated_at)
+    if at > updated_at:
+        counters_CH *= np.exp2((updated_at - at) * _RATES_H)
         counters_CH += delta_C[:, None]
         return at
-    counters_CH += delta_C[:, None] * decay(updated_at - at)
+    if at < updated_at:
+        counters_CH += delta_C[:, None] * np.exp2((at - updated_at) * _RATES_H)
+    else:
+        counters_CH += delta_C[:, None]
     return updated_at

@@ -49,7 +49,9 @@ class UserFold:
         self._vocabulary = vocabulary
         self._tasks = vocabulary.tasks
         self._features_of = features_of
+        self._implicit = [(at, task.window_seconds) for at, task in enumerate(self._tasks) if task.implicit]
         self._window = max(task.window_seconds for task in self._tasks)
+        self._first_window = min((seconds for _, seconds in self._implicit), default=self._window)
 
     def fold(self, row: UserRow, event: Occurrence, source: SourcePosition) -> Folded:
         """Folds one event into `row`, in place, and moves its position to `source`."""
@@ -99,10 +101,11 @@ class UserFold:
         for position, waiting in enumerate(row.pending):
             age = now - waiting.shown_at - ALLOWED_LATENESS
             overdue = position < overflow
+            if age < self._first_window and not overdue:  # nearly all: a user's events come close together
+                kept.append(waiting)
+                continue
             negatives = [
-                at
-                for at, task in enumerate(self._tasks)
-                if task.implicit and waiting.labels[at] != waiting.labels[at] and (overdue or age >= task.window_seconds)
+                at for at, seconds in self._implicit if waiting.labels[at] != waiting.labels[at] and (overdue or age >= seconds)
             ]
             for at in negatives:
                 waiting.labels[at] = 0.0

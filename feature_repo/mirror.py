@@ -67,7 +67,10 @@ class ItemMirror:
 
     def _follow(self) -> None:
         options = self._kafka.client_options()
-        consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=_FETCH_WAIT_MS, **options)
+        # The checksums of records are computed in Python and would cost more than the rest; the broker has checked them.
+        consumer = KafkaConsumer(
+            group_id=None, enable_auto_commit=False, fetch_max_wait_ms=_FETCH_WAIT_MS, check_crcs=False, **options
+        )
         try:
             partitions = self._partitions(consumer)
             consumer.assign(partitions)

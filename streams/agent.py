@@ -5,27 +5,31 @@ from typing import Any, TypeVar
 
 from streams.group import Group
 from streams.pipeline import Pipeline, Work
+from streams.worker import Worker
 
 __all__ = ["define_agent"]
 
 W = TypeVar("W", bound=Work)
 
 
-def define_agent(
-    group: Group, pipeline: Pipeline[W], *, observe: Callable[[W], None], fail: Callable[[BaseException], None]
-) -> None:
-    """Registers the group's agent: `observe` sees each finished batch, `fail` hears of the error that ends it."""
+def define_agent(worker: Worker, group: Group, pipeline: Pipeline[W], *, observe: Callable[[W], None]) -> None:
+    """Registers the group's agent: `observe` sees each finished batch, the worker hears of the error that ends it."""
 
     async def handle_batches(stream: Any) -> None:
         try:
             async for taken in group.batches(stream):
                 work = await pipeline.handle(taken.records)
                 if work is not None:
-                    group.acknowledge(taken.events)
+                    group.acknowledge(taken.ends)
                     observe(work)
         except Exception as error:
-            fail(error)
+            worker.fail(error)
+
+    def observe_retry(what: str) -> None:
+        worker.metrics.store_retries.labels(pipeline.name).inc()
+        group.wait_for(what)
 
     group.agent(handle_batches)
     group.before_leaving(pipeline.leave)
     group.on_arrival(pipeline.arrive)
+    pipeline.on_retry(observe_retry)

@@ -37,7 +37,7 @@ async def _run() -> int:
     )
     # The group is the encoder's own: another encoder reads the whole (compacted) catalogue again and encodes all of it.
     group = worker.group(f"headwater-catalogue-{encoder.version}", CATALOGUE)
-    define_agent(group, pipeline, observe=lambda work: worker.observe_rejected(work.rejected), fail=worker.fail)
+    define_agent(worker, group, pipeline, observe=lambda work: worker.observe_rejected(work.rejected))
     await publisher.start()
     try:
         return await worker.run()

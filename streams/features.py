@@ -64,18 +64,20 @@ async def _run() -> int:
     def observe_users(work: UserWork) -> None:
         now = time.time()
         metrics.observe(work, now=now)
+        metrics.observe_cache("users", work.cache)
         worker.observe_rejected(work.rejected)
         if spans.on:
             trace_folds(spans, work, now)
 
     def observe_items(work: ItemWork) -> None:
         metrics.item_actions.inc(work.folded)
+        metrics.observe_cache("items", work.cache)
         worker.observe_rejected(work.rejected)
 
     user_group = worker.group("headwater-features-users", EVENTS)
     user_group.on_arrival(identify_log)
-    define_agent(user_group, users, observe=observe_users, fail=worker.fail)
-    define_agent(worker.group("headwater-features-items", ITEM_ACTIONS), items, observe=observe_items, fail=worker.fail)
+    define_agent(worker, user_group, users, observe=observe_users)
+    define_agent(worker, worker.group("headwater-features-items", ITEM_ACTIONS), items, observe=observe_items)
 
     mirror.start()
     await publisher.start()

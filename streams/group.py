@@ -1,34 +1,46 @@
 """Owns a consumer group's member: one Faust app that takes batches of one topic and acknowledges what is finished."""
 
 import asyncio
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import faust
 import structlog
 from faust.types import TP
 
 from feature_repo.settings import KafkaSettings
 from protos.topics import Topic
+from streams.app import faust_app
 from streams.health import Heartbeat
 from streams.record import Record
 from streams.settings import WorkerSettings
-from streams.transport import unbroken_transport
+from streams.transport import Chunk, unbroken_transport
 
-__all__ = ["Group", "Taken"]
+__all__ = ["Group", "Position", "Taken"]
 
 _log = structlog.get_logger(__name__)
+_CHUNKS = 8  # that make up a batch: fewer, and partitions with few records would make small batches
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    """One batch: plain records, and the events that `Group.acknowledge` takes."""
+    """One batch: plain records, and by partition the offset behind the last one, which `Group.acknowledge` takes."""
 
     records: Sequence[Record]
-    events: Sequence[Any]
+    ends: Mapping[TP, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """How far one partition has come."""
+
+    partition: int
+    end: int
+    """Offset behind the last record in the log."""
+    committed: int
+    lag: int
+    """Records that are not finished."""
 
 
 class Group:
@@ -44,30 +56,16 @@ class Group:
         self._arrived = asyncio.Event()
         self._leaving: list[Callable[[], Awaitable[None]]] = []
         self._arriving: list[Callable[[], Awaitable[None]]] = []
-        self.app = faust.App(
-            name,
-            broker=[f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")],
-            broker_credentials=_credentials(kafka),
-            broker_session_timeout=settings.session_timeout_seconds,
-            broker_heartbeat_interval=settings.session_timeout_seconds / 4,
-            broker_commit_interval=settings.commit_interval_seconds,
-            consumer_auto_offset_reset="earliest",
-            stream_buffer_maxsize=2 * settings.batch_size,
-            stream_wait_empty=False,  # what is not finished is read again; waiting for it would hold up the whole group
-            store="memory://",
-            datadir=tempfile.mkdtemp(prefix=f"{name}-"),
-            web_enabled=False,
-            topic_allow_declare=False,
-            topic_disable_leader=True,
-            loghandlers=[],
+        self.app = faust_app(name, kafka=kafka, settings=settings, buffered=2 * _CHUNKS)
+        self.app.transport = unbroken_transport(
+            self.app, fetch_wait_seconds=settings.fetch_wait_seconds, chunk_size=max(settings.batch_size // _CHUNKS, 1)
         )
-        self.app.transport = unbroken_transport(self.app, fetch_wait_seconds=settings.fetch_wait_seconds)
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.on_partitions_assigned.connect(self._assigned)
 
     def agent(self, body: Callable[[Any], Awaitable[None]]) -> None:
-        """Registers the agent; its topic comes as raw bytes, tombstones included."""
-        channel = self.app.topic(self.topic.name, key_serializer="raw", value_serializer="raw", allow_empty=True)
+        """Registers the agent; its topic comes as raw records, tombstones included."""
+        channel = self.app.topic(self.topic.name, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name=self.name)(body)
 
     def before_leaving(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -84,23 +82,23 @@ class Group:
         What was buffered before the partitions were dealt anew is left out: it is read again by whoever owns it now. Faust
         lets records flow while the steps of arrival are still under way, so each batch waits for them here.
         """
-        async for events in stream.noack_take(self._settings.batch_size, within=self._settings.batch_within_seconds):
+        async for events in stream.noack_take(_CHUNKS, within=self._settings.batch_within_seconds):
             await self._arrived.wait()
-            current = await self._unbroken(events)
-            if current:
-                yield Taken(records=[_record(event.message) for event in current], events=current)
+            chunks = await self._unbroken(events)
+            if chunks:
+                records = [_record(record) for _, chunk in chunks for record in chunk.records]
+                yield Taken(records=records, ends={tp: chunk.end for tp, chunk in chunks})
 
-    def acknowledge(self, events: Sequence[Any]) -> None:
-        """Lets the offsets of events that are finished be committed."""
-        for event in events:
-            event.ack()
-        self.finish(events)
+    def acknowledge(self, ends: Mapping[TP, int]) -> None:
+        """Lets the offsets before `ends` be committed: all records before them are finished."""
+        for tp, end in ends.items():
+            self.app.consumer.finish(tp, end)
+        self.finish(ends)
 
-    def finish(self, events: Sequence[Any]) -> None:
-        """Takes events out of the lag, although their offsets must not be committed yet."""
-        for event in events:
-            tp, position = event.message.tp, event.message.offset + 1
-            self._finished[tp] = max(position, self._finished.get(tp, 0))
+    def finish(self, ends: Mapping[TP, int]) -> None:
+        """Takes the records before `ends` out of the lag, although their offsets must not be committed yet."""
+        for tp, end in ends.items():
+            self._finished[tp] = max(end, self._finished.get(tp, 0))
         self._heartbeat.progress()
 
     async def leave(self) -> None:
@@ -108,18 +106,22 @@ class Group:
         self._arrived.clear()
         for step in self._leaving:
             await step()
-        self._finished.clear()
         self._expected.clear()
 
-    def lag(self) -> int:
-        """Records in the log that are not finished, as of the last fetch."""
+    def wait_for(self, what: str) -> None:
+        """Nothing can be finished before another system answers; `what` says which, in words."""
+        self._heartbeat.wait_for(what)
+
+    def positions(self) -> list[Position]:
+        """How far each assigned partition has come, as of the last fetch."""
         consumer: Any = self.app.consumer
-        total = 0
+        found = []
         for tp in consumer.assignment():
-            end = consumer.highwater(tp)
-            position = self._finished.get(tp, consumer._committed_offset[tp])
-            total += 0 if end is None or position is None else max(end - position, 0)
-        return total
+            end, committed = consumer.highwater(tp), consumer._committed_offset[tp]
+            finished = self._finished.get(tp, consumer.starts.get(tp))  # nothing need have been committed yet
+            lag = 0 if end is None or finished is None else max(end - finished, 0)
+            found.append(Position(partition=tp.partition, end=end or 0, committed=committed or 0, lag=lag))
+        return found
 
     def commit_age(self) -> float:
         """Seconds since offsets were seen to move; 0 before the first time."""
@@ -129,61 +131,50 @@ class Group:
             self._committed, self._committed_at = latest, time.monotonic()
         return time.monotonic() - self._committed_at if self._committed_at else 0.0
 
-    async def _unbroken(self, events: Sequence[Any]) -> list[Any]:
-        """Events of the current assignment, up to where a partition jumps ahead: from there it is read again.
+    async def _unbroken(self, events: Sequence[Any]) -> list[tuple[TP, Chunk]]:
+        """Chunks of the current assignment, up to where a partition jumps ahead: from there it is read again.
 
-        Handling what lies behind a jump would move a row's position past records that were never folded.
+        Handling what lies behind a jump would move a row's position past records that were never folded. Within a chunk, which
+        comes from one fetch, a jump is a hole that compaction left.
         """
         consumer: Any = self.app.consumer
-        kept: list[Any] = []
+        kept: list[tuple[TP, Chunk]] = []
         jumped: set[TP] = set()
         for event in events:
-            tp, offset = event.message.tp, event.message.offset
+            tp, chunk = event.message.tp, event.value
             if tp in jumped or event.message.generation_id != self.app.consumer_generation_id:
                 continue
             if tp not in consumer.starts:
                 jumped.add(tp)  # fetched before it is known from where to read on
                 continue
             expected = self._expected.get(tp, consumer.starts[tp])
-            if offset > expected and not await consumer.is_hole(tp, expected, offset):
-                _log.warning("records_read_again", group=self.name, partition=tp.partition, expected=expected, offset=offset)
+            if chunk.first > expected and not await consumer.is_hole(tp, expected, chunk.first):
+                _log.warning("records_read_again", group=self.name, partition=tp.partition, expected=expected, offset=chunk.first)
                 jumped.add(tp)
                 continue
-            self._expected[tp] = max(expected, offset + 1)
-            kept.append(event)
+            self._expected[tp] = max(expected, chunk.end)
+            kept.append((tp, chunk))
         return kept
 
     async def _revoked(self, *_: object, **__: object) -> None:
+        self._heartbeat.revoke()
         await self.leave()
 
     async def _assigned(self, *_: object, **__: object) -> None:
+        self._finished.clear()
         for step in self._arriving:
             await step()
         self._arrived.set()
-        self._heartbeat.progress()
-        self._heartbeat.ready = True
+        self._heartbeat.assign()
         _log.info("partitions_assigned", group=self.name, partitions=len(self.app.consumer.assignment()))
 
 
-def _record(message: Any) -> Record:
+def _record(record: Any) -> Record:
     return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        key=message.key,
-        value=message.value,
-        appended_at=message.timestamp,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        appended_at=record.timestamp / 1000.0,
     )
-
-
-def _credentials(kafka: KafkaSettings) -> Any:
-    options: dict[str, Any] = kafka.aiokafka_options()
-    context = options.get("ssl_context")
-    if "sasl_mechanism" in options:
-        return faust.SASLCredentials(
-            username=options["sasl_plain_username"],
-            password=options["sasl_plain_password"],
-            mechanism=options["sasl_mechanism"],
-            ssl_context=context,
-        )
-    return None if context is None else faust.SSLCredentials(context)

@@ -1,56 +1,135 @@
-"""Owns the HTTP port of a worker: /metrics for Prometheus, /healthz for whoever restarts it."""
+"""Owns what is known of a worker's progress, and its HTTP port: /metrics for Prometheus, /healthz for whoever restarts it."""
 
+import faulthandler
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-__all__ = ["Health", "Heartbeat", "MonitoringServer"]
+__all__ = ["Health", "Heartbeat", "MonitoringServer", "Problem", "Watchdog"]
+
+_WATCHDOG_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """What keeps a part from getting on, in words, and for how long it has stood still."""
+
+    text: str
+    seconds: float
+    curable: bool
+    """Whether a restart may help; it does not where another system is waited for."""
 
 
 class Heartbeat:
     """How one consumer does; consumers can die silently, so standing still counts as ill."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.ready = False
         self.waiting = 0
         """Records in the log that are not finished."""
         self._clock = clock
-        self._progress_at = clock()
+        self._started = self._assigned = False
+        self._moved_at = clock()
+        self._awaited: str | None = None
+
+    @property
+    def assigned(self) -> bool:
+        """Whether it has a share of the partitions, if only an empty one."""
+        return self._assigned
+
+    def assign(self) -> None:
+        """Partitions were dealt."""
+        self._started = self._assigned = True
+        self.progress()
+
+    def revoke(self) -> None:
+        """Partitions are being dealt anew."""
+        self._assigned = False
+        self.progress()
 
     def progress(self) -> None:
         """A batch is finished, or none waits."""
-        self._progress_at = self._clock()
+        self._moved_at, self._awaited = self._clock(), None
 
-    def problem(self, stall_seconds: float) -> str | None:
-        """What is wrong, in words; None while all is well."""
-        if not self.ready:
-            return "starting: no partitions are assigned or the items are not read yet"
-        still = self._clock() - self._progress_at
-        if self.waiting > 0 and still > stall_seconds:
-            return f"stalled: {self.waiting} records wait and none was finished for {still:.0f} s; restart this worker"
+    def wait_for(self, what: str) -> None:
+        """Nothing can be finished before another system answers."""
+        self._awaited = what
+
+    def problem(self, stall_seconds: float) -> Problem | None:
+        """What is wrong; None while all is well."""
+        still = self._clock() - self._moved_at
+        if not self._started:
+            text = "starting: no partitions are assigned or the items are not read yet"
+            return Problem(text=text, seconds=still, curable=True)
+        if still <= stall_seconds:
+            return None
+        if not self._assigned:
+            return Problem(text=f"without partitions: a rebalance has not ended for {still:.0f} s", seconds=still, curable=True)
+        if self._awaited is not None:
+            return Problem(text=f"waiting for {still:.0f} s: {self._awaited}", seconds=still, curable=False)
+        if self.waiting > 0:
+            text = f"stalled: {self.waiting} records wait and none was finished for {still:.0f} s"
+            return Problem(text=text, seconds=still, curable=True)
         return None
 
 
 class Health:
-    """Whether all parts of a process are ready and get on."""
+    """Whether all parts of a process are ready and get on, and its event loop turns."""
 
     def __init__(self, *, stall_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._stall_seconds, self._clock = stall_seconds, clock
         self._parts: dict[str, Heartbeat] = {}
+        self._turned_at: float | None = None
 
     def part(self, name: str) -> Heartbeat:
         """The heartbeat of a part, which counts from the first time it is asked for."""
         return self._parts.setdefault(name, Heartbeat(self._clock))
 
-    def problem(self) -> str | None:
-        """The first part's problem, with its name; None while all is well."""
-        problems = ((name, part.problem(self._stall_seconds)) for name, part in self._parts.items())
-        return next((f"{name} is {problem}" for name, problem in problems if problem is not None), None)
+    def turn(self) -> None:
+        """The event loop got round to saying so; expected every second or so from the first time on."""
+        self._turned_at = self._clock()
+
+    def problem(self) -> Problem | None:
+        """The worst problem, with the name of its part; None while all is well."""
+        problems = []
+        if self._turned_at is not None and (still := self._clock() - self._turned_at) > self._stall_seconds:
+            problems.append(Problem(text=f"the event loop is blocked for {still:.0f} s", seconds=still, curable=True))
+        for name, part in self._parts.items():
+            if (one := part.problem(self._stall_seconds)) is not None:
+                problems.append(Problem(text=f"{name} is {one.text}", seconds=one.seconds, curable=one.curable))
+        return max(problems, key=lambda one: (one.curable, one.seconds), default=None)
+
+
+class Watchdog:
+    """A thread that ends the process when it has stood still for too long: a stuck thread or loop cannot end it in order.
+
+    Nothing is lost by it: rows carry their positions, and what was read is read again.
+    """
+
+    def __init__(self, health: Health, *, exit_seconds: float, end: Callable[[Problem], None]) -> None:
+        """Args: `end(problem)` ends the process; it is called once, in the watchdog's thread."""
+        self._health, self._exit_seconds, self._end = health, exit_seconds, end
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_WATCHDOG_SECONDS):
+            problem = self._health.problem()
+            if problem is not None and problem.curable and problem.seconds > self._exit_seconds:
+                faulthandler.dump_traceback(all_threads=True)
+                self._end(problem)
+                return
 
 
 class _Server(ThreadingHTTPServer):
@@ -72,7 +151,9 @@ class MonitoringServer:
                     self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
                 elif self.path == "/healthz":
                     problem = health.problem()
-                    self._answer(200 if problem is None else 503, "text/plain", (problem or "ok").encode())
+                    self._answer(
+                        200 if problem is None else 503, "text/plain", ("ok" if problem is None else problem.text).encode()
+                    )
                 else:
                     self._answer(404, "text/plain", b"there are /metrics and /healthz")
 

@@ -15,7 +15,7 @@ from protos.streams_pb2 import ItemAction, ItemActivity
 from protos.topics import ITEM_ACTIVITY
 from streams.dead_letters import dead_letter
 from streams.record import Publication, Record
-from streams.rows import RowCache
+from streams.rows import CacheUse, RowCache
 
 __all__ = ["ItemProcessor", "ItemRows", "ItemWork"]
 
@@ -37,6 +37,7 @@ class ItemWork:
     folded: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason."""
+    cache: CacheUse | None = None
 
 
 class ItemProcessor:
@@ -62,6 +63,7 @@ class ItemProcessor:
             else:
                 actions.append(action)
         rows = self._rows.take(action.item_id for action in actions)
+        work.cache = self._rows.use
         for action in actions:
             if fold_item(rows[action.item_id], action):
                 work.folded += not action.deleted

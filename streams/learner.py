@@ -3,13 +3,13 @@
 import asyncio
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 import torch
+from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from feature_repo.log import log_ids
@@ -35,7 +35,7 @@ from training.snapshots import SnapshotStore
 from training.storage import join
 from training.trainer import Trainer, TrainerConfig
 
-__all__ = ["LearnerAgent", "main"]
+__all__ = ["LearnerAgent", "main", "make_contest"]
 
 _log = structlog.get_logger(__name__)
 _SETTLE_SECONDS = 1.0
@@ -57,7 +57,7 @@ class LearnerAgent:
         """Args: `identify` tells the id of the examples topic."""
         self._spans = spans
         self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
-        self._unsaved: deque[Any] = deque()
+        self._unsaved: dict[TP, int] = {}
         self._group = worker.group("headwater-learner", EXAMPLES)
         self._group.on_arrival(self._arrive)
         self._group.before_leaving(self._leave)
@@ -66,12 +66,12 @@ class LearnerAgent:
     async def _learn(self, stream: Any) -> None:
         try:
             async for taken in self._group.batches(stream):
-                self._unsaved.extend(taken.events)
+                self._unsaved.update(taken.ends)
                 began = time.time()
                 self._observe_learned(await self._run(partial(self._learner.learn, taken.records)))
                 if self._spans.on:
                     self._spans.learned(taken.records, began, time.time())
-                self._group.finish(taken.events)
+                self._group.finish(taken.ends)
                 await self._settle()
         except Exception as error:
             self._worker.fail(error)
@@ -99,11 +99,7 @@ class LearnerAgent:
         if self._spans.on and settled.published:
             self._spans.published(began, time.time())
         if settled.position is not None:
-            saved = []
-            while self._unsaved and self._unsaved[0].message.offset < settled.position:
-                saved.append(self._unsaved.popleft())
-            if saved:
-                self._group.acknowledge(saved)
+            self._group.acknowledge({tp: min(end, settled.position) for tp, end in self._unsaved.items()})
 
     async def _run(self, step: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._worker.executor, step)
@@ -128,7 +124,7 @@ class LearnerAgent:
                 self._metrics.observe_quality(task, window, quality)
 
 
-def _contest(learning: LearnerSettings, challenging: ChallengerSettings, vocabulary: Vocabulary, dimension: int) -> Contest:
+def make_contest(learning: LearnerSettings, challenging: ChallengerSettings, vocabulary: Vocabulary, dimension: int) -> Contest:
     """A champion, and a challenger where settings ask for one."""
 
     def guard(recipe: TrainerConfig) -> Guard:
@@ -156,7 +152,7 @@ async def _run() -> int:
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
         learning,
-        make_contest=partial(_contest, learning, challenging, vocabulary, encoder.dimension),
+        make_contest=partial(make_contest, learning, challenging, vocabulary, encoder.dimension),
         table=table,
         snapshots=SnapshotStore(learning.snapshot_dir, keep=learning.keep_snapshots, clock=time.time),
         checkpoint=CheckpointFile(join(learning.snapshot_dir, "learner.checkpoint")),

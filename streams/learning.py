@@ -8,6 +8,7 @@ import numpy as np
 import structlog
 import torch
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 from torch import Tensor
 
 from feature_repo.table import ItemTable
@@ -244,15 +245,23 @@ class Learner:
         )
 
     def _batch(self, examples: Sequence[Example]) -> Batch:
-        item_rows = self._table.rows([example.item_id for example in examples])
-        history_rows = [self._table.rows(example.history_item_ids) for example in examples]
+        # Numbered as they appear: the table's own numbers depend on the order in which it was read, on them would depend the
+        # order of sums, and so the last bits of the weights after a restart.
+        numbers: dict[int, int] = {}
+
+        def renumbered(item_ids: Sequence[str]) -> NDArray[np.intp]:
+            rows = self._table.rows(item_ids).tolist()
+            return np.array([numbers.setdefault(row, len(numbers)) if row >= 0 else -1 for row in rows], dtype=np.intp)
+
+        item_rows = renumbered([example.item_id for example in examples])
+        history_rows = [renumbered(example.history_item_ids) for example in examples]
         return make_batch(
             features=np.array([example.features for example in examples], dtype=np.float32),
             item_rows=item_rows,
             history_rows=history_rows,
             history_values=[np.array(example.history_values, dtype=np.float32) for example in examples],
             # Read after the rows: the table may grow meanwhile, and what has a row now is in the array of then.
-            vectors=self._table.vectors,
+            vectors=self._table.vectors[np.array(list(numbers), dtype=np.intp)],
             labels=np.array([example.labels for example in examples], dtype=np.float32),
             tasks=self._tasks,
         )

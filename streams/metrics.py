@@ -6,6 +6,8 @@ from typing import get_args
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from feature_repo.decode import Reason
+from streams.group import Group
+from streams.rows import CacheUse
 from streams.user_agent import UserWork
 from training.judge import REASONS
 from training.progress import Quality
@@ -28,14 +30,50 @@ class WorkerMetrics:
         self.last_commit_age = Gauge(
             "headwater_last_commit_age_seconds", "Time since offsets last moved.", ["topic"], registry=registry
         )
+        self.end_offset = Gauge(
+            "headwater_consumer_end_offset",
+            "Offset behind the last record in the log.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.committed_offset = Gauge(
+            "headwater_consumer_committed_offset",
+            "Offset up to which all is finished.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.rebalances = Counter(
+            "headwater_consumer_rebalances_total",
+            "Times that partitions were dealt to this worker.",
+            ["topic"],
+            registry=registry,
+        )
+        self.store_retries = Counter(
+            "headwater_store_retries_total", "Attempts that the online store did not answer.", ["agent"], registry=registry
+        )
         self.batch_seconds = Histogram(
             "headwater_batch_seconds", "Time of one batch in one stage.", ["agent", "stage"], buckets=_SECONDS, registry=registry
         )
         self.dead_lettered = Counter(
             "headwater_events_dead_lettered_total", "Events that could not be used.", ["reason"], registry=registry
         )
+        self._shown: dict[str, set[int]] = {}
         for reason in get_args(Reason):  # from 0 on, so that a rate sees the first one too
             self.dead_lettered.labels(reason)
+
+    def observe_group(self, group: Group) -> None:
+        """Takes over how far a group's member has come, partition by partition."""
+        topic, positions = group.topic.name, group.positions()
+        self.lag.labels(topic).set(sum(position.lag for position in positions))
+        self.last_commit_age.labels(topic).set(group.commit_age())
+        for position in positions:
+            self.end_offset.labels(topic, position.partition).set(position.end)
+            self.committed_offset.labels(topic, position.partition).set(position.committed)
+        mine = {position.partition for position in positions}
+        for gone in self._shown.get(topic, set()) - mine:  # another worker shows it now
+            self.end_offset.remove(topic, gone)
+            self.committed_offset.remove(topic, gone)
+        self._shown[topic] = mine
 
 
 class FeatureMetrics:
@@ -57,6 +95,13 @@ class FeatureMetrics:
         self.forgotten = Counter("headwater_users_forgotten_total", "Users whose rows were erased.", registry=registry)
         self.examples = Counter("headwater_examples_published_total", "Labelled examples sent to the learner.", registry=registry)
         self.item_actions = Counter("headwater_item_actions_folded_total", "Actions counted in an item's row.", registry=registry)
+        self.cache_hits = Counter(
+            "headwater_row_cache_hits_total", "Rows that a batch needed and found in memory.", ["rows"], registry=registry
+        )
+        self.cache_misses = Counter(
+            "headwater_row_cache_misses_total", "Rows that a batch needed and read from the store.", ["rows"], registry=registry
+        )
+        self.cache_rows = Gauge("headwater_row_cache_rows", "Rows in memory.", ["rows"], registry=registry)
         self.event_to_feature = Histogram(
             "headwater_event_to_feature_seconds",
             "Time from an event's append to the log until its user's row is written.",
@@ -82,6 +127,13 @@ class FeatureMetrics:
         for appended_at, delay in zip(work.folded_appended_at, work.append_delays, strict=True):
             self.event_to_feature.observe(max(now - appended_at, 0.0))
             self.append_delay.observe(delay)
+
+    def observe_cache(self, rows: str, use: CacheUse | None) -> None:
+        """Takes over how a batch found its rows, which are of `users` or `items`."""
+        if use is not None:
+            self.cache_hits.labels(rows).inc(use.hits)
+            self.cache_misses.labels(rows).inc(use.misses)
+            self.cache_rows.labels(rows).set(use.rows)
 
 
 class LearnerMetrics:

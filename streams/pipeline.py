@@ -1,20 +1,22 @@
 """Owns the order of steps by which an event counts once: fold, publish and await, write, confirm, and only then acknowledge."""
 
 import asyncio
+import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
 from feature_repo.store import StoreUnavailable
+from streams.backoff import pauses
 from streams.record import Publication, Record
 
 __all__ = ["Pipeline", "Processor", "Publishes", "Work"]
 
 _log = structlog.get_logger(__name__)
-_RETRY_SECONDS = 1.0
 
 
 class Work(Protocol):
@@ -59,13 +61,20 @@ class Pipeline(Generic[W]):
         publisher: Publishes,
         executor: Executor,
         observe_seconds: Callable[[str, str, float], None],
+        retry_pauses: Callable[[], Iterator[float]] = lambda: pauses(random.Random()),
     ) -> None:
-        """Args: `observe_seconds(name, stage, seconds)` hears how long each stage took."""
+        """Args: `observe_seconds(name, stage, seconds)` hears how long each stage took; `retry_pauses` gives seconds between
+        attempts while the store is away."""
         self.name = name
         self._processor, self._publisher, self._executor = processor, publisher, executor
-        self._observe = observe_seconds
+        self._observe, self._retry_pauses = observe_seconds, retry_pauses
         self._turn = asyncio.Lock()
-        self._away = False
+        self._away = asyncio.Event()
+        self._retried: list[Callable[[str], None]] = []
+
+    def on_retry(self, hear: Callable[[str], None]) -> None:
+        """Registers who hears, in words, of each attempt that the store did not answer."""
+        self._retried.append(hear)
 
     async def handle(self, records: Sequence[Record]) -> W | None:
         """Processes a batch to its end; None if its partitions go away first, and then it must not be acknowledged.
@@ -74,7 +83,7 @@ class Pipeline(Generic[W]):
             PublishError: the broker did not take what the batch led to; only a restart brings rows and log together again.
         """
         async with self._turn:
-            if self._away:
+            if self._away.is_set():
                 return None
             work = await self._insist("fold", lambda: self._processor.process(records))
             if work is None:
@@ -91,28 +100,32 @@ class Pipeline(Generic[W]):
 
     async def leave(self) -> None:
         """Ends the batch under way, forgets all rows and takes no batch; called before partitions go to another worker."""
-        self._away = True
+        self._away.set()
         async with self._turn:
             await self._run(self._processor.forget)
 
     async def arrive(self) -> None:
         """Takes batches again; called when partitions have been dealt anew."""
-        self._away = False
+        self._away.clear()
 
     async def _insist(self, stage: str, step: Callable[[], R]) -> R | None:
         """Runs a step until the store answers; None when the partitions go away in the meantime."""
-        while True:
+        for pause in self._retry_pauses():
             began = time.perf_counter()
             try:
                 result = await self._run(step)
             except StoreUnavailable as error:
-                if self._away:
+                if self._away.is_set():
                     return None
-                _log.warning("store_unavailable", agent=self.name, stage=stage, error=str(error), retry_seconds=_RETRY_SECONDS)
-                await asyncio.sleep(_RETRY_SECONDS)
+                _log.warning("store_unavailable", agent=self.name, stage=stage, error=str(error), retry_seconds=round(pause, 2))
+                for hear in self._retried:
+                    hear(str(error))
+                with suppress(TimeoutError):  # whichever comes first
+                    await asyncio.wait_for(self._away.wait(), pause)
             else:
                 self._observe(self.name, stage, time.perf_counter() - began)
                 return result
+        raise AssertionError("the pauses between attempts never end")
 
     async def _run(self, step: Callable[[], R]) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._executor, step)

@@ -1,14 +1,12 @@
 """Owns the plain forms of what workers take from and put on the log, free of any client library."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = ["Publication", "Record"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
-    """One record as it was read."""
+class Record(NamedTuple):
+    """One record as it was read; a tuple, since one is made for each event and a frozen dataclass takes five times as long."""
 
     topic: str
     partition: int

@@ -24,7 +24,10 @@ class WorkerSettings(BaseSettings):
     )
     commit_interval_seconds: float = Field(default=0.5, gt=0)
     ready_timeout_seconds: float = Field(default=120.0, gt=0, description="How long the start waits for the items to be read.")
-    stall_seconds: float = Field(default=60.0, gt=0, description="Unhealthy when records wait and none was finished for so long.")
+    stall_seconds: float = Field(default=10.0, gt=0, description="Unhealthy when records wait and none was finished for so long.")
+    exit_seconds: float = Field(
+        default=120.0, gt=0, description="The worker ends itself when it has stood still for so long and a restart may help."
+    )
 
 
 class EncoderSettings(BaseSettings):

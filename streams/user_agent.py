@@ -15,7 +15,7 @@ from protos.streams_pb2 import SourcePosition
 from protos.topics import ERASURES, EXAMPLES, ITEM_ACTIONS
 from streams.dead_letters import dead_letter
 from streams.record import Publication, Record
-from streams.rows import RowCache
+from streams.rows import CacheUse, RowCache
 
 __all__ = ["UserProcessor", "UserRows", "UserWork"]
 
@@ -51,6 +51,7 @@ class UserWork:
     examples: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason."""
+    cache: CacheUse | None = None
 
 
 class UserProcessor:
@@ -75,6 +76,7 @@ class UserProcessor:
         work, now, log = UserWork(), self._clock(), self._log()
         decoded = [self._decode(record, now) for record in records]
         rows = self._rows.take(event.user_id for event in decoded if isinstance(event, Occurrence))
+        work.cache = self._rows.use
         for record, event in zip(records, decoded, strict=True):
             if isinstance(event, Rejection):
                 work.publications.append(dead_letter(record, event, now))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import signal
 import sys
@@ -15,7 +16,7 @@ from pydantic_settings import BaseSettings
 from feature_repo.settings import KafkaSettings
 from protos.topics import Topic
 from streams.group import Group
-from streams.health import Health, MonitoringServer
+from streams.health import Health, MonitoringServer, Problem, Watchdog
 from streams.metrics import WorkerMetrics
 from streams.settings import WorkerSettings
 
@@ -54,6 +55,7 @@ class Worker:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._kafka, self._settings = kafka, settings
         self._health = Health(stall_seconds=settings.stall_seconds)
+        self._watchdog = Watchdog(self._health, exit_seconds=settings.exit_seconds, end=self._end)
         self._monitoring = MonitoringServer(settings.metrics_host, settings.metrics_port, registry=registry, health=self._health)
         self._groups: list[Group] = []
         self._failure: BaseException | None = None
@@ -63,6 +65,11 @@ class Worker:
         """Adds a group that reads `topic`; its offsets are kept under `name`."""
         group = Group(name, topic, kafka=self._kafka, settings=self._settings, heartbeat=self._health.part(name))
         self._groups.append(group)
+
+        async def count() -> None:
+            self.metrics.rebalances.labels(topic.name).inc()
+
+        group.on_arrival(count)
         return group
 
     def observe_seconds(self, agent: str, stage: str, seconds: float) -> None:
@@ -86,6 +93,7 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         self._monitoring.start()
+        self._watchdog.start()
         watch = asyncio.create_task(self._watch())
         try:
             await asyncio.gather(*[group.app.start() for group in self._groups])
@@ -102,19 +110,24 @@ class Worker:
                     await group.leave()
                 await group.app.stop()
             self.executor.shutdown()
+            self._watchdog.stop()
             self._monitoring.stop()
         return 0 if self._failure is None else 1
 
     async def _watch(self) -> None:
-        """Measures lag and the age of commits, which tell of consumers that die silently."""
+        """Measures how far each group has come, which tells of consumers that die silently."""
         while True:
-            await asyncio.sleep(_WATCH_SECONDS)
+            self._health.turn()
             for group in self._groups:
                 part = self._health.part(group.name)
-                if not part.ready:
-                    continue
-                part.waiting = group.lag()
-                if not part.waiting:
-                    part.progress()
-                self.metrics.lag.labels(group.topic.name).set(part.waiting)
-                self.metrics.last_commit_age.labels(group.topic.name).set(group.commit_age())
+                if part.assigned:
+                    part.waiting = sum(position.lag for position in group.positions())
+                    if not part.waiting:
+                        part.progress()
+                    self.metrics.observe_group(group)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    def _end(self, problem: Problem) -> None:
+        """Ends the process at once: what stands still would also stand in the way of an orderly end."""
+        _log.error("worker_stood_still", worker=self.name, problem=problem.text, hint="it ends, to be started anew")
+        os._exit(1)

@@ -44,15 +44,15 @@ class WorkerProcess:
     """A worker as the stack runs it."""
 
     def __init__(self, module: str, environment: dict[str, str], log: Path) -> None:
-        self._port, self._log = free_port(), log
-        own = {**os.environ, **environment, "HEADWATER_METRICS_PORT": str(self._port)}
+        self.port, self._log = free_port(), log
+        own = {**os.environ, **environment, "HEADWATER_METRICS_PORT": str(self.port)}
         with log.open("ab") as output:
             self.process = subprocess.Popen([sys.executable, "-m", module], env=own, stdout=output, stderr=output)
 
     def total(self, name: str) -> float:
         """A counter's sum over its labels; 0 while the worker does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as response:
                 text = response.read().decode()
         except (urllib.error.URLError, OSError):
             return 0.0
@@ -79,14 +79,14 @@ def running_worker(module: str, environment: dict[str, str], log: Path) -> Itera
         worker.process.wait()
 
 
-def read_topic(kafka: KafkaSettings, topic: str) -> list[Record]:
+def read_topic(kafka: KafkaSettings, topic: str, *, partitions: int = PARTITIONS) -> list[Record]:
     """Everything in a topic, partition by partition."""
     consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50, **kafka.client_options())
-    partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
+    all_of_it = [TopicPartition(topic, number) for number in range(partitions)]
+    consumer.assign(all_of_it)
+    consumer.seek_to_beginning(*all_of_it)
     records = []
-    while any((end := consumer.highwater(one)) is None or consumer.position(one) < end for one in partitions):
+    while any((end := consumer.highwater(one)) is None or consumer.position(one) < end for one in all_of_it):
         for batch in consumer.poll(timeout_ms=200).values():
             records += [
                 Record(topic=topic, partition=r.partition, offset=r.offset, key=r.key, value=r.value, appended_at=0.0)

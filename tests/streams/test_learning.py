@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from feature_repo.table import ItemTable
 from protos.streams_pb2 import Example
 from protos.topics import EXAMPLES
 from streams.learner_settings import LearnerSettings
@@ -128,6 +129,28 @@ def test_a_killed_learner_ends_in_the_same_weights_bit_for_bit(tmp_path: Path) -
     assert len(_lines(clean)) == 40, "two examples wait for a full batch"
     for name, weight in _weights(clean).items():
         assert torch.equal(weight, _weights(rough)[name]), name
+
+
+def test_the_order_in_which_items_were_read_leaves_no_trace_in_the_weights(tmp_path: Path) -> None:
+    """After a restart the table numbers its items otherwise; sums of another order would differ in their last bits."""
+    records = [_record(offset) for offset in range(40)]
+    found = []
+    for name, turned in (("once", False), ("turned", True)):
+        learner = _learner(tmp_path / name, Clock())
+        if turned:
+            read = table_of()
+            other = ItemTable(VOCABULARY, dimensions=read.dimensions)
+            for row in reversed(range(len(read))):
+                item = read.content[row]
+                assert item is not None
+                other.set_content(item, read.vectors[row])
+            assert not np.array_equal(read.vectors[: len(read)], other.vectors[: len(read)])
+            learner._table = other
+        learner.learn(records)
+        learner.settle(leaving=True)
+        found.append(_weights(tmp_path / name))
+    for name, weight in found[0].items():
+        assert torch.equal(weight, found[1][name]), name
 
 
 def test_an_example_published_twice_is_learned_once(tmp_path: Path) -> None:

@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 
-import pytest
-
-import streams.pipeline
 from feature_repo.store import StoreUnavailable
 from streams.pipeline import Pipeline
 from streams.record import Publication, Record
@@ -48,9 +46,11 @@ class Steps:
         self.taken.append("forget")
 
 
-def _pipeline(steps: Steps) -> Pipeline[Work]:
+def _pipeline(steps: Steps, *, pause: float = 0.001) -> Pipeline[Work]:
     executor = ThreadPoolExecutor(1)
-    return Pipeline("test", steps, publisher=steps, executor=executor, observe_seconds=lambda *_: None)
+    return Pipeline(
+        "test", steps, publisher=steps, executor=executor, observe_seconds=lambda *_: None, retry_pauses=lambda: repeat(pause)
+    )
 
 
 async def test_a_batch_is_published_before_it_is_written() -> None:
@@ -60,19 +60,20 @@ async def test_a_batch_is_published_before_it_is_written() -> None:
     assert steps.taken == ["fold", "publish", "write", "confirm"]
 
 
-async def test_a_store_that_is_down_is_waited_for_without_folding_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_that_is_down_is_waited_for_without_folding_again() -> None:
     """Folding twice would count twice."""
-    monkeypatch.setattr(streams.pipeline, "_RETRY_SECONDS", 0.001)
-    steps = Steps(failures=2)
-    assert await _pipeline(steps).handle([]) is not None
+    steps, heard = Steps(failures=2), list[str]()
+    pipeline = _pipeline(steps)
+    pipeline.on_retry(heard.append)
+    assert await pipeline.handle([]) is not None
+    assert heard == ["down", "down"]
     assert steps.taken == ["fold", "publish", "write fails", "write fails", "write", "confirm"]
 
 
-async def test_a_batch_whose_partitions_go_is_given_up_and_its_rows_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another worker reads it again; writing it here would overwrite that worker's rows."""
-    monkeypatch.setattr(streams.pipeline, "_RETRY_SECONDS", 0.01)
+async def test_a_batch_whose_partitions_go_is_given_up_and_its_rows_forgotten() -> None:
+    """Another worker reads it again; writing it here would overwrite that worker's rows. No pause is waited for to its end."""
     steps = Steps(failures=1_000_000)
-    pipeline = _pipeline(steps)
+    pipeline = _pipeline(steps, pause=1e6)
     batch = asyncio.create_task(pipeline.handle([]))
     await asyncio.sleep(0.05)
     await pipeline.leave()

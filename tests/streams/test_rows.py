@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streams.rows import RowCache
+from streams.rows import CacheUse, RowCache
 
 
 def test_rows_are_read_once_and_the_longest_unused_go() -> None:
@@ -18,10 +18,12 @@ def test_rows_are_read_once_and_the_longest_unused_go() -> None:
     cache = RowCache(read=read, empty=lambda one: [one], capacity=2)
     rows = cache.take(["a", "new", "a"])
     assert rows == {"a": ["stored"], "new": ["new"]}
+    assert cache.use == CacheUse(hits=0, misses=2, rows=2)
     assert cache.take(["a"])["a"] is rows["a"]
     cache.take(["b"])
     assert cache.take(["a"])["a"] is rows["a"], "it was used last, so `new` went"
-    cache.take(["new"])
+    cache.take(["new", "a"])
+    assert cache.use == CacheUse(hits=1, misses=1, rows=2)
     assert asked == [["a", "new"], ["b"], ["new"]]
     cache.clear()
     cache.take(["a"])

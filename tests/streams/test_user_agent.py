@@ -1,6 +1,5 @@
 """Batches of events: what they lead to, and that crashes, repeats and batch sizes change nothing."""
 
-import dataclasses
 from collections.abc import Sequence
 
 from hypothesis import given, settings
@@ -106,7 +105,7 @@ def test_crashes_repeats_and_batch_sizes_change_no_row(
 def test_every_record_is_folded_a_duplicate_or_a_dead_letter() -> None:
     """The accounting that the demo proves rests on this."""
     good = _record(Occurrence(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="click"), 0, user_id="u0")
-    again = dataclasses.replace(good, offset=3)
+    again = good._replace(offset=3)
     work = _processor(MemoryRows(VOCABULARY)).process([good, _raw(b"junk", 1), _raw(None, 2), again])
     assert (len(work.folded_appended_at), work.duplicates, dict(work.rejected)) == (1, 1, {"unparseable": 2})
     letters = [DeadLetter.FromString(value or b"") for topic, _, value in work.publications if topic == DEAD_LETTERS.name]

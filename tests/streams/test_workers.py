@@ -11,7 +11,6 @@ from feature_repo.log import log_ids
 from feature_repo.rows import UserRow
 from feature_repo.settings import KafkaSettings, StoreSettings
 from feature_repo.store import RowStore
-from protos.events_pb2 import Event
 from protos.streams_pb2 import DeadLetter
 from protos.topics import DEAD_LETTERS, EVENTS, ITEM_ACTIONS
 from streams.item_agent import ItemProcessor
@@ -22,23 +21,9 @@ from streams.user_agent import UserProcessor
 from tests.feature_repo.worlds import VOCABULARY, table_of
 from tests.streams.memory import MemoryRows
 from tests.streams.processes import PARTITIONS, environment_of, read_topic, running_worker
+from tests.streams.traffic import traffic
 
-USERS, ITEMS, EVENTS_SENT = 30, 40, 3000
-
-
-def _events() -> list[Event]:
-    random = np.random.default_rng(5)
-    events = []
-    for number in range(EVENTS_SENT):
-        event = Event(event_id=f"e{number}", user_id=f"u{random.integers(USERS)}", item_id=f"i{random.integers(ITEMS)}")
-        event.occurred_at.seconds = 1_700_000_000 + number
-        if number % 2 == 0:
-            event.impression.SetInParent()
-        else:
-            event.action.name = "rate"
-            event.action.value = float(random.integers(1, 6))
-        events.append(event)
-    return events
+EVENTS_SENT = 3000
 
 
 def _plain(row: UserRow) -> tuple[object, ...]:
@@ -48,7 +33,7 @@ def _plain(row: UserRow) -> tuple[object, ...]:
     return (row.counters_CH.tolist(), *where, row.recent_ids, repr(row.recent_R.tolist()), waiting, list(row.seen))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_rows_after_kills_equal_those_of_a_clean_pass(
     broker: KafkaSettings, store_settings: StoreSettings, tmp_path: Path
 ) -> None:
@@ -58,7 +43,7 @@ def test_rows_after_kills_equal_those_of_a_clean_pass(
         "HEADWATER_LEARNER_CHECKPOINT_EXAMPLES": "64",
     }
     ensure_topics(broker, partitions=PARTITIONS)
-    events = _events()
+    events = list(traffic(EVENTS_SENT))
     with EventProducer(broker) as producer:
         for event in (*events, *events[-50:]):
             producer.send(event)
@@ -75,7 +60,7 @@ def test_rows_after_kills_equal_those_of_a_clean_pass(
         features.wait_for("headwater_events_dead_lettered_total", 1)
         store = RowStore(store_settings, VOCABULARY)
         expected_users, expected_items = _clean_pass(broker)
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 180.0
         while (found := store.read_users(list(expected_users))) and time.monotonic() < deadline:
             if {name: _plain(row) for name, row in found.items()} == expected_users:
                 break
@@ -85,7 +70,7 @@ def test_rows_after_kills_equal_those_of_a_clean_pass(
         _assert_items(store, expected_items, deadline)
         for worker in (features, learner):
             worker.process.terminate()
-            assert worker.process.wait(20) == 0
+            assert worker.process.wait(120) == 0
     letters = [DeadLetter.FromString(record.value or b"") for record in read_topic(broker, DEAD_LETTERS.name)]
     assert {(letter.value, letter.reason) for letter in letters} == {(b"junk", "unparseable")}
 

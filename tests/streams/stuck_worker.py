@@ -1,0 +1,51 @@
+"""Owns a worker whose thread never comes back from a batch; run as `python -m tests.streams.stuck_worker`."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from feature_repo.settings import KafkaSettings
+from protos.topics import ITEM_ACTIONS
+from streams.agent import define_agent
+from streams.pipeline import Pipeline
+from streams.publisher import Publisher
+from streams.record import Publication, Record
+from streams.settings import WorkerSettings
+from streams.worker import Worker, configure_logging
+
+
+@dataclass
+class _Nothing:
+    publications: list[Publication] = field(default_factory=list)
+
+
+class _Stuck:
+    """As a call without a time limit to something that never answers."""
+
+    def process(self, records: Sequence[Record]) -> _Nothing:
+        threading.Event().wait()
+        return _Nothing()
+
+    def write(self, work: _Nothing) -> Sequence[Publication]:
+        return ()
+
+    def forget(self) -> None: ...
+
+
+async def _run() -> int:
+    kafka, settings = KafkaSettings(), WorkerSettings()
+    configure_logging(kafka, settings)
+    worker = Worker("stuck", kafka=kafka, settings=settings, registry=CollectorRegistry())
+    pipeline = Pipeline(
+        "stuck", _Stuck(), publisher=Publisher(kafka), executor=worker.executor, observe_seconds=worker.observe_seconds
+    )
+    define_agent(worker, worker.group("stuck", ITEM_ACTIONS), pipeline, observe=lambda work: None)
+    return await worker.run()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_run()))
