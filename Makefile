@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install docs demo drills soak capacity bench-quality test lint format protos generated requirements clean
+.PHONY: help install docs demo drills soak capacity bench-quality test lint format protos generated requirements clean bench-streams chaos
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ bench-quality: $(STAMP) ## Quality beside the peers; figures land in benchmarks/
 	$(BIN)/python -c 'import lightgbm, river' 2>/dev/null || $(BIN)/python -m pip install --disable-pip-version-check -c requirements.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.quality $(SECTIONS)
 
+bench-streams: $(STAMP) ## Rate and latency of the event path; needs redis-server; figures land in benchmarks/
+	$(BIN)/python -m benchmarks.streams $(SECTIONS)
+
 drills: $(STAMP) ## Break each part under load, or those in DRILLS; what it cost lands in benchmarks/
 	$(BIN)/python -W ignore::DeprecationWarning -m benchmarks.drills $(DRILLS)
 
@@ -50,6 +53,9 @@ lint: $(STAMP) ## Style, types and the directions of imports
 
 test: lint ## Lint, types, import contracts and every test
 	$(BIN)/pytest -q -n 2 --dist loadscope
+
+chaos: $(STAMP) ## Kill, stop and restart the workers and the broker for two minutes a test, and compare every row and weight
+	HEADWATER_CHAOS_SECONDS=$${HEADWATER_CHAOS_SECONDS:-120} $(BIN)/pytest -q -n0 tests/chaos
 
 format: $(STAMP) ## Rewrite the sources in house style
 	$(BIN)/ruff check --fix $(PACKAGES)

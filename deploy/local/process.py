@@ -91,6 +91,12 @@ class Child:
         """The error to raise when the child has run for `seconds` without becoming healthy."""
         return ChildUnhealthyError(self._describe(f"was not healthy after {seconds:.0f} s"))
 
+    def wait(self) -> None:
+        """Returns when the process has ended well; raises ChildDiedError otherwise."""
+        if self._process.wait() != 0:
+            self.check()
+        self._reader.join(timeout=1.0)
+
     def ask_to_stop(self) -> None:
         """Lets the process begin to end, and does not wait for it."""
         self._signal(signal.SIGTERM)

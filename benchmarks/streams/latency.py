@@ -1,0 +1,87 @@
+"""Owns how soon an event is in the features that the server reads, at a given rate of events beside it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from benchmarks.streams.plant import Plant, vocabulary
+from benchmarks.streams.workload import events
+from feature_repo.store import RowStore
+from protos.events_pb2 import Event
+from protos.topics import EVENTS
+from streams.producer import EventProducer
+from streams.publisher import Publisher
+from streams.record import Publication
+
+__all__ = ["measure"]
+
+_RATES, _SECONDS, _WARM_SECONDS, _PROBES_PER_SECOND = (500, 2000), 30.0, 5.0, 20.0
+_LATEST_SECONDS, _STEP_SECONDS = 30.0, 0.02
+
+
+def measure(say: Callable[[str], None], *, seconds: float = _SECONDS) -> dict[str, Any]:
+    """Seconds from sending an event to reading it in its user's row, at each rate offered to one worker on Redis.
+
+    Probes are sent at fixed times, whether or not the last one has arrived: a pause of the worker delays all that come in it.
+    """
+    found: dict[str, Any] = {}
+    for rate in _RATES:
+        with Plant() as plant:
+            (worker,) = plant.start_workers()
+            load = threading.Thread(target=_offer, args=(plant, rate, seconds + _WARM_SECONDS))
+            load.start()
+            time.sleep(_WARM_SECONDS)
+            waits = _probe(plant, seconds)
+            load.join()
+            folded = worker.read().total("headwater_events_folded_total")
+        p50, p99 = (float(np.quantile(waits, q)) for q in (0.5, 0.99))
+        found[f"at_{rate}_per_s"] = {"p50_s": p50, "p99_s": p99, "max_s": max(waits), "probes": len(waits), "folded": folded}
+        say(f"{rate} events/s: p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms")
+    return found
+
+
+def _offer(plant: Plant, rate: int, seconds: float) -> None:
+    """Sends events at their own times, encoded beforehand and in batches: producers run elsewhere and should not count."""
+    stream = events(vocabulary(), start=time.time() + 1.0, per_second=rate, served=True)
+    count, step = int(rate * seconds), int(rate * _STEP_SECONDS)
+    records = [Publication(EVENTS.name, one.user_id.encode(), one.SerializeToString()) for one in islice(stream, count)]
+
+    async def send() -> None:
+        publisher = Publisher(plant.kafka)
+        await publisher.start()
+        began = time.monotonic()
+        for start in range(0, count, step):
+            await asyncio.sleep(max(began + start / rate - time.monotonic(), 0.0))
+            await publisher.publish(records[start : start + step])
+        await publisher.stop()
+
+    asyncio.run(send())
+
+
+def _probe(plant: Plant, seconds: float) -> list[float]:
+    """Sends clicks of users that nobody knows, each at its time, and looks for their rows until all are there."""
+    store = RowStore(plant.store, vocabulary())
+    count = int(seconds * _PROBES_PER_SECOND)
+    waiting: dict[str, float] = {}
+    waits: list[float] = []
+    with EventProducer(plant.kafka) as producer:
+        began, sent = time.perf_counter(), 0
+        while len(waits) < count:
+            now = time.perf_counter()
+            if sent < count and now >= (due := began + sent / _PROBES_PER_SECOND):
+                click = Event(user_id=f"probe-{sent}", item_id="item-1")
+                click.click.SetInParent()
+                producer.send(click)
+                waiting[click.user_id] = due
+                sent += 1
+            for user_id in store.read_users(list(waiting)):
+                waits.append(time.perf_counter() - waiting.pop(user_id))
+            if now > began + seconds + _LATEST_SECONDS:
+                raise TimeoutError(f"{len(waiting)} of {sent} events were not in the features {_LATEST_SECONDS:.0f} s later")
+            time.sleep(0.005)
+    return waits

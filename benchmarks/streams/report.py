@@ -1,0 +1,126 @@
+"""Owns how the figures are shown: the part of benchmarks/README.md, and the figures that stand on top of the JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.chart import line_chart
+from benchmarks.streams.stages import STAGES
+
+__all__ = ["charts", "headline", "part"]
+
+
+def headline(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The few figures that the others explain."""
+    found: dict[str, Any] = {}
+    if "throughput" in results:
+        rates = results["throughput"]["events_per_s"]
+        found["features_worker"] = {
+            "events_per_s": rates["redis"],
+            "noop_events_per_s": rates["noop"],
+            "ratio_to_noop": results["throughput"]["ratio_to_noop"],
+        }
+    if "latency" in results:
+        found["event_to_feature"] = {
+            rate: {name: one[name] for name in ("p50_s", "p99_s")}
+            for rate, one in results["latency"].items()
+            if rate.startswith("at_")
+        }
+    return found
+
+
+def part(results: Mapping[str, Any]) -> str:
+    """The figures as Markdown."""
+    makers = {
+        "throughput": _throughput,
+        "two_workers": _two_workers,
+        "stages": _stages,
+        "latency": _latency,
+        "memory": _memory,
+    }
+    made = [make(results[name]) for name, make in makers.items() if name in results]
+    return "\n\n".join(("## The event path", *made))
+
+
+def charts(results: Mapping[str, Any]) -> dict[str, str]:
+    """SVG by file name."""
+    if "memory" not in results:
+        return {}
+    curve = [(float(done), float(megabytes)) for done, megabytes in results["memory"]["curve"]]
+    # From zero on, so that the eye sees how much of it a change is.
+    chart = line_chart("Resident memory of the features worker, MB", "events folded", {"worker": curve, "": [(0.0, 0.0)]})
+    return {"streams-memory.svg": chart}
+
+
+_RATES = {
+    "getmany": "bare aiokafka, `getmany`",
+    "noop": "a Faust agent that does nothing",
+    "redis": "**features worker, Redis**",
+    "sqlite": "features worker, SQLite",
+    "redis_assembling": "features worker, Redis, impressions without features",
+}
+
+
+def _throughput(found: Mapping[str, Any]) -> str:
+    rates = found["events_per_s"]
+    rows = [f"| {title} | {rates[name]:,.0f} | {rates[name] / rates['noop']:.2f} |" for name, title in _RATES.items()]
+    return "\n\n".join(
+        (
+            "### Events per second",
+            f"One process, a backlog of {found['events']:,} events: lists of ten impressions that carry the features they were "
+            f"scored with ({found['bytes_an_event']:,.0f} bytes an event on average), then clicks, reads and purchases. The "
+            "features worker does its whole job: rows of users and items written to the store, item actions, item states and "
+            "examples published. The agent that does nothing reads the same topic in a group with the same settings. Each figure "
+            f"is the median of {len(found['rounds']['redis'])} rounds.",
+            "\n".join(("| | events/s | to the no-op agent |", "| --- | ---: | ---: |", *rows)),
+        )
+    )
+
+
+def _two_workers(found: Mapping[str, Any]) -> str:
+    rates = found["events_per_s"]
+    return (
+        f"Two workers that share the partitions: {rates['two']:,.0f} events/s beside {rates['one']:,.0f} for one "
+        f"({found['ratio_of_two_to_one']:.2f} times), with broker and Redis on the same {found['measured']['cores']} cores."
+    )
+
+
+def _stages(found: Mapping[str, Any]) -> str:
+    rows = [f"| {title} | {found['us_an_event'][name]:.0f} |" for name, title in STAGES.items()]
+    return "\n\n".join(
+        (
+            "Where the time goes: CPU of each stage when it runs alone, in one process. A worker runs them in several threads, "
+            "of which Python lets one work at a time.",
+            "\n".join(
+                ("| stage | µs an event |", "| --- | ---: |", *rows, f"| together | {found['us_an_event_together']:.0f} |")
+            ),
+        )
+    )
+
+
+def _memory(found: Mapping[str, Any]) -> str:
+    megabytes = found["megabytes"]
+    return "\n\n".join(
+        (
+            "### Memory",
+            f"One worker over {found['events']:,} events, with room for {found['cached_rows']:,} rows of users and of items in "
+            f"its caches ({found['cache_hit_rate']:.0%} hits): {megabytes['after_a_tenth']:,.0f} MB after a tenth of them, "
+            f"{megabytes['at_the_end']:,.0f} MB at the end.",
+            "![Memory of the features worker](charts/streams-memory.svg)",
+        )
+    )
+
+
+def _latency(found: Mapping[str, Any]) -> str:
+    rows = [
+        f"| {rate.split('_')[1]} events/s | {1000 * one['p50_s']:,.0f} ms | {1000 * one['p99_s']:,.0f} ms | {one['probes']:,} |"
+        for rate, one in found.items()
+        if rate.startswith("at_")
+    ]
+    return "\n\n".join(
+        (
+            "### From event to feature",
+            "From the call that sends an event to the moment at which a read of the online store finds it in its user's row, one "
+            "worker on Redis, with so many other events offered beside:",
+            "\n".join(("| offered | p50 | p99 | probes |", "| --- | ---: | ---: | ---: |", *rows)),
+        )
+    )
