@@ -130,9 +130,10 @@ def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: 
     predictions["guarded"], guarded = _guarded(world, Trainer(base, world.vocabulary, seed=seed))
     say("LightGBM")
     predictions["item_mean"] = means = _item_means(world)
+    settled = max(task.window_seconds for task in tasks)
     objectives = ["binary" if task.kind == "binary" else "regression" for task in tasks]
     predictions["lightgbm_daily"], trainings = peers.lightgbm_daily(
-        examples, expected=means, at_least=1, objectives=objectives, seed=seed
+        examples, expected=means, at_least=1, objectives=objectives, settled_seconds=settled, seed=seed
     )
     late = slice(len(examples) - len(examples) // 5, len(examples))
     return {

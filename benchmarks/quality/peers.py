@@ -104,6 +104,7 @@ def lightgbm_daily(
     expected: NDArray[np.float32],
     *,
     objectives: Sequence[str] = ("binary", "regression"),
+    settled_seconds: float = 0.0,
     at_least: int = 1000,
     rounds: int = 90,
     seed: int = 0,
@@ -116,6 +117,8 @@ def lightgbm_daily(
         examples: in order of time.
         expected: (n, T) what is predicted before the first training.
         objectives: LightGBM's, for each column of labels.
+        settled_seconds: after which an example has all its labels. Younger ones are left out of a training: where positives come
+            first, they would teach that what is recent is liked.
         at_least: new ratings that make a retraining due.
         rounds: trees of each model.
         seed: of the sampling of rows and columns.
@@ -145,13 +148,20 @@ def lightgbm_daily(
             trainings.append(morning)
     for start, stop in pairwise((*trainings[1:], len(examples))):
         for task, objective in enumerate(objectives):
-            known = ~np.isnan(examples.labels[:start, task])
+            known = ~np.isnan(examples.labels[:, task]) & _settled(examples, start, settled_seconds)
             if known.sum() < 2 * options["min_data_in_leaf"]:
                 continue  # not enough to split once
-            past = lightgbm.Dataset(examples.x[:start][known], examples.labels[:start, task][known])
+            past = lightgbm.Dataset(examples.x[known], examples.labels[known, task])
             model = lightgbm.train({**options, "objective": objective}, past, num_boost_round=rounds)
             out[start:stop, task] = model.predict(examples.x[start:stop], num_threads=1)
     return out, len(trainings) - 1
+
+
+def _settled(examples: Examples, start: int, seconds: float) -> NDArray[np.bool_]:
+    """What a training before example `start` may see: all before it or, where labels come late, what was shown long ago."""
+    if not seconds:
+        return np.arange(len(examples)) < start
+    return examples.at + seconds <= float(examples.at[:start].max())
 
 
 def _factorization() -> reco.BiasedMF:

@@ -40,7 +40,7 @@ def part(found: Mapping[str, Any]) -> str:
             f"items, {found['days']:g} days, {found['impressions']:,} impressions shown at random. Distance over the last fifth "
             "of the examples, predicted before they were learned: Kullback-Leibler divergence from the true chance in nats for "
             "clicks and purchases, RMSE against the expected log1p seconds for reading. 0 is perfect. One seed; LightGBM was "
-            f"trained {found['lightgbm_retrainings']} times.",
+            f"trained {found['lightgbm_retrainings']} times, each time on all impressions whose windows had passed.",
             "\n".join(rows),
             f"### After a sudden shift of taste\n\nAt day {found['shift_at_day']:g} every user's taste is drawn anew. "
             + " ".join(_recovery(title, found["recovery"][name]) for name, title in _SHOWN.items())

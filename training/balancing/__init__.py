@@ -17,7 +17,7 @@ BALANCINGS: tuple[BalancingName, ...] = get_args(BalancingName)
 
 
 def build_balancing(name: BalancingName, tasks: tuple[Task, ...]) -> Balancing:
-    """The method called `name`; docs/concepts/learning.md says which to choose."""
+    """The method called `name`; docs/concepts/balance.md says which to choose."""
     match name:
         case "fixed":
             return FixedWeights(tasks)
