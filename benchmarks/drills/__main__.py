@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.drills import report
 from benchmarks.results import measure_sections, rounded
+from deploy.cli.up import interrupt_on_signals
 from deploy.drills.disk import small_disk
 from deploy.drills.drill import DRILLS, Drill
 from deploy.drills.run import run
@@ -25,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.drills", description=main.__doc__)
     parser.add_argument("drills", nargs="*", choices=[*drills, []], metavar="DRILL", help=", ".join(drills))
     chosen = parser.parse_args().drills or list(drills)
+    interrupt_on_signals()  # so that what was started and mounted goes with this command, however it ends
     shutil.rmtree(_BUILD, ignore_errors=True)
     with ExitStack() as cleanup:
         disk = cleanup.enter_context(small_disk(_BUILD.resolve() / "disk"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.results import measure_sections
 from benchmarks.soak import report
+from deploy.cli.up import interrupt_on_signals
 from deploy.drills.soak import soak, trends
 from deploy.drills.system import running_system
 
@@ -23,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=main.__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     minutes = parser.parse_args().minutes
+    interrupt_on_signals()  # so that what was started and mounted goes with this command, however it ends
     shutil.rmtree(_BUILD, ignore_errors=True)
     flat: list[bool] = []
     sections = {"soak": partial(_soak, minutes, flat)}
