@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deploy.console.deeds import possible_deeds
 from deploy.console.health import SystemHealth
 from deploy.console.questions import Questions
-from deploy.console.recent_events import recent_events, recent_users, served_features
+from deploy.console.recent_users import recent_users
 from deploy.console.rows import Rows
 from deploy.console.travel import Deed, follow
 from feature_repo.codec import RowSchemaError
@@ -69,8 +69,7 @@ class _Console:
 
     async def users(self, request: Request) -> Response:
         """Users whose events came last."""
-        events = await asyncio.to_thread(recent_events, self._kafka)
-        return JSONResponse(recent_users(events, _USERS))
+        return JSONResponse(await asyncio.to_thread(recent_users, self._kafka, _USERS))
 
     async def lists(self, request: Request) -> Response:
         """The user's lists by type of item."""
@@ -81,10 +80,8 @@ class _Console:
         return JSONResponse(await self._rows.shown(_asked(request, "user")))
 
     async def why(self, request: Request) -> Response:
-        """The features that an item of a list was scored with; null where the log holds its impression no more."""
-        user, item, list_id = (_asked(request, name) for name in ("user", "item", "recommendation"))
-        events = await asyncio.to_thread(recent_events, self._kafka, user_id=user)
-        return JSONResponse(served_features(events, list_id, item, self._vocabulary))
+        """What moved each prediction of an item, and which of the user's past items pulled it."""
+        return JSONResponse(await self._questions.why(_asked(request, "user"), _asked(request, "item")))
 
     async def system(self, request: Request) -> Response:
         """Freshness, latency, counts and learning curves."""

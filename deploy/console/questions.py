@@ -6,6 +6,8 @@ from typing import Any
 from protos.events_pb2 import Event
 from protos.recommender_pb2 import (
     Degradation,
+    ExplainRequest,
+    ExplainResponse,
     RankedSlate,
     RecommendRequest,
     RecommendSlatesRequest,
@@ -57,6 +59,21 @@ class Questions:
         request = ScoreRequest(user_id=user_id, item_ids=item_ids)
         response: ScoreResponse = await self._stub.Score(request, timeout=_DEADLINE_SECONDS)
         return response
+
+    async def why(self, user_id: str, item_id: str) -> list[dict[str, Any]]:
+        """For each task about the item: its prediction, that of an average user and item, and what moved it from there."""
+        request = ExplainRequest(user_id=user_id, item_id=item_id)
+        answer: ExplainResponse = await self._stub.Explain(request, timeout=_DEADLINE_SECONDS)
+        return [
+            {
+                "task": task.task,
+                "prediction": task.prediction,
+                "baseline": task.baseline,
+                "reasons": [{"words": one.words, "contribution": one.contribution} for one in task.reasons],
+                "past_items": [{"words": one.words, "contribution": one.contribution} for one in task.past_items],
+            }
+            for task in answer.tasks
+        ]
 
     async def features_as_of(self, user_id: str, item_id: str) -> float:
         """Event time of the newest event that an answer counts by now, Unix seconds; 0 where none does."""

@@ -94,10 +94,23 @@ export class Lists {
     why.hidden = !why.hidden;
     button.setAttribute("aria-expanded", `${!why.hidden}`);
     if (why.hidden) return;
-    const found = await ask("why", { user: this.user, item: item.item_id, recommendation: this.answer });
-    const told = Object.entries(found ?? {}).filter(([, value]) => value !== 0);
-    why.replaceChildren(found
-      ? element("dl", {}, ...told.flatMap(([feature, value]) => [element("dt", {}, plain(feature)), element("dd", {}, value.toFixed(3))]))
-      : element("p", {}, "The log holds the features of this list no more; open the user again."));
+    try {
+      const tasks = await ask("why", { user: this.user, item: item.item_id });
+      why.replaceChildren(...tasks.map((task) => this.reasons(task)));
+    } catch (error) {
+      why.replaceChildren(element("p", {}, error.message));
+    }
+  }
+
+  reasons(found) {
+    const { kind } = this.tasks.find((task) => task.name === found.task);
+    const moved = (one) => {
+      const tone = one.contribution > 0 ? "up" : "down";
+      return [element("dt", {}, one.words), element("dd", { class: tone }, change(0, one.contribution, kind))];
+    };
+    const told = (some) => element("dl", {}, ...some.filter((one) => differs(0, one.contribution, kind)).flatMap(moved));
+    const head = `${plain(found.task)} ${score(found.prediction, kind)}; of an average user and item ${score(found.baseline, kind)}`;
+    const past = found.past_items.length ? [element("p", {}, "past items that pulled it"), told(found.past_items)] : [];
+    return element("section", {}, element("p", {}, head), told(found.reasons), ...past);
   }
 }

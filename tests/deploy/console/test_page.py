@@ -121,12 +121,13 @@ def test_a_new_user_is_met_and_becomes_known(page: Page) -> None:
     expect(page.locator("#features")).to_contain_text("Last engaged with", timeout=_PATIENCE_MS)
 
 
-def test_what_an_item_was_scored_with_is_shown(page: Page) -> None:
-    """Why lists the features of the impression that this very list made."""
+def test_it_is_said_why_an_item_is_shown(page: Page) -> None:
+    """What moved each task's prediction from that of an average user and item, in words."""
     button = page.locator("[data-key^='why ']").first
     button.click()
     expect(button).to_have_attribute("aria-expanded", "true")
-    expect(page.locator(".why").first).to_contain_text("click: item mean", timeout=_PATIENCE_MS)
+    expect(page.locator(".why").first).to_contain_text("of an average user and item", timeout=_PATIENCE_MS)
+    expect(page.locator(".why dd").first).to_contain_text("pt", timeout=_PATIENCE_MS)
 
 
 def test_health_learning_and_dead_letters_are_shown(page: Page) -> None:
