@@ -1,4 +1,4 @@
-"""The code in the documents runs: Python and shell blocks of the guides, against a real stack."""
+"""The code in the guide for producers runs: its Python against a real stack, its shell up to the broker."""
 
 import os
 import re
@@ -99,9 +99,3 @@ def test_what_kcat_is_given_is_sound(environment: dict[str, str], tmp_path: Path
     decoded = [decode_event(value, key=key, now=time.time()) for key, _, value in (line.partition(b"|") for line in lines)]
     assert [one.kind if isinstance(one, Occurrence) else one for one in decoded] == ["click", "like"]
     assert "-K | -X partitioner=murmur2_random" in (tmp_path / "arguments").read_text()
-
-
-def test_the_applications_guide(environment: dict[str, str], tmp_path: Path) -> None:
-    """A list, scores for it, and an event that comes back."""
-    printed = run([sys.executable, "-c", "\n".join(blocks("applications.md", "python"))], environment, tmp_path)
-    assert sum(line.startswith("bread-") for line in printed.splitlines()) == 5
