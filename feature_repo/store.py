@@ -121,14 +121,15 @@ class RowStore:
         self._write(ITEM_CONTENT, "item_id", [(item_id, nothing) for item_id in item_ids])
 
     def _read(
-        self, view: FeatureView, join_key: str, ids: Sequence[str], features: list[str] | None = None
+        self, view: FeatureView, join_key: str, ids: Sequence[str], features: Sequence[str] = ()
     ) -> dict[str, dict[str, Value]]:
         found: dict[str, dict[str, Value]] = {}
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
             keys = [_entity_key(join_key, entity_id) for entity_id in part]
             try:
-                rows = self._online.online_read(self._config, view, keys, features)
+                # A list of its own for each call: Feast's Redis store appends to the one that it is given.
+                rows = self._online.online_read(self._config, view, keys, list(features) or None)
             except _store_errors() as error:
                 raise self._unavailable("read", error) from error
             found |= {entity_id: values for entity_id, (_, values) in zip(part, rows, strict=True) if values and _stands(values)}
@@ -153,7 +154,7 @@ class RowStore:
         )
 
 
-_SERVED = [field.name for field in USER_ACTIVITY.schema if field.name != "awaiting"]
+_SERVED = tuple(field.name for field in USER_ACTIVITY.schema if field.name != "awaiting")
 
 
 def _entity_key(join_key: str, entity_id: str) -> EntityKey:

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import redis
 from hypothesis import given, settings
 
 from feature_repo.codec import decode_item, decode_user, encode_item, encode_user
@@ -132,3 +134,25 @@ def test_catalogue_entries_are_ordinary_feast_features(place: StoreSettings) -> 
     )
     assert found.to_dict()["title"] == ["A title"]
     np.testing.assert_allclose(found.to_dict()["vector"][0], vector)
+
+
+def test_the_hundredth_read_asks_for_no_more_than_the_first(tmp_path: Path) -> None:
+    """Feast's Redis store appends to the list of features that it is given: one shared by all reads would grow with each."""
+    with running_redis(tmp_path) as settings:
+        apply(settings)
+        store = RowStore(settings, VOCABULARY)
+        store.write_users([UserRow.empty("ann", VOCABULARY)])
+        client = redis.Redis.from_url(str(settings.redis_url))
+
+        def bytes_of_a_read() -> int:
+            before: Any = client.info("stats")
+            store.read_user("ann", 0.0)
+            after: Any = client.info("stats")
+            return int(after["total_net_input_bytes"] - before["total_net_input_bytes"])
+
+        store.read_user("ann", 0.0)  # connects
+        first = bytes_of_a_read()
+        for _ in range(98):
+            store.read_user("ann", 0.0)
+        assert bytes_of_a_read() == first
+        client.close()
