@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install docs demo drills soak capacity bench-quality test lint format protos generated requirements clean bench-streams chaos
+.PHONY: help install docs demo drills soak capacity bench-quality test lint format protos generated requirements clean bench-streams chaos bench-serving
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,8 @@ bench-quality: $(STAMP) ## Quality beside the peers; figures land in benchmarks/
 
 bench-streams: $(STAMP) ## Rate and latency of the event path; needs redis-server; figures land in benchmarks/
 	$(BIN)/python -m benchmarks.streams $(SECTIONS)
+bench-serving: $(STAMP) ## Latency, capacity and pressure of the server; figures land in benchmarks/
+	$(BIN)/python -m benchmarks.serving $(SECTIONS)
 
 drills: $(STAMP) ## Break each part under load, or those in DRILLS; what it cost lands in benchmarks/
 	$(BIN)/python -W ignore::DeprecationWarning -m benchmarks.drills $(DRILLS)
