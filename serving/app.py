@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
@@ -35,6 +34,7 @@ from serving.ranker import Ranker
 from serving.recording import EventRecorder
 from serving.servicer import Servicer
 from serving.settings import ServerSettings
+from serving.threads import ScoringThreads
 from serving.tokens import TokenFile
 from serving.transport import TlsFiles, listen
 from serving.users import UserReader
@@ -97,12 +97,13 @@ class Application:
             swapped=self._follow_model,
             rejected=self.metrics.snapshots_rejected.inc,
         )
-        self._threads = ThreadPoolExecutor(settings.scoring_threads, thread_name_prefix="scoring")
+        self._threads = ScoringThreads(settings.scoring_threads, max_wait_seconds=settings.max_wait_seconds)
         limits = Limits(
             tasks=vocabulary.tasks,
             max_candidates=settings.max_candidates,
             candidate_pool=settings.candidate_pool,
             max_events=settings.max_events,
+            max_context_characters=settings.max_context_characters,
         )
         pipeline = Pipeline(
             table=table,

@@ -15,6 +15,7 @@ __all__ = ["Limits"]
 
 _MAX_SLATES = 16
 _MAX_NAME = 64
+_MAX_ID = 256  # as events and catalogue entries have it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,7 @@ class Limits:
     max_candidates: int = 1000
     candidate_pool: int = 500
     max_events: int = 1000
+    max_context_characters: int = 4000
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,11 +36,16 @@ class Limits:
     def check_user(self, user_id: str) -> None:
         if not user_id:
             raise InvalidRequest("user_id is empty; send the id that the user's events carry (for a new user, its future one)")
+        _check_length("user_id", user_id, _MAX_ID)
 
     def check_items(self, item_ids: Sequence[str]) -> None:
         _check_size("item_ids", len(item_ids), self.max_candidates)
         if not all(item_ids):
             raise InvalidRequest(f"item_ids[{list(item_ids).index('')}] is empty; give ids of the catalogue")
+        _check_length("item_ids", max(item_ids, key=len), _MAX_ID)
+
+    def check_context(self, text: str) -> None:
+        _check_length("context_text", text, self.max_context_characters)
 
     def check_slates(self, slates: Sequence[SlateQuery]) -> None:
         _check_size("slates", len(slates), _MAX_SLATES)
@@ -73,3 +80,8 @@ class Limits:
 def _check_size(field: str, size: int, limit: int) -> None:
     if not 0 < size <= limit:
         raise InvalidRequest(f"{field}: got {size}, from 1 to {limit} can be answered at once")
+
+
+def _check_length(field: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise InvalidRequest(f"{field}: {text[:20]!r}... has {len(text)} characters, {limit} are allowed")

@@ -8,7 +8,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,10 @@ from serving.degradations import context_skipped, empty_catalogue, missing_pins,
 from serving.freshness import FreshnessTracker
 from serving.limits import Limits
 from serving.models import ServedModel
-from serving.ranker import Ranked, Ranker
+from serving.ranker import Ranker
 from serving.scoring import predict, where_applicable
 from serving.stages import Stopwatch
+from serving.threads import ScoringThreads
 from serving.users import UserFeatures, UserReader
 
 __all__ = ["Pipeline"]
@@ -48,7 +49,7 @@ class Pipeline:
         model: Callable[[], ServedModel | None],
         shown: Callable[[Recommendation], None],
         limits: Limits,
-        threads: ThreadPoolExecutor,
+        threads: ScoringThreads,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
@@ -63,16 +64,18 @@ class Pipeline:
         self._freshness = FreshnessTracker()
 
     async def score(self, query: ScoreQuery) -> Scored:
-        """Predictions for the items asked for, in their order; raises InvalidRequest."""
+        """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""
         self._limits.check_user(query.user_id)
         self._limits.check_items(query.item_ids)
+        self._limits.check_context(query.context_text)
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
-        user = await self._users.read(query.user_id, now, query.seconds * _READ_SHARE)
-        watch.lap("feature_read")
         rows_B = self._table.rows(query.item_ids)
-        loop = asyncio.get_running_loop()
-        values_BT = await loop.run_in_executor(self._threads, self._score, user.row, rows_B, now, model, watch)
+        with self._threads.place(query.seconds):
+            user = await self._users.read(query.user_id, now, query.seconds * _READ_SHARE)
+            watch.lap("feature_read")
+            loop = asyncio.get_running_loop()
+            values_BT = await loop.run_in_executor(self._threads, self._score, user.row, rows_B, now, model, watch)
         watch.lap("return")
         unknown_B = (rows_B < 0) | ~self._table.live[rows_B]
         found = [*self._found(user, model), unknown_items(query.item_ids, unknown_B)]
@@ -88,21 +91,22 @@ class Pipeline:
         )
 
     async def recommend(self, query: RecommendQuery) -> Recommendation:
-        """Ranked lists, each at most `count` long: shorter where the catalogue has no more that fit. Raises InvalidRequest."""
+        """Ranked lists, each at most `count` long: shorter where the catalogue has no more that fit. Raises as `score` does."""
         self._limits.check_user(query.user_id)
         self._limits.check_slates(query.slates)
+        self._limits.check_context(query.context_text)
         weights = [self._limits.weights(slate.task_weights) for slate in query.slates]
         now, model, watch = self._clock(), self._model(), Stopwatch()
         seconds = query.seconds * _READ_SHARE
-        user, context_D = await asyncio.gather(
-            self._users.read(query.user_id, now, seconds), self._encode(query.context_text, seconds)
-        )
-        watch.lap("feature_read")
-
-        def work() -> Ranked:
-            return self._ranker.rank(query, user.row, weights=weights, context_D=context_D, model=model, now=now, watch=watch)
-
-        ranked = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        with self._threads.place(query.seconds):
+            user, context_D = await asyncio.gather(
+                self._users.read(query.user_id, now, seconds), self._encode(query.context_text, seconds)
+            )
+            watch.lap("feature_read")
+            rank = partial(
+                self._ranker.rank, query, user.row, weights=weights, context_D=context_D, model=model, now=now, watch=watch
+            )
+            ranked = await asyncio.get_running_loop().run_in_executor(self._threads, rank)
         watch.lap("return")
         found = [*self._found(user, model), missing_pins(ranked.missing_pins)]
         if query.context_text and context_D is None:

@@ -21,6 +21,7 @@ class ServerSettings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(default=50051, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
+    processes: int = Field(default=1, ge=1, description="Server processes that share the port, one a core.")
     metrics_port: int = Field(
         default=9100, ge=0, le=65535, validation_alias=_shared("METRICS_PORT"), description="Port of /healthz and /metrics."
     )
@@ -48,6 +49,10 @@ class ServerSettings(BaseSettings):
     candidate_pool: int = Field(default=500, ge=1, description="Items that one Recommend scores, and the most it returns.")
     max_events: int = Field(default=1000, ge=1, description="Events that one RecordEvents may carry.")
     max_in_flight: int = Field(default=64, ge=1, description="Requests beyond these are refused at once.")
+    max_wait_seconds: float = Field(
+        default=0.05, gt=0, description="A request that would wait longer for those before it is refused at once."
+    )
+    max_context_characters: int = Field(default=4000, ge=1, description="Length of the context text that a request may carry.")
     default_deadline_seconds: float = Field(default=1.0, gt=0, description="Time for a request that sets no deadline.")
     store_timeout_seconds: float = Field(default=0.25, gt=0, description="After it the answer goes without the user's row.")
     context_timeout_seconds: float = Field(default=0.1, gt=0, description="After it the answer goes without the context text.")

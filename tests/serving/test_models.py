@@ -1,5 +1,10 @@
 """Following the published snapshots: swap, refuse, and keep serving the last good one."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from tests.serving.worlds import DIMENSIONS, World
@@ -23,18 +28,45 @@ async def test_new_snapshot_is_taken_over_and_a_rollback_followed(world: World, 
     assert served.number == 1
 
 
-async def test_damaged_snapshot_leaves_the_last_good_one_serving(world: World, model: Recommender) -> None:
-    """It is counted once, however often it is looked at."""
+def _flip_a_byte(version: Path) -> None:
+    weights = version / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+
+
+def _cut_the_weights(version: Path) -> None:
+    weights = version / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+
+
+def _cut_the_manifest(version: Path) -> None:
+    manifest = version / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:100])
+
+
+def _lose_the_weights(version: Path) -> None:
+    (version / "model.safetensors").unlink()
+
+
+@pytest.mark.parametrize("damage", [_flip_a_byte, _cut_the_weights, _cut_the_manifest, _lose_the_weights])
+async def test_damaged_snapshot_leaves_the_last_good_one_serving(
+    world: World, model: Recommender, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is counted and logged once, however often it is looked at, and the next good one is taken over."""
     world.publish(model)
     await world.watcher.refresh()
     good = world.watcher.current()
     world.publish(model)
-    weights = world.directory / "snapshots" / "v00000002" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    damage(world.directory / "snapshots" / "v00000002")
     for _ in range(3):
         await world.watcher.refresh()
     assert world.watcher.current() is good
     assert world.rejected == ["snapshot"]
+    assert capsys.readouterr().out.count("snapshot_not_served") == 1
+    world.publish(model)
+    await world.watcher.refresh()
+    served = world.watcher.current()
+    assert served is not None
+    assert served.number == 3
 
 
 async def test_snapshot_for_other_tasks_or_another_encoder_is_refused(world: World, model: Recommender) -> None:

@@ -247,6 +247,13 @@ async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, s
         ("Score", pb.ScoreRequest(user_id="ann"), "item_ids: got 0, from 1 to 100"),
         ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0"] * 101), "item_ids: got 101"),
         ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0", ""]), r"item_ids\[1\] is empty"),
+        ("Score", pb.ScoreRequest(user_id="a" * 257, item_ids=["i0"]), "user_id: .* has 257 characters, 256 are allowed"),
+        ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i" * 257]), "item_ids: .* has 257 characters"),
+        (
+            "Score",
+            pb.ScoreRequest(user_id="ann", item_ids=["i0"], context_text="a" * 4001),
+            "context_text: .* has 4001 characters",
+        ),
         ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0"], tasks=["buy"]), "buy is not declared; there are: click"),
         ("Recommend", pb.RecommendRequest(user_id="ann"), "count: got 0"),
         ("Recommend", pb.RecommendRequest(user_id="ann", count=21), "count: got 21, from 1 to 20"),
@@ -315,6 +322,21 @@ async def test_deadline_is_kept_and_frees_its_place(world: World, stub: Recommen
             await stub.Score(request, timeout=0.05)
         assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert (await stub.Score(request)).items
+
+
+async def test_a_cancelled_call_harms_no_other(world: World, stub: RecommenderStub) -> None:
+    """One caller leaves while its request waits for its turn; its neighbour is answered, and its place is free for others."""
+    request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
+    for _ in range(3):
+        world.threads.submit(time.sleep, 0.5)
+        leaves, stays = stub.Score(request), stub.Score(request)
+        await asyncio.sleep(0.05)
+        leaves.cancel()
+        assert (await stays).items
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+    both = await asyncio.gather(stub.Score(request), stub.Score(request))
+    assert all(response.items for response in both)
 
 
 async def test_encoder_too_slow_for_the_deadline_costs_the_words_only(

@@ -1,7 +1,6 @@
 """Owns the small world that the server's tests run in: a catalogue, a real SQLite store, a model that has really learned."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from serving.limits import Limits
 from serving.models import ModelWatcher
 from serving.pipeline import Pipeline
 from serving.ranker import Ranker
+from serving.threads import ScoringThreads
 from serving.users import UserReader
 from training.batch import make_batch
 from training.model import ModelConfig, Recommender
@@ -131,7 +131,7 @@ class World:
         self.users = UserReader(RowStore(self.store_settings, VOCABULARY), VOCABULARY, ttl_seconds=86_400.0, timeout_seconds=1.0)
         self.contexts = ContextEncoder(self.encoder, timeout_seconds=0.2)
         self.index = CatalogueIndex(self.table, clock=lambda: NOW)
-        self.threads = ThreadPoolExecutor(1)
+        self.threads = ScoringThreads(1, max_wait_seconds=1.0)
         self.limits = Limits(tasks=VOCABULARY.tasks, max_candidates=100, candidate_pool=20, max_events=10)
         self.pipeline = Pipeline(
             table=self.table,

@@ -1,0 +1,54 @@
+"""Owns the threads that assemble and score, and the bound on the work that waits for them."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from serving.errors import Overloaded
+
+__all__ = ["ScoringThreads"]
+
+_R = TypeVar("_R")
+_NEWEST_SHARE = 0.05  # of the newest piece of work in the mean that the wait is foretold by
+
+
+class ScoringThreads(ThreadPoolExecutor):
+    """An executor with a bounded queue: what would wait too long is refused before any work is put into it.
+
+    The bound is in seconds, not in requests, since what a request costs depends on how many candidates it has.
+    """
+
+    def __init__(self, count: int, *, max_wait_seconds: float) -> None:
+        super().__init__(count, thread_name_prefix="scoring")
+        self._count, self._max_wait = count, max_wait_seconds
+        self._inside = 0
+        self._mean_seconds = 0.0
+
+    @contextmanager
+    def place(self, seconds: float) -> Iterator[None]:
+        """A place in the queue for one request, from before its features are read until its work is done.
+
+        Raises:
+            Overloaded: it would wait longer than the bound, or than the `seconds` which its caller has left.
+        """
+        wait = self._inside * self._mean_seconds / self._count
+        if wait > min(seconds, self._max_wait):
+            raise Overloaded(f"about {wait:.3f} s of work waits before this request: retry with backoff, or run more servers")
+        self._inside += 1
+        try:
+            yield
+        finally:
+            self._inside -= 1
+
+    def submit(self, work: Callable[..., _R], /, *args: Any, **kwargs: Any) -> "Future[_R]":
+        """As every executor's; the time that work takes foretells how long the next will wait."""
+        return super().submit(self._timed, work, *args, **kwargs)
+
+    def _timed(self, work: Callable[..., _R], *args: Any, **kwargs: Any) -> _R:
+        began = time.perf_counter()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            self._mean_seconds += _NEWEST_SHARE * (time.perf_counter() - began - self._mean_seconds)
