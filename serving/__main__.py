@@ -1,28 +1,33 @@
 """Owns the server's process: `python -m serving`, set by HEADWATER_* in the environment, ended by SIGTERM or SIGINT."""
 
 import asyncio
+import os
 import signal
 import sys
 
 import structlog
 
-from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
-from feature_repo.tracing import TracingSettings, traces
-from serving.app import Application
+from serving.processes import CHILD, Supervisor
 from serving.settings import ServerSettings
 
 __all__ = ["main"]
 
 
-async def _serve() -> None:
-    settings, features, kafka, store = ServerSettings(), FeatureSettings(), KafkaSettings(), StoreSettings()
-    tracing = TracingSettings()
+async def _serve(settings: ServerSettings, *, child: bool) -> None:
+    # Not before: what only watches other processes needs neither PyTorch nor Feast.
+    from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+    from feature_repo.tracing import TracingSettings, traces
+    from serving.app import Application
+
+    features, kafka, store, tracing = FeatureSettings(), KafkaSettings(), StoreSettings(), TracingSettings()
     effective = {type(part).__name__: part.model_dump(mode="json") for part in (settings, features, kafka, store, tracing)}
     structlog.get_logger(__name__).info("settings", **effective)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    if child:
+        loop.add_reader(sys.stdin, _stop_at_end, stopping)
     try:
         application = Application(settings, features=features, kafka=kafka, store=store, traces=traces(tracing, "server"))
         await application.start()
@@ -31,6 +36,23 @@ async def _serve() -> None:
         sys.exit(1)
     await stopping.wait()
     await application.stop()
+
+
+def _stop_at_end(stopping: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 1):  # the parent is gone
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        stopping.set()
+
+
+def _supervise(settings: ServerSettings) -> int:
+    try:
+        supervisor = Supervisor(settings)
+    except OSError as error:
+        structlog.get_logger(__name__).error("server_not_started", error=f"{settings.host}:{settings.port}: {error}")
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: supervisor.stop())
+    return supervisor.run()
 
 
 def main() -> None:
@@ -44,7 +66,11 @@ def main() -> None:
             structlog.processors.JSONRenderer(),
         ]
     )
-    asyncio.run(_serve())
+    settings = ServerSettings()
+    if settings.processes == 1:
+        asyncio.run(_serve(settings, child=CHILD in sys.argv))
+    else:
+        sys.exit(_supervise(settings))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,122 @@
+"""Several server processes as one: they share the port and the metrics, the dead are replaced, and replicas drain in turn."""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from deploy.demo.scrape import parse
+from protos.recommender_pb2 import ScoreRequest
+from protos.recommender_pb2_grpc import RecommenderStub
+from tests.serving.servers import Place, RunningServer, running_place
+
+pytestmark = pytest.mark.timeout(400)
+
+REQUEST = ScoreRequest(user_id="ann", item_ids=["a0", "a1"])
+RETRIES = """{"methodConfig": [{"name": [{"service": "headwater.v1.Recommender"}], "retryPolicy": {
+"maxAttempts": 4, "initialBackoff": "0.02s", "maxBackoff": "0.2s", "backoffMultiplier": 2,
+"retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]}}], "loadBalancingConfig": [{"round_robin": {}}]}"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """What the servers run beside."""
+    with running_place(tmp_path_factory.mktemp("processes")) as place:
+        yield place
+
+
+def children_of(server: RunningServer) -> list[int]:
+    """Process ids of the servers behind it."""
+    pid = server.process.pid
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def answered(server: RunningServer) -> float:
+    """Scores answered so far, by its metrics."""
+    text = server.get("metrics")
+    return 0.0 if text is None else parse(text).total("grpc_server_handling_seconds_count")
+
+
+def ask(server: RunningServer, times: int) -> None:
+    """So many scores, each over a connection of its own."""
+    for _ in range(times):
+        with grpc.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            assert len(RecommenderStub(channel).Score(REQUEST, timeout=20.0).items) == 2
+
+
+def test_two_processes_answer_as_one_and_survive_a_death(place: Place) -> None:
+    """Counts add up, health is that of both; killed, one is replaced and no count is lost; stopped, none is left."""
+    with place.server(processes=2) as server:
+        server.wait_healthy()
+        first = children_of(server)
+        assert len(first) == 2
+        ask(server, 24)
+        assert answered(server) == 24
+        text = server.get("metrics")
+        assert text is not None
+        assert "headwater_catalogue_items 3.0" in text  # both know of the same three
+        time.sleep(2.0)  # what a process has counted is noted twice a second
+        os.kill(first[0], signal.SIGKILL)
+        server.wait_healthy(healthy=False)
+        server.wait_healthy()
+        second = children_of(server)
+        assert len(second) == 2
+        assert first[0] not in second
+        assert answered(server) == 24
+        ask(server, 4)
+        assert answered(server) == 28
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60.0) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in second)
+
+
+def test_processes_that_cannot_start_end_the_whole(place: Place) -> None:
+    """A tasks file that is not there is no death to be mended: status 1, at once."""
+    with place.server(processes=2, snapshot_poll_seconds=-1) as server:
+        assert server.process.wait(120.0) == 1
+
+
+def test_a_replica_drains_without_a_failure_behind_a_client_that_retries(place: Place) -> None:
+    """SIGTERM to one of two under load: every call is answered. And a server whose parent is gone ends by itself."""
+    codes: Counter[str] = Counter()
+    leave = threading.Event()
+    with place.server() as one, place.server("--child") as other:
+        one.wait_healthy()
+        other.wait_healthy()
+
+        def call_on() -> None:
+            options = [("grpc.service_config", RETRIES), ("grpc.use_local_subchannel_pool", 1)]
+            with grpc.insecure_channel(f"ipv4:{one.address},{other.address}", options=options) as channel:
+                stub = RecommenderStub(channel)
+                while not leave.is_set():
+                    try:
+                        stub.Score(REQUEST, timeout=20.0)
+                        codes["OK"] += 1
+                    except grpc.RpcError as error:
+                        codes[error.code().name] += 1
+
+        callers = [threading.Thread(target=call_on) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        try:
+            while answered(one) < 50:  # it has its share of the load
+                time.sleep(0.1)
+            one.process.send_signal(signal.SIGTERM)
+            assert one.process.wait(60.0) == 0
+            before = codes["OK"]
+            while codes["OK"] < before + 50 and len(codes) == 1:  # the other carries all of it
+                time.sleep(0.1)
+        finally:
+            leave.set()
+            for caller in callers:
+                caller.join(60.0)
+        assert set(codes) == {"OK"}
+        assert other.process.stdin is not None
+        other.process.stdin.close()
+        assert other.process.wait(60.0) == 0
