@@ -34,6 +34,7 @@ bench-quality: $(STAMP) ## Quality beside the peers; figures land in benchmarks/
 
 bench-streams: $(STAMP) ## Rate and latency of the event path; needs redis-server; figures land in benchmarks/
 	$(BIN)/python -m benchmarks.streams $(SECTIONS)
+
 bench-serving: $(STAMP) ## Latency, capacity and pressure of the server; figures land in benchmarks/
 	$(BIN)/python -m benchmarks.serving $(SECTIONS)
 
