@@ -22,6 +22,7 @@ from protos.topics import ITEM_CONTENT
 from streams.topics import ensure_topics
 from tests.broker import free_port, running_broker
 from tests.serving.worlds import TASKS
+from training.encoder import EncoderConfig, TextEncoder
 
 __all__ = ["Place", "RunningServer", "running_place"]
 
@@ -94,9 +95,10 @@ def running_place(directory: Path) -> Iterator[Place]:
     apply(StoreSettings(directory=directory / "store"))
     with running_broker() as kafka:
         ensure_topics(kafka, partitions=2)
+        version = TextEncoder(EncoderConfig(model=str(get_model_path()))).version
         producer = KafkaProducer(**kafka.client_options())
         for number in range(_ITEMS):
-            content = ItemContent(vector=np.eye(1, 384, number, dtype="<f4").tobytes())
+            content = ItemContent(vector=np.eye(1, 384, number, dtype="<f4").tobytes(), encoder_version=version)
             content.item.item_id, content.item.type, content.item.title = f"a{number}", "article", f"Article {number}"
             producer.send(ITEM_CONTENT.name, key=content.item.item_id.encode(), value=content.SerializeToString()).get(10.0)
         producer.close()
