@@ -24,6 +24,7 @@ from feature_repo.vocabulary import Vocabulary
 from streams.publisher import Publisher
 from streams.record import Publication
 from streams.topics import ensure_topics
+from training.encoder import EncoderConfig, TextEncoder
 
 __all__ = ["TASKS", "Plant", "WorkerProcess", "vocabulary"]
 
@@ -70,7 +71,7 @@ class Plant:
             self._launch("redis", ["redis-server", *options], {}, partial(listens, self._redis_port))
         ensure_topics(self.kafka, partitions=self._partitions)
         apply(self.store)
-        self.publish(list(contents()))
+        self.publish(list(contents(TextEncoder(EncoderConfig(model=str(get_model_path()))).version)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -33,10 +33,10 @@ def catalogue() -> Iterator[tuple[Item, NDArray[np.float32]]]:
         yield item, vector_D / np.linalg.norm(vector_D)
 
 
-def contents() -> Iterator[Publication]:
-    """Records of the catalogue as it comes to everyone's item table."""
+def contents(encoder_version: str) -> Iterator[Publication]:
+    """Records of the catalogue as it comes to everyone's item table, in the name of the encoder that its readers have."""
     for item, vector_D in catalogue():
-        content = ItemContent(item=item, vector=vector_D.astype("<f4").tobytes(), encoder_version="random")
+        content = ItemContent(item=item, vector=vector_D.astype("<f4").tobytes(), encoder_version=encoder_version)
         yield Publication(ITEM_CONTENT.name, item.item_id.encode(), content.SerializeToString())
 
 
