@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install docs demo drills soak capacity bench-quality test lint format protos generated requirements clean bench-streams chaos bench-serving
+.PHONY: help install docs demo drills soak capacity bench-quality bench-streams bench-serving test chaos lint format protos generated requirements clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,8 +54,8 @@ lint: $(STAMP) ## Style, types and the directions of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Lint, types, import contracts and every test
-	$(BIN)/pytest -q -n 2 --dist loadscope
+test: lint ## Lint, types, import contracts and every test but those of `make chaos`
+	$(BIN)/pytest -q -n 2 --dist loadscope --ignore tests/chaos
 
 chaos: $(STAMP) ## Kill, stop and restart the workers and the broker for two minutes a test, and compare every row and weight
 	HEADWATER_CHAOS_SECONDS=$${HEADWATER_CHAOS_SECONDS:-120} $(BIN)/pytest -q -n0 tests/chaos

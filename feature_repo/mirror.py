@@ -69,7 +69,12 @@ class ItemMirror:
         options = self._kafka.client_options()
         # The checksums of records are computed in Python and would cost more than the rest; the broker has checked them.
         consumer = KafkaConsumer(
-            group_id=None, enable_auto_commit=False, fetch_max_wait_ms=_FETCH_WAIT_MS, check_crcs=False, **options
+            group_id=None,
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,  # one made by asking has the broker's own number of partitions
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            check_crcs=False,
+            **options,
         )
         try:
             partitions = self._partitions(consumer)

@@ -20,7 +20,9 @@ def read_topic(kafka: KafkaSettings, topic: str) -> Iterator[ConsumerRecord]:
     Raises:
         TopicError: there is no such topic, or the broker stops answering.
     """
-    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50, **kafka.client_options())
+    consumer = KafkaConsumer(
+        group_id=None, enable_auto_commit=False, allow_auto_create_topics=False, fetch_max_wait_ms=50, **kafka.client_options()
+    )
     try:
         partitions = [TopicPartition(topic, one) for one in consumer.partitions_for_topic(topic) or ()]
         if not partitions:
