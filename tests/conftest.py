@@ -1,5 +1,11 @@
 """Owns what every test runs under."""
 
+import os
+
+# Feast sets it on import, and processes that share out the tests inherit it; metrics would then outlive their registry.
+os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
+
+import prometheus_client  # noqa: F401 - looks at the variable when it is imported, so it has to come before Feast
 import pytest
 import torch
 from hypothesis import settings
