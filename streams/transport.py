@@ -128,6 +128,6 @@ def unbroken_transport(app: Any, *, fetch_wait_seconds: float, chunk_size: int) 
 
 def _transport(app: Any, kind: type[PromptConsumer], **options: float) -> Transport:
     # Faust makes the consumer itself, from the transport's class attribute.
-    return type("Transport", (Transport,), {"Consumer": type(kind.__name__, (kind,), options)})(  # type: ignore[no-any-return]
+    return type("Transport", (Transport,), {"Consumer": type(kind.__name__, (kind,), options)})(  # type: ignore[no-any-return]  # a class made by `type` is Any
         app.conf.broker_consumer, app
     )
