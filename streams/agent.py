@@ -25,8 +25,10 @@ def define_agent(worker: Worker, group: Group, pipeline: Pipeline[W], *, observe
         except Exception as error:
             worker.fail(error)
 
+    retries = worker.metrics.store_retries.labels(pipeline.name)  # shown from 0 on, so that a rate sees the first one too
+
     def observe_retry(what: str) -> None:
-        worker.metrics.store_retries.labels(pipeline.name).inc()
+        retries.inc()
         group.wait_for(what)
 
     group.agent(handle_batches)
