@@ -18,6 +18,7 @@ _BIAS_COUNT = 3.0
 _SESSION_SECONDS = 1800.0
 _TEXT_SHARPNESS = 15.0
 _AFFINITY_FLOORS_4 = np.array([0.02, 1.0, 1.0, 1.0], dtype=np.float32)  # by text, categories, popularity, age
+_SLOPE_RIDGES_3 = np.array([2.0, 10.0, 10.0])  # by the item's mean, popularity, age
 _AGE_WIDTH = 0.5  # of log age: items half as old again are alike
 
 
@@ -80,7 +81,9 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     cosine_BN[~known_B] = 0.0
     category_BN = _overlap(table.categories[item_rows_B], table.categories[history_N])
     category_BN[~known_B] = 0.0
-    popularity_B, popularity_N = np.log1p(counters_BCH[:, 1, ALL]), np.log1p(table.counters[history_N, 1, ALL])
+    # Of impressions, engagements and each task's labels; not of their sums, which may be less than -1.
+    log_counts_BC = np.log1p(counters_BCH[:, : 2 + tasks, ALL])
+    popularity_B, popularity_N = log_counts_BC[:, 1], np.log1p(table.counters[history_N, 1, ALL])
     published_B, published_N = table.published_at[item_rows_B], table.published_at[history_N]
     dated_B, dated_N = known_B & (published_B != 0.0), published_N != 0.0
     log_age_B = np.where(dated_B, np.log1p(np.maximum(now - published_B, 0.0)), 0.0)
@@ -99,11 +102,12 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     weighed_NU = np.concatenate((centred_NT, known_NT), axis=1, dtype=np.float32)
     weighed_4BU = kernels_4BN @ weighed_NU
     affinities = weighed_4BU[..., :tasks] / (weighed_4BU[..., tasks:] + _AFFINITY_FLOORS_4[:, None, None])
-    slopes = [
-        _slope(mean_BT, usual_NT, centred_NT, known_NT, ridge=2.0),
-        _slope(popularity_B[:, None], popularity_N[:, None], centred_NT, known_NT, ridge=10.0),
-        _slope(log_age_B[:, None], log_age_N[:, None], centred_NT, known_NT, ridge=10.0) * dated_B[:, None],
-    ]
+    values_B3T, values_N3T = np.empty((size, 3, tasks)), np.empty((len(age_N), 3, tasks))
+    for at, (of_B, of_N) in enumerate(((mean_BT, usual_NT), (popularity_B, popularity_N), (log_age_B, log_age_N))):
+        values_B3T[:, at] = of_B if of_B.ndim == 2 else of_B[:, None]
+        values_N3T[:, at] = of_N if of_N.ndim == 2 else of_N[:, None]
+    slopes_B3T = _slopes(values_B3T, values_N3T, centred_NT, known_NT)
+    slopes_B3T[:, 2] *= dated_B[:, None]
 
     user = (user_mean_T, np.log1p(user_n_T), bias_T, session_T, first_T, first3_T)
     any_history = len(age_N) > 0
@@ -114,7 +118,7 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
         np.log1p(user_CH[1, DAY]),
         np.log1p(max(now - row.first_at, 0.0)) if row.first_at else 0.0,
         np.log1p(user_CH[0, ALL]),
-        np.log1p(counters_BCH[:, 0, ALL]),
+        log_counts_BC[:, 0],
         np.log1p(counters_BCH[:, 0, DAY]),
         np.log1p(item_silence_B),
         log_age_B,
@@ -125,7 +129,8 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
         known_B,
     )
     x_BF = np.empty((size, len(table.vocabulary.features)), dtype=np.float32)
-    blocks = (mean_BT, trend_BT, np.log1p(n_BTH[..., ALL]), *user, *affinities, *slopes, mean_BT + bias_T)
+    slopes = (slopes_B3T[:, at] for at in range(3))
+    blocks = (mean_BT, trend_BT, log_counts_BC[:, 2:], *user, *affinities, *slopes, mean_BT + bias_T)
     for at, block in enumerate(blocks):
         x_BF[:, at * tasks : (at + 1) * tasks] = block
     for at, column in enumerate(context, start=len(blocks) * tasks):
@@ -151,28 +156,30 @@ def assemble_served(row: UserRow, table: ItemTable, item_id: str, now: float) ->
 def _overlap(mine_BW: NDArray[np.uint64], theirs_NW: NDArray[np.uint64]) -> NDArray[np.float32]:
     """Share that two sets of categories have in common (Jaccard), (B, N); 0 where both are empty.
 
-    A product of bits as floats counts common ones several times as fast as a bitwise `and` of all pairs would.
+    A product of bits as floats counts common ones several times as fast as a bitwise `and` of all pairs would; it takes those
+    bits alone that one of theirs has.
     """
-    mine_BK = np.unpackbits(mine_BW.view(np.uint8), axis=1).astype(np.float32)
-    theirs_NK = np.unpackbits(theirs_NW.view(np.uint8), axis=1).astype(np.float32)
-    both_BN: NDArray[np.float32] = mine_BK @ theirs_NK.T
-    either_BN = np.add.outer(mine_BK.sum(axis=1), theirs_NK.sum(axis=1)) - both_BN
+    theirs_NK = np.unpackbits(theirs_NW.view(np.uint8), axis=1)
+    used = np.flatnonzero(theirs_NK.any(axis=0))
+    mine_BK = np.unpackbits(mine_BW.view(np.uint8), axis=1)[:, used].astype(np.float32)
+    both_BN: NDArray[np.float32] = mine_BK @ theirs_NK[:, used].T.astype(np.float32)
+    sizes_B, sizes_N = (np.bitwise_count(held).sum(axis=1, dtype=np.float32) for held in (mine_BW, theirs_NW))
+    either_BN = np.add.outer(sizes_B, sizes_N) - both_BN
     share_BN: NDArray[np.float32] = both_BN / np.maximum(either_BN, 1.0)
     return share_BN
 
 
-def _slope(
-    value_BK: NDArray[np.float64],
-    value_NK: NDArray[np.float64],
+def _slopes(
+    values_B3T: NDArray[np.float64],
+    values_N3T: NDArray[np.float64],
     centred_NT: NDArray[np.float64],
     known_NT: NDArray[np.bool_],
-    *,
-    ridge: float,
 ) -> NDArray[np.float64]:
-    """How the user's residuals rise with a quantity of items, times where the candidate lies on it: (B, T); K is 1 or T."""
+    """How the user's residuals rise with three quantities of items, times where the candidate lies on each: (B, 3, T)."""
+    known_N1T = known_NT[:, None]
     count_T = np.maximum(known_NT.sum(axis=0), 1)
-    middle_T = (value_NK * known_NT).sum(axis=0) / count_T
-    off_NT = (value_NK - middle_T) * known_NT
-    slope_T = (centred_NT * off_NT).sum(axis=0) / ((off_NT**2).sum(axis=0) + ridge)
-    risen_BT: NDArray[np.float64] = slope_T * (value_BK - middle_T)
-    return risen_BT
+    middle_3T = (values_N3T * known_N1T).sum(axis=0) / count_T
+    off_N3T = (values_N3T - middle_3T) * known_N1T
+    slope_3T = (centred_NT[:, None] * off_N3T).sum(axis=0) / ((off_N3T**2).sum(axis=0) + _SLOPE_RIDGES_3[:, None])
+    risen_B3T: NDArray[np.float64] = slope_3T * (values_B3T - middle_3T)
+    return risen_B3T

@@ -8,6 +8,7 @@ from protos import recommender_pb2 as pb
 from serving.answers import ExplainQuery, Info, RankedItem, Recommendation, RecommendQuery, Scored, ScoreQuery
 from serving.explanation import Explained
 from serving.recording import Recorded
+from serving.score_bytes import item_scores
 from serving.slate import Acted, Boost, Cap, Condition, Exploration, Filter, Pin, Rules, SlateQuery
 
 __all__ = [
@@ -35,11 +36,7 @@ def score_query(request: pb.ScoreRequest, seconds: float) -> ScoreQuery:
 
 def score_response(scored: Scored) -> pb.ScoreResponse:
     response = pb.ScoreResponse(info=_info(scored.info))
-    add = response.items.add
-    # Filled in place: a third of the time that messages built from dictionaries and then copied take.
-    for item_id, values, unknown in zip(scored.item_ids, scored.values_BT.tolist(), scored.unknown_B.tolist(), strict=True):
-        item = add(item_id=item_id, unknown_item=unknown)
-        _fill(item.scores, scored.tasks, values)
+    response.MergeFromString(item_scores(scored))
     return response
 
 

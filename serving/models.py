@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from torch import Tensor
 
 from feature_repo.vocabulary import Vocabulary
+from serving.compiled import compiled
+from training.batch import Batch
 from training.model import Recommender
 from training.snapshots import SnapshotError, SnapshotStore, version_name
 
@@ -26,6 +29,8 @@ class ServedModel:
     created_at: float
     """When it was published, Unix seconds."""
     recommender: Recommender
+    predict: Callable[[Batch], Tensor]
+    """As the recommender's own, sooner; for candidates that share one history."""
     mean_T: NDArray[np.float64]
     """Of each task's labels in training space, as the model has seen them."""
     deviation_T: NDArray[np.float64]
@@ -107,6 +112,7 @@ class ModelWatcher:
             version=version,
             created_at=manifest.created_at,
             recommender=snapshot.model,
+            predict=compiled(snapshot.model),
             mean_T=targets.mean.double().numpy().copy(),
             deviation_T=targets.deviation.double().numpy().copy(),
         )

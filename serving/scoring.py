@@ -35,7 +35,7 @@ def predict(
     if model is None:
         values_BT = prior_predictions(assembled.x_BF, table.vocabulary)
     else:
-        values_BT = model.recommender.predict(candidates_batch(assembled, table)).numpy()
+        values_BT = model.predict(candidates_batch(assembled, table)).numpy()
     watch.lap("score")
     return Predictions(values_BT=values_BT, assembled=assembled)
 
