@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from functools import partial
 
 import torch
 from prometheus_client import CollectorRegistry
@@ -26,10 +27,15 @@ async def _run() -> int:
     kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
     encoder_settings = EncoderSettings()
     configure_logging(kafka, store_settings, settings, features, encoder_settings)
-    torch.set_num_threads(encoder_settings.encoder_threads)
     cache = VectorCache(encoder_settings.cache_dir / "vectors.db")
     encoder = CachedEncoder(TextEncoder(EncoderConfig(model=encoder_settings.encoder)), cache)
-    worker = Worker("catalogue", kafka=kafka, settings=settings, registry=CollectorRegistry())
+    worker = Worker(
+        "catalogue",
+        kafka=kafka,
+        settings=settings,
+        registry=CollectorRegistry(),
+        prepare_thread=partial(torch.set_num_threads, encoder_settings.encoder_threads),
+    )
     publisher, store = Publisher(kafka), RowStore(store_settings, features.vocabulary())
     processor = CatalogueProcessor(encoder=encoder, store=store, clock=time.time)
     pipeline = Pipeline(

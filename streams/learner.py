@@ -135,19 +135,24 @@ def make_contest(learning: LearnerSettings, challenging: ChallengerSettings, voc
     return Contest(guard(champion), guard(other) if other else None, challenging.contest())
 
 
+def _use_one_core() -> None:
+    """The model is small, and the order of sums must not depend on the machine's cores. Each thread has to say so itself:
+    LAPACK's routines, which draw the first weights, look at nothing that another thread has set."""
+    torch.set_num_threads(1)
+
+
 async def _run() -> int:
     kafka, settings, learning, features = KafkaSettings(), WorkerSettings(), LearnerSettings(), FeatureSettings()
     challenging, encoder_settings = ChallengerSettings(), EncoderSettings()
     tracing = TracingSettings()
     configure_logging(kafka, settings, learning, challenging, features, encoder_settings, tracing)
     spans = traces(tracing, "learner")
-    torch.set_num_threads(1)  # the model is small, and the order of sums must not depend on the machine's cores
     vocabulary = features.vocabulary()
     encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
     metrics = LearnerMetrics(registry, tasks)
-    worker = Worker("learner", kafka=kafka, settings=settings, registry=registry)
+    worker = Worker("learner", kafka=kafka, settings=settings, registry=registry, prepare_thread=_use_one_core)
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(

@@ -4,19 +4,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
-import numpy as np
 import structlog
 import torch
-from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 from torch import Tensor
 
 from feature_repo.table import ItemTable
 from protos.streams_pb2 import Example
+from streams.examples import batch_of, decode_example, identity
 from streams.learner_settings import LearnerSettings
 from streams.predictions import PredictionsFile
 from streams.record import Record
-from training.batch import Batch, make_batch
 from training.checkpoints import CheckpointFile
 from training.contest import Comparison, Contest
 from training.drift import Drift, DriftWatch
@@ -101,9 +98,6 @@ class Learner:
         self._settings, self._make_contest, self._table = settings, make_contest, table
         self._snapshots, self._checkpoint, self._encoder_version = snapshots, checkpoint, encoder_version
         self._notes, self._monotonic, self._predictions = notes, monotonic, predictions
-        vocabulary = table.vocabulary
-        self._fingerprint = vocabulary.fingerprint
-        self._features, self._tasks = len(vocabulary.features), len(vocabulary.tasks)
         self._begin(log=0)
 
     def resume(self, log: int) -> None:
@@ -145,11 +139,11 @@ class Learner:
                     "examples_missing", count=missing, hint="the checkpoint is older than the log or than the group's offsets"
                 )
             self._next = record.offset + 1
-            example = self._decode(record)
+            example = decode_example(record.value, self._table.vocabulary)
             if example is None:
                 done.unusable += 1
                 continue
-            where, last = self._identity(example)
+            where, last = identity(example)
             if last <= self._seen.get(where, (-1, -1)):
                 done.duplicates += 1
                 continue
@@ -200,7 +194,7 @@ class Learner:
 
     def _learn_batch(self, done: Learned) -> None:
         examples, self._waiting = self._waiting, []
-        taught = self._contest.learn(self._batch(examples), self._held_out(examples))
+        taught = self._contest.learn(batch_of(examples, self._table), self._held_out(examples))
         report, judgement = taught.report, taught.judgement
         if taught.promoted:
             _log.warning("challenger_promoted", by="rule", recipe=self._guard.recipe)
@@ -243,48 +237,6 @@ class Learner:
             undone=undone,
             hint="the last good weights stay published, and learning goes on from them",
         )
-
-    def _batch(self, examples: Sequence[Example]) -> Batch:
-        # Numbered as they appear: the table's own numbers depend on the order in which it was read, on them would depend the
-        # order of sums, and so the last bits of the weights after a restart.
-        numbers: dict[int, int] = {}
-
-        def renumbered(item_ids: Sequence[str]) -> NDArray[np.intp]:
-            rows = self._table.rows(item_ids).tolist()
-            return np.array([numbers.setdefault(row, len(numbers)) if row >= 0 else -1 for row in rows], dtype=np.intp)
-
-        item_rows = renumbered([example.item_id for example in examples])
-        history_rows = [renumbered(example.history_item_ids) for example in examples]
-        return make_batch(
-            features=np.array([example.features for example in examples], dtype=np.float32),
-            item_rows=item_rows,
-            history_rows=history_rows,
-            history_values=[np.array(example.history_values, dtype=np.float32) for example in examples],
-            # Read after the rows: the table may grow meanwhile, and what has a row now is in the array of then.
-            vectors=self._table.vectors[np.array(list(numbers), dtype=np.intp)],
-            labels=np.array([example.labels for example in examples], dtype=np.float32),
-            tasks=self._tasks,
-        )
-
-    def _decode(self, record: Record) -> Example | None:
-        try:
-            example = Example.FromString(record.value or b"")
-        except DecodeError:
-            return None
-        fits = (
-            example.fingerprint == self._fingerprint
-            and len(example.features) == self._features
-            and len(example.labels) == self._tasks
-            and len(example.history_values) == len(example.history_item_ids) * (self._tasks + 1)
-            and math.isfinite(sum(example.features) + sum(example.history_values))
-            and not any(map(math.isinf, example.labels))
-        )
-        return example if fits else None
-
-    @staticmethod
-    def _identity(example: Example) -> tuple[str, tuple[int, ...]]:
-        source = example.source
-        return f"{source.log}:{source.partition}", (source.offset, example.index)
 
     @property
     def _guard(self) -> Guard:

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -49,10 +49,19 @@ class Worker:
     An agent that fails takes the whole process down: Faust would skip the batch and go on, and a restart reads it again.
     """
 
-    def __init__(self, name: str, *, kafka: KafkaSettings, settings: WorkerSettings, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        kafka: KafkaSettings,
+        settings: WorkerSettings,
+        registry: CollectorRegistry,
+        prepare_thread: Callable[[], object] | None = None,
+    ) -> None:
+        """Args: `prepare_thread` is run first on the thread for all that blocks."""
         self.name = name
         self.metrics = WorkerMetrics(registry)
-        self.executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=prepare_thread)
         self._kafka, self._settings = kafka, settings
         self._health = Health(stall_seconds=settings.stall_seconds)
         self._watchdog = Watchdog(self._health, exit_seconds=settings.exit_seconds, end=self._end)

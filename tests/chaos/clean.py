@@ -80,12 +80,9 @@ def _bytes(values: Mapping[str, Any]) -> bytes:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two states are equal: tensors to the last bits of a float32, all else exactly.
-
-    An example too many or too few moves what the trainer counts by more than the tolerance.
-    """
+    """Whether two states are equal bit for bit."""
     if isinstance(one, torch.Tensor):
-        return isinstance(other, torch.Tensor) and torch.allclose(one, other, rtol=1e-5, atol=1e-5, equal_nan=True)
+        return isinstance(other, torch.Tensor) and one.numpy().tobytes() == other.numpy().tobytes()
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):
@@ -93,7 +90,7 @@ def same(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)  # by their digits: a NaN is not equal to itself
 
 
-def clean_checkpoint(kafka: KafkaSettings, directory: Path) -> dict[str, Any]:
+def clean_checkpoint(kafka: KafkaSettings, directory: Path, settings: LearnerSettings) -> dict[str, Any]:
     """What an undisturbed learner holds after all examples of the log."""
     table = ItemTable(VOCABULARY, dimensions=_DIMENSION)
     mirror = ItemMirror(table, kafka)
@@ -102,8 +99,8 @@ def clean_checkpoint(kafka: KafkaSettings, directory: Path) -> dict[str, Any]:
     mirror.stop()
     checkpoint = CheckpointFile(directory / "clean.checkpoint")
     learner = Learner(
-        LearnerSettings(),
-        make_contest=lambda: make_contest(LearnerSettings(), ChallengerSettings(), VOCABULARY, _DIMENSION),
+        settings,
+        make_contest=lambda: make_contest(settings, ChallengerSettings(), VOCABULARY, _DIMENSION),
         table=table,
         snapshots=SnapshotStore(directory / "clean-snapshots", clock=lambda: 0.0),
         checkpoint=checkpoint,
