@@ -147,9 +147,9 @@ def assemble_served(row: UserRow, table: ItemTable, item_id: str, now: float) ->
     made = assemble(row, table, table.rows((item_id,)), now)
     return Served(
         fingerprint=table.vocabulary.fingerprint,
-        features=tuple(made.x_BF[0].tolist()),
-        history_item_ids=tuple(row.recent_ids[:HISTORY]),
-        history_values=tuple(made.history_values_NT1.ravel().tolist()),
+        features=made.x_BF[0],
+        history_item_ids=row.recent_ids[:HISTORY],
+        history_values=made.history_values_NT1.ravel(),
     )
 
 

@@ -3,13 +3,16 @@
 import numpy as np
 import prometheus_client  # noqa: F401  before feast, which turns its metrics into multiprocess files if it comes first
 from feast.protos.feast.types.Value_pb2 import Value
+from numpy.typing import NDArray
 
 from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import Awaiting, ItemContent
+from feature_repo.waiting import Waiting
+from protos.packed_pb2 import PackedAwaiting, PackedNumbers
+from protos.streams_pb2 import ItemContent
 
-__all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_content", "encode_item", "encode_user"]
+__all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_content", "encode_item", "encode_user", "packed_activity"]
 
 
 _DELETED = -1  # stands in for a partition among an item's positions, beside the time of deletion in place of an offset
@@ -24,10 +27,9 @@ def encode_user(row: UserRow, vocabulary: Vocabulary) -> dict[str, Value]:
     value = _head([vocabulary.fingerprint, row.log, row.partition, row.offset], row.first_at, row.updated_at, row.counters_CH)
     value["recent_items"] = Value()
     value["recent_items"].string_list_val.val.extend(row.recent_ids)
-    value["recent_values"] = Value()
-    value["recent_values"].double_list_val.val.extend(row.recent_R.ravel().tolist())
-    awaiting = Awaiting(
-        impressions=row.pending,
+    value["recent_values"] = _doubles(row.recent_R)
+    awaiting = PackedAwaiting(
+        impressions=[waiting.to_bytes() for waiting in row.pending],
         seen_events=row.seen,
         erasure=row.erasure,
         unmatched=row.unmatched,
@@ -45,7 +47,7 @@ def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, 
     """
     position, first_at, updated_at, counters_CH = _decode_head(f"user {user_id}", values, vocabulary)
     _, log, partition, offset = position
-    recent_R = np.array(values["recent_values"].double_list_val.val).reshape(-1, 1 + len(vocabulary.tasks))
+    recent_R = _from_doubles(values["recent_values"]).reshape(-1, 1 + len(vocabulary.tasks))
     row = UserRow(
         user_id=user_id,
         counters_CH=counters_CH,
@@ -59,10 +61,10 @@ def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, 
         label_times_RT=np.repeat(recent_R[:, :1], len(vocabulary.tasks), axis=1),
     )
     if whole:
-        awaiting = Awaiting.FromString(values["awaiting"].bytes_val)
-        row.pending.extend(awaiting.impressions)
+        awaiting = PackedAwaiting.FromString(values["awaiting"].bytes_val)
+        row.pending.extend(map(Waiting.from_bytes, awaiting.impressions))
         row.unmatched.extend(awaiting.unmatched)
-        row.seen.extend(awaiting.seen_events)
+        row.seen.update(dict.fromkeys(awaiting.seen_events))
         if awaiting.label_times:
             row.label_times_RT = np.frombuffer(awaiting.label_times, dtype="<f8").reshape(row.label_times_RT.shape)
         row.erasure = awaiting.erasure if awaiting.HasField("erasure") else None
@@ -96,7 +98,7 @@ def encode_content(content: ItemContent) -> dict[str, Value]:
     """The values of the view `item_content`."""
     categories, vector = Value(), Value()
     categories.string_list_val.val.extend(content.item.categories)
-    vector.float_list_val.val.extend(np.frombuffer(content.vector, dtype="<f4").tolist())
+    vector.float_list_val.ParseFromString(PackedNumbers(val=content.vector).SerializeToString())
     return {
         "type": Value(string_val=content.item.type),
         "title": Value(string_val=content.item.title),
@@ -107,24 +109,42 @@ def encode_content(content: ItemContent) -> dict[str, Value]:
     }
 
 
-def _head(position: list[int], first_at: float, updated_at: float, counters_CH: np.ndarray) -> dict[str, Value]:
+def _head(position: list[int], first_at: float, updated_at: float, counters_CH: NDArray[np.float64]) -> dict[str, Value]:
     where, activity = Value(), Value()
     where.int64_list_val.val.extend(position)
     if updated_at:  # an erased row keeps its position alone
-        activity.double_list_val.val.extend((first_at, updated_at, *counters_CH.ravel().tolist()))
+        activity = _doubles(packed_activity(first_at, updated_at, counters_CH))
     return {"position": where, "activity": activity}
 
 
 def _decode_head(
     what: str, values: dict[str, Value], vocabulary: Vocabulary
-) -> tuple[list[int], float, float, "np.ndarray[tuple[int, int], np.dtype[np.float64]]"]:
+) -> tuple[list[int], float, float, NDArray[np.float64]]:
     position = list(values["position"].int64_list_val.val)
     if position[0] != vocabulary.fingerprint:
         raise RowSchemaError(
             f"the stored row of {what} was written for other tasks (fingerprint {position[0]:08x}, this process has "
             f"{vocabulary.fingerprint:08x}): give the changed tasks a store directory of their own and replay the events into it"
         )
-    activity = np.array(values["activity"].double_list_val.val)
+    activity = _from_doubles(values["activity"])
     if not activity.size:
         activity = np.zeros(len(vocabulary.activity))
     return position, activity[0], activity[1], activity[2:].reshape(-1, len(HALF_LIFE_NAMES))
+
+
+def packed_activity(first_at: float, updated_at: float, counters_CH: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The packed row, in the order of `feature_repo.vocabulary.Vocabulary.activity`."""
+    packed = np.empty(2 + counters_CH.size)
+    packed[0], packed[1], packed[2:] = first_at, updated_at, counters_CH.ravel()
+    return packed
+
+
+def _doubles(numbers: NDArray[np.float64]) -> Value:
+    value = Value()
+    value.double_list_val.ParseFromString(PackedNumbers(val=numbers.astype("<f8", copy=False).tobytes()).SerializeToString())
+    return value
+
+
+def _from_doubles(value: Value) -> NDArray[np.float64]:
+    """A writable array: rows are changed in place."""
+    return np.frombuffer(bytearray(PackedNumbers.FromString(value.double_list_val.SerializeToString()).val), dtype="<f8")

@@ -1,7 +1,8 @@
 """Owns what one event does: to the user's row, to the item's row, and which labelled examples it settles."""
 
+import math
 import zlib
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -13,7 +14,8 @@ from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from feature_repo.rows import MAX_PENDING, MAX_UNMATCHED, ItemRow, UserRow
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import Erasure, Example, ItemAction, SourcePosition, UnmatchedAction
+from feature_repo.waiting import Settled, Waiting
+from protos.streams_pb2 import Erasure, ItemAction, SourcePosition, UnmatchedAction
 
 __all__ = ["ALLOWED_LATENESS", "Folded", "UserFold", "fold_item"]
 
@@ -36,7 +38,8 @@ class Folded:
     erasure: Erasure | None = None
     """What answers a wish to be forgotten, once the row is written; redelivered or repeated, it is answered again."""
     action: ItemAction | None = None
-    examples: list[Example] = field(default_factory=list)
+    examples: list[bytes] = field(default_factory=list)
+    """What it taught, in order: each an Example in protobuf."""
 
 
 class UserFold:
@@ -50,6 +53,8 @@ class UserFold:
         self._tasks = vocabulary.tasks
         self._features_of = features_of
         self._implicit = [(at, task.window_seconds) for at, task in enumerate(self._tasks) if task.implicit]
+        self._observed = [float(task.implicit) for task in self._tasks]
+        self._corrected = [at for at, task in enumerate(self._tasks) if task.late == "correct"]
         self._window = max(task.window_seconds for task in self._tasks)
         self._first_window = min((seconds for _, seconds in self._implicit), default=self._window)
 
@@ -68,65 +73,62 @@ class UserFold:
             return Folded(duplicate=True)
         if event.at <= row.barred_until:
             return Folded(barred=True)
-        if event_hash in row.seen:
+        if not row.see(event_hash):
             return Folded(duplicate=True)
-        row.seen.append(event_hash)
 
         examples = self.expire(row, max(row.updated_at, event.at))
-        action = ItemAction(item_id=event.item_id, source=source, occurred_at=event.at, user_id=row.user_id)
-        if event.kind == IMPRESSION:
-            observations, sums = self._impress(row, event, examples)
-            action.impression = True
-        else:
-            observations, sums = self._act(row, event, examples)
-            action.action = True
-        action.observations.extend(observations)
-        action.label_sums.extend(sums)
-        delta_C = np.array([float(action.impression), float(action.action), *observations, *sums])
+        shown = event.kind == IMPRESSION
+        observations, sums = (self._impress if shown else self._act)(row, event, examples)
+        action = ItemAction(
+            item_id=event.item_id,
+            source=source,
+            occurred_at=event.at,
+            user_id=row.user_id,
+            impression=shown,
+            action=not shown,
+            observations=observations,
+            label_sums=sums,
+        )
+        delta_C = np.array([float(shown), float(not shown), *observations, *sums])
         row.updated_at = add(row.counters_CH, row.updated_at, delta_C, event.at)
         row.first_at = min(row.first_at, event.at) if row.first_at else event.at
-        for index, example in enumerate(examples):
-            example.source.CopyFrom(source)
-            example.index = index
-        return Folded(action=action, examples=examples)
+        return Folded(action=action, examples=[example.to_bytes(source, index) for index, example in enumerate(examples)])
 
-    def expire(self, row: UserRow, now: float) -> list[Example]:
+    def expire(self, row: UserRow, now: float) -> list[Settled]:
         """Settles as negative what no event has labelled within its window, and none that is late can any more, by `now`.
 
         The oldest comes first.
         """
-        examples: list[Example] = []
-        kept: list[Example] = []
+        examples: list[Settled] = []
         overflow = len(row.pending) - MAX_PENDING
-        for position, waiting in enumerate(row.pending):
-            age = now - waiting.shown_at - ALLOWED_LATENESS
-            overdue = position < overflow
-            if age < self._first_window and not overdue:  # nearly all: a user's events come close together
-                kept.append(waiting)
-                continue
-            negatives = [
-                at for at, seconds in self._implicit if waiting.labels[at] != waiting.labels[at] and (overdue or age >= seconds)
-            ]
-            for at in negatives:
-                waiting.labels[at] = 0.0
-            taught = [at for at in negatives if self._tasks[at].late == "wait" and self._is_kept(waiting, self._tasks[at])]
-            if taught:
-                examples.append(self._settle(waiting, dict.fromkeys(taught, 0.0), now))
-            if age < self._window and not overdue:
-                kept.append(waiting)
-        row.pending = kept
+        old = bisect_right(row.pending, now - ALLOWED_LATENESS - self._first_window, key=lambda one: one.shown_at)
+        if (looked_at := max(old, overflow)) > 0:  # rarely: a user's events come close together
+            kept = [one for at, one in enumerate(row.pending[:looked_at]) if self._expire(one, now, at < overflow, examples)]
+            row.pending[:looked_at] = kept
         # An impression comes at most so late, and may be of a clock that runs ahead of the action's by as much again.
-        row.unmatched = [one for one in row.unmatched if one.occurred_at >= now - 2 * ALLOWED_LATENESS][-MAX_UNMATCHED:]
+        if row.unmatched:
+            row.unmatched = [one for one in row.unmatched if one.occurred_at >= now - 2 * ALLOWED_LATENESS][-MAX_UNMATCHED:]
         return examples
 
-    def _impress(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:
+    def _expire(self, waiting: Waiting, now: float, overdue: bool, examples: list[Settled]) -> bool:
+        """Settles what is over of one impression, of all tasks where it is `overdue`; whether it waits on."""
+        age = now - waiting.shown_at - ALLOWED_LATENESS
+        labels = waiting.labels
+        negatives = [at for at, seconds in self._implicit if labels[at] != labels[at] and (overdue or age >= seconds)]
+        for at in negatives:
+            labels[at] = 0.0
+        taught = [at for at in negatives if self._tasks[at].late == "wait" and self._is_kept(waiting, self._tasks[at])]
+        if taught:
+            examples.append(waiting.example(dict.fromkeys(taught, 0.0), now))
+        return age < self._window and not overdue
+
+    def _impress(self, row: UserRow, event: Occurrence, examples: list[Settled]) -> tuple[list[float], list[float]]:
         waiting = self._waiting(row, event)
-        at_once = [at for at, task in enumerate(self._tasks) if task.late == "correct" and self._is_kept(waiting, task)]
+        at_once = [at for at in self._corrected if self._is_kept(waiting, self._tasks[at])]
         if at_once:
-            shown = Example()
-            shown.CopyFrom(waiting)  # its own labels stay open: a positive may still come
-            examples.append(self._settle(shown, dict.fromkeys(at_once, 0.0), event.at))
-        observations = [float(task.implicit) for task in self._tasks]
+            # Its own labels stay open: a positive may still come.
+            examples.append(waiting.example(dict.fromkeys(at_once, 0.0), event.at))
+        observations = self._observed.copy()
         for action in row.unmatched:  # where this comes late, behind its action, which was counted as an observation then
             if not self._belongs(action.item_id, action.recommendation_id, action.occurred_at, waiting):
                 continue
@@ -138,12 +140,12 @@ class UserFold:
             for at in taken:
                 observations[at], action.labels[at] = 0.0, _NAN
             if taken:
-                examples.append(self._settle(waiting, taken, event.at))
-        if any(label != label for label in waiting.labels):
+                examples.append(waiting.settle(taken, event.at))
+        if any(map(math.isnan, waiting.labels)):
             insort(row.pending, waiting, key=lambda one: one.shown_at)
         return observations, [0.0] * len(self._tasks)
 
-    def _act(self, row: UserRow, event: Occurrence, examples: list[Example]) -> tuple[list[float], list[float]]:
+    def _act(self, row: UserRow, event: Occurrence, examples: list[Settled]) -> tuple[list[float], list[float]]:
         labels = {
             at: label
             for at, task in enumerate(self._tasks)
@@ -163,7 +165,7 @@ class UserFold:
                 settled[at] = label
         if settled:
             source = waiting if waiting is not None else self._waiting(row, event)
-            examples.append(self._settle(source, settled, event.at))
+            examples.append(source.settle(settled, event.at))
             if waiting is not None and all(label == label for label in waiting.labels):
                 row.pending.remove(waiting)
         if waiting is None and any(self._tasks[at].implicit for at in labels):
@@ -178,26 +180,23 @@ class UserFold:
         row.engage(event.item_id, event.at, [labels.get(at, _NAN) for at in range(len(self._tasks))])
         return observations, sums
 
-    def _waiting(self, row: UserRow, event: Occurrence) -> Example:
-        """An example without labels: the features that the server scored with, else as of now, before the event counts."""
+    def _waiting(self, row: UserRow, event: Occurrence) -> Waiting:
+        """The event as an impression: with the features that the server scored with, else as of now, before it counts."""
         served = event.served
         if served is None or served.fingerprint != self._vocabulary.fingerprint:
             served = self._features_of(row, event.item_id, event.at)
-        return Example(
+        return Waiting.of(
             user_id=row.user_id,
             item_id=event.item_id,
             recommendation_id=event.recommendation_id,
             shown_at=event.at,
-            fingerprint=served.fingerprint,
-            features=served.features,
-            history_item_ids=served.history_item_ids,
-            history_values=served.history_values,
-            labels=[_NAN] * len(self._tasks),
+            served=served,
+            tasks=len(self._tasks),
         )
 
-    def _match(self, row: UserRow, event: Occurrence) -> Example | None:
+    def _match(self, row: UserRow, event: Occurrence) -> Waiting | None:
         """The impression that the action belongs to: the latest before it, else the first after it, as of another clock."""
-        found: Example | None = None
+        found: Waiting | None = None
         for waiting in reversed(row.pending):
             if self._belongs(event.item_id, event.recommendation_id, event.at, waiting):
                 found = waiting
@@ -205,33 +204,22 @@ class UserFold:
                     break
         return found
 
-    def _belongs(self, item_id: str, recommendation_id: str, at: float, waiting: Example) -> bool:
+    def _belongs(self, item_id: str, recommendation_id: str, at: float, waiting: Waiting) -> bool:
         """Whether an action may follow from an impression: by recommendation where it names one, else by item, and by time."""
         named = item_id == waiting.item_id and recommendation_id in ("", waiting.recommendation_id)
         return named and -ALLOWED_LATENESS <= at - waiting.shown_at < self._window
 
-    def _open(self, waiting: Example, task: int, at: float) -> bool:
+    def _open(self, waiting: Waiting, task: int, at: float) -> bool:
         """Whether the impression still lacks the label of an implicit task, and an action at this time may give it."""
         return waiting.labels[task] != waiting.labels[task] and at - waiting.shown_at < self._tasks[task].window_seconds
 
     @staticmethod
-    def _is_kept(waiting: Example, task: Task) -> bool:
+    def _is_kept(waiting: Waiting, task: Task) -> bool:
         """Whether a negative is learned from: drawn by what it is about, so that a replay draws the same."""
         if task.keep_negatives == 1.0:
             return True
         key = f"{task.name}\0{waiting.user_id}\0{waiting.item_id}\0{waiting.shown_at!r}"
         return zlib.crc32(key.encode()) < task.keep_negatives * 2**32
-
-    def _settle(self, waiting: Example, labels: dict[int, float], now: float) -> Example:
-        """The example that teaches `labels`; they are marked as settled on the impression that waits."""
-        example = Example()
-        example.CopyFrom(waiting)
-        example.labelled_at = now
-        for at in range(len(self._tasks)):
-            example.labels[at] = labels.get(at, _NAN)
-        for at, label in labels.items():
-            waiting.labels[at] = label
-        return example
 
 
 def fold_item(row: ItemRow, action: ItemAction) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import structlog
@@ -13,7 +14,8 @@ from kafka.errors import KafkaError
 from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.settings import KafkaSettings
 from feature_repo.table import ItemTable
-from protos.streams_pb2 import ItemActivity, ItemContent
+from protos.packed_pb2 import PackedItemActivity
+from protos.streams_pb2 import ItemContent
 from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
 
 __all__ = ["ItemMirror"]
@@ -39,6 +41,9 @@ class ItemMirror:
         """Records that are in the log and not yet in the table, as of the last fetch."""
         self.applied_at = 0.0
         """When the newest applied record was appended to the log, Unix seconds."""
+        self.failure: Exception | None = None
+        """What ended the thread before it was asked to stop: from then on the table stands still."""
+        self._hear_failure: Callable[[Exception], None] = lambda error: None
         self._kafka = kafka
         self._encoder_version = encoder_version
         self._ready = threading.Event()
@@ -48,9 +53,13 @@ class ItemMirror:
     def start(self) -> None:
         self._thread.start()
 
+    def on_failure(self, hear: Callable[[Exception], None]) -> None:
+        """Registers who hears, in the mirror's thread, of an error that ends it; a broker that is away is waited for."""
+        self._hear_failure = hear
+
     def wait_ready(self, timeout: float) -> bool:
-        """True as soon as the table holds all that the log held when reading began; False after `timeout` seconds."""
-        return self._ready.wait(timeout)
+        """True once the table holds all that the log held when reading began; False after `timeout` seconds, or on failure."""
+        return self._ready.wait(timeout) and self.failure is None
 
     def stop(self) -> None:
         self._stop.set()
@@ -64,6 +73,12 @@ class ItemMirror:
             except KafkaError as error:
                 _log.warning("item_mirror_interrupted", error=str(error), retry_seconds=1.0)
                 self._stop.wait(1.0)
+            except Exception as error:
+                _log.error("item_mirror_failed", exc_info=error)
+                self.failure = error
+                self._ready.set()
+                self._hear_failure(error)
+                return
 
     def _follow(self) -> None:
         options = self._kafka.client_options()
@@ -106,6 +121,8 @@ class ItemMirror:
     def _apply(self, record: ConsumerRecord) -> None:
         self.applied_at = record.timestamp / 1000.0 if record.timestamp else time.time()
         try:
+            if record.key is None:
+                raise ValueError("a record without a key belongs to no item")
             if record.topic == ITEM_ACTIVITY.name:
                 self._apply_activity(record.key.decode(), record.value)
                 self.activities_applied += 1
@@ -121,10 +138,10 @@ class ItemMirror:
         if value is None:
             self.table.clear_activity(item_id)
             return
-        activity = ItemActivity.FromString(value)
+        activity = PackedItemActivity.FromString(value)
         if activity.fingerprint != self.table.vocabulary.fingerprint:
             raise ValueError(f"item {activity.item_id}: counted for other tasks; restart all processes with one tasks file")
-        values = np.array(activity.values)
+        values = np.frombuffer(activity.values, dtype="<f8")
         self.table.set_activity(activity.item_id, values[1], values[2:].reshape(-1, len(HALF_LIFE_NAMES)))
 
     def _apply_content(self, item_id: str, value: bytes | None) -> None:

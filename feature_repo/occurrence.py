@@ -1,6 +1,10 @@
 """Owns the decoded form of an event that the folds work on, free of the wire."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["FORGET", "IMPRESSION", "Occurrence", "Served"]
 
@@ -8,14 +12,17 @@ IMPRESSION = "impression"
 FORGET = "forget"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+_NOTHING = np.empty(0, dtype=np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Served:
     """Feature values as the server scored with; see protos.events_pb2.ServedFeatures."""
 
     fingerprint: int
-    features: tuple[float, ...]
-    history_item_ids: tuple[str, ...] = ()
-    history_values: tuple[float, ...] = ()
+    features: NDArray[np.float32]
+    history_item_ids: Sequence[str] = ()
+    history_values: NDArray[np.float32] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

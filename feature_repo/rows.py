@@ -1,6 +1,5 @@
 """Owns the state that is kept for one user and for one item, each row with the log position that it includes."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +7,8 @@ from numpy.typing import NDArray
 
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
 from feature_repo.vocabulary import RECENT, Vocabulary
-from protos.streams_pb2 import Erasure, Example, SourcePosition, UnmatchedAction
+from feature_repo.waiting import Waiting
+from protos.streams_pb2 import Erasure, SourcePosition, UnmatchedAction
 
 __all__ = ["MAX_PENDING", "MAX_UNMATCHED", "SEEN_EVENTS", "ItemRow", "UserRow"]
 
@@ -40,11 +40,12 @@ class UserRow:
     """For each of them, (R, 1+T): Unix seconds, then a label for each task (NaN where unknown)."""
     label_times_RT: NDArray[np.float64]
     """When each of these labels was given, Unix seconds; of no meaning where the label is unknown."""
-    pending: list[Example] = field(default_factory=list)
-    """Impressions that await labels, the oldest first; a label is NaN until it is settled."""
+    pending: list[Waiting] = field(default_factory=list)
+    """Impressions that await labels, the oldest first."""
     unmatched: list[UnmatchedAction] = field(default_factory=list)
     """Actions of the last moments whose impression is not known, the oldest first."""
-    seen: deque[int] = field(default_factory=lambda: deque(maxlen=SEEN_EVENTS))
+    seen: dict[int, None] = field(default_factory=dict)
+    """Hashes of the ids of the last SEEN_EVENTS events, the oldest first; a dictionary as an ordered set."""
     erasure: Erasure | None = None
     """What was erased when the user last asked to be forgotten; events of then or before are not folded any more."""
 
@@ -61,6 +62,15 @@ class UserRow:
     def barred_until(self) -> float:
         """Events that occurred at this time or before are not folded, Unix seconds; 0 for a user who never asked."""
         return 0.0 if self.erasure is None else self.erasure.requested_at
+
+    def see(self, event_hash: int) -> bool:
+        """Remembers the hash of an event's id; False if it is remembered already."""
+        if event_hash in self.seen:
+            return False
+        self.seen[event_hash] = None
+        if len(self.seen) > SEEN_EVENTS:
+            del self.seen[next(iter(self.seen))]
+        return True
 
     def erase(self, event_id: str, source: SourcePosition, requested_at: float) -> None:
         """Empties the row of all but its position, and keeps what was erased: it bars older events and is the receipt."""

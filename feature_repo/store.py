@@ -12,6 +12,7 @@ from typing import Any
 import prometheus_client  # noqa: F401  before feast, which turns its metrics into multiprocess files if it comes first
 from feast import FeatureStore, FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import get_online_store_from_config
+from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
@@ -67,7 +68,7 @@ class RowStore:
         self._settings = settings
         self._vocabulary = vocabulary
         self._config = repo_config(settings)
-        self._online = get_online_store_from_config(self._config.online_store)
+        self._online = _online_store(self._config)
 
     def read_users(self, user_ids: Sequence[str]) -> dict[str, UserRow]:
         """Whole rows of the users that have one.
@@ -155,6 +156,14 @@ class RowStore:
 
 
 _SERVED = tuple(field.name for field in USER_ACTIVITY.schema if field.name != "awaiting")
+
+
+def _online_store(config: RepoConfig) -> OnlineStore:
+    if config.online_store.type == "redis":
+        from feature_repo.redis_store import RedisRows  # only where the redis extra is installed
+
+        return RedisRows()
+    return get_online_store_from_config(config.online_store)
 
 
 def _entity_key(join_key: str, entity_id: str) -> EntityKey:

@@ -22,9 +22,13 @@ from training.encoder import EncoderConfig, TextEncoder
 
 __all__ = ["main"]
 
+_ENCODED_TOGETHER = 500
+
 
 async def _run() -> int:
     kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
+    # Encoding one takes milliseconds: a batch of the usual size would look like a worker that stands still.
+    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, _ENCODED_TOGETHER)})
     encoder_settings = EncoderSettings()
     configure_logging(kafka, store_settings, settings, features, encoder_settings)
     cache = VectorCache(encoder_settings.cache_dir / "vectors.db")

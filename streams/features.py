@@ -43,6 +43,7 @@ async def _run() -> int:
     metrics = FeatureMetrics(registry)
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
+    mirror.on_failure(worker.fail_from_thread)
     publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
     logs: dict[str, int] = {}
 

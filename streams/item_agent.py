@@ -7,11 +7,13 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
+from feature_repo.codec import packed_activity
 from feature_repo.decode import Rejection
 from feature_repo.fold import fold_item
 from feature_repo.rows import ItemRow
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import ItemAction, ItemActivity
+from protos.packed_pb2 import PackedItemActivity
+from protos.streams_pb2 import ItemAction
 from protos.topics import ITEM_ACTIVITY
 from streams.dead_letters import dead_letter
 from streams.record import Publication, Record
@@ -94,6 +96,6 @@ class ItemProcessor:
     def _state(self, row: ItemRow) -> Publication:
         if not row.updated_at:  # erased: everyone's table drops its counters
             return Publication(ITEM_ACTIVITY.name, row.item_id.encode(), None)
-        activity = ItemActivity(item_id=row.item_id, fingerprint=self._vocabulary.fingerprint)
-        activity.values.extend((row.first_at, row.updated_at, *row.counters_CH.ravel().tolist()))
+        values = packed_activity(row.first_at, row.updated_at, row.counters_CH).astype("<f8", copy=False).tobytes()
+        activity = PackedItemActivity(item_id=row.item_id, fingerprint=self._vocabulary.fingerprint, values=values)
         return Publication(ITEM_ACTIVITY.name, row.item_id.encode(), activity.SerializeToString())

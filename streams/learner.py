@@ -154,6 +154,7 @@ async def _run() -> int:
     metrics = LearnerMetrics(registry, tasks)
     worker = Worker("learner", kafka=kafka, settings=settings, registry=registry, prepare_thread=_use_one_core)
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
+    mirror.on_failure(worker.fail_from_thread)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
         learning,

@@ -15,7 +15,7 @@ class WorkerSettings(BaseSettings):
 
     metrics_host: str = Field(default="127.0.0.1", description="Address that /metrics and /healthz listen on.")
     metrics_port: int = Field(default=9100, ge=0, le=65535, validation_alias="HEADWATER_METRICS_PORT")
-    batch_size: int = Field(default=500, ge=1, description="Records that are folded and written together at most.")
+    batch_size: int = Field(default=1000, ge=1, description="Records that are folded and written together at most.")
     batch_within_seconds: float = Field(default=0.02, gt=0, description="How long a batch waits for more records.")
     fetch_wait_seconds: float = Field(default=0.05, gt=0, description="How long a fetch may wait at the broker for records.")
     cached_rows: int = Field(default=50_000, ge=1, description="User rows, and item rows, that are kept in memory.")

@@ -104,7 +104,7 @@ class UserProcessor:
             work.publications.append(action)
             key = row.user_id.encode()
             for example in folded.examples:
-                work.publications.append(Publication(EXAMPLES.name, key, example.SerializeToString()))
+                work.publications.append(Publication(EXAMPLES.name, key, example))
         return work
 
     def write(self, work: UserWork) -> Sequence[Publication]:

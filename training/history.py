@@ -98,7 +98,7 @@ class HistoryFold:
             item = self.items[event.item_id] = ItemRow.empty(event.item_id, self.table.vocabulary)
         fold_item(item, folded.action)
         self.table.set_activity(event.item_id, item.updated_at, item.counters_CH)
-        return folded.examples
+        return [Example.FromString(example) for example in folded.examples]
 
     def user(self, user_id: str) -> UserRow:
         """The user's row as it stands; a new one for a user not met before."""

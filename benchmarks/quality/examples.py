@@ -120,11 +120,11 @@ def _served(run: HistoryFold, shown: Sequence[Occurrence]) -> Iterator[Served]:
     for user_id, indices in by_user.items():
         row = run.user(user_id)
         made = assemble(row, table, table.rows([shown[index].item_id for index in indices]), now)
-        ids, values = tuple(row.recent_ids[:HISTORY]), tuple(made.history_values_NT1.ravel().tolist())
+        ids, values = row.recent_ids[:HISTORY], made.history_values_NT1.ravel()
         for index, x_F in zip(indices, made.x_BF, strict=True):
             found[index] = Served(
                 fingerprint=table.vocabulary.fingerprint,
-                features=tuple(x_F.tolist()),
+                features=x_F,
                 history_item_ids=ids,
                 history_values=values,
             )

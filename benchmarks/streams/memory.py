@@ -1,12 +1,13 @@
 """Owns the memory of the features worker over a million events."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 from benchmarks.streams.plant import Plant, vocabulary
 from benchmarks.streams.workload import events
+from protos.events_pb2 import Event
 from protos.topics import EVENTS
 from streams.record import Publication
 
@@ -22,10 +23,10 @@ def measure(say: Callable[[str], None], *, count: int = _EVENTS) -> dict[str, An
     curve: list[tuple[int, float]] = []
     with Plant() as plant:
         (worker,) = plant.start_workers(cached_rows=_CACHED_ROWS)
+        portion = _encoded(stream)
         for done in range(_PORTION, count + 1, _PORTION):
-            plant.publish(
-                [Publication(EVENTS.name, one.user_id.encode(), one.SerializeToString()) for one in islice(stream, _PORTION)]
-            )
+            plant.publish(portion)
+            portion = _encoded(stream)  # the next one, while the worker works
             deadline = time.monotonic() + _PORTION_SECONDS
             while (reading := worker.read()).total("headwater_item_actions_folded_total") < done:
                 if time.monotonic() > deadline:
@@ -44,3 +45,7 @@ def measure(say: Callable[[str], None], *, count: int = _EVENTS) -> dict[str, An
         "megabytes": {"after_a_tenth": settled[0][1], "at_the_end": settled[-1][1], "growth": growth},
         "curve": [[done, megabytes] for done, megabytes in curve],
     }
+
+
+def _encoded(stream: Iterator[Event]) -> list[Publication]:
+    return [Publication(EVENTS.name, one.user_id.encode(), one.SerializeToString()) for one in islice(stream, _PORTION)]

@@ -70,7 +70,7 @@ def _throughput(found: Mapping[str, Any]) -> str:
             f"scored with ({found['bytes_an_event']:,.0f} bytes an event on average), then clicks, reads and purchases. The "
             "features worker does its whole job: rows of users and items written to the store, item actions, item states and "
             "examples published. The agent that does nothing reads the same topic in a group with the same settings. Each figure "
-            f"is the median of {len(found['rounds']['redis'])} rounds.",
+            f"is the median of {len(found['rounds']['redis'])} rounds, those of SQLite and without features of one.",
             "\n".join(("| | events/s | to the no-op agent |", "| --- | ---: | ---: |", *rows)),
         )
     )

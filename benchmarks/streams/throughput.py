@@ -16,7 +16,7 @@ _DRAIN_SECONDS = 300.0
 
 
 def measure(say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = _ROUNDS) -> dict[str, Any]:
-    """Medians over rounds; in each, all rates are of the same events."""
+    """Medians over rounds; in each, all rates are of the same events. The side figures, of which no ratio is made, are of one."""
     served, bare = (publications(vocabulary(), count, served=served) for served in (True, False))
     found: dict[str, list[float]] = {}
 
@@ -31,8 +31,8 @@ def measure(say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = _
                 command = ["-m", "benchmarks.streams.floors", floor, plant.kafka.bootstrap_servers, str(count)]
                 add(floor, float(plant.run(floor, command)))
             add("redis", _drain(plant.start_workers(), count))
-        add("sqlite", rate("sqlite", served))
-        add("redis_assembling", rate("redis", bare))
+    add("sqlite", rate("sqlite", served))
+    add("redis_assembling", rate("redis", bare))
     return {
         "events": count,
         "bytes_an_event": sum(len(one.value or b"") for one in served) / count,
@@ -42,7 +42,7 @@ def measure(say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = _
     }
 
 
-def measure_two(say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = _ROUNDS) -> dict[str, Any]:
+def measure_two(say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = 1) -> dict[str, Any]:
     """The same backlog handled by two workers that share the partitions, beside one."""
     served = publications(vocabulary(), count, served=True)
     found: dict[str, list[float]] = {"one": [], "two": []}

@@ -11,7 +11,7 @@ from feature_repo.occurrence import Occurrence, Served
 from feature_repo.rows import UserRow
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import SourcePosition
+from protos.streams_pb2 import Example, SourcePosition
 
 __all__ = ["LABELLED_EVENTS", "TaskFindings", "find_labels"]
 
@@ -49,7 +49,7 @@ class TaskFindings:
 
 def find_labels(vocabulary: Vocabulary, events: Iterable[Occurrence]) -> list[TaskFindings]:
     """What the first LABELLED_EVENTS events, in order of time, would teach each task."""
-    nothing = Served(fingerprint=vocabulary.fingerprint, features=())
+    nothing = Served(fingerprint=vocabulary.fingerprint, features=np.empty(0, dtype=np.float32))
     fold = UserFold(vocabulary, lambda row, item_id, at: nothing)
     rows: dict[str, UserRow] = {}
     counts_T = np.zeros(len(vocabulary.tasks), dtype=np.int64)
@@ -60,13 +60,13 @@ def find_labels(vocabulary: Vocabulary, events: Iterable[Occurrence]) -> list[Ta
             row = rows[event.user_id] = UserRow.empty(event.user_id, vocabulary)
         source = SourcePosition(log=1, partition=0, offset=offset)
         for example in fold.fold(row, event, source).examples:
-            labels_T = np.array(example.labels)
+            labels_T = np.array(Example.FromString(example).labels)
             counts_T += ~np.isnan(labels_T)
             sums_T += np.nan_to_num(labels_T)
         last = event.at
     for row in rows.values():  # what a later event of the user would settle
-        for example in fold.expire(row, last + 1e9):
-            labels_T = np.array(example.labels)
+        for settled in fold.expire(row, last + 1e9):
+            labels_T = np.array(settled.labels)
             counts_T += ~np.isnan(labels_T)
             sums_T += np.nan_to_num(labels_T)
     return [

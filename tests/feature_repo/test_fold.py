@@ -24,9 +24,14 @@ def run(events: list[tuple[int, Occurrence]]) -> tuple[UserRow, list[Example], l
     examples, actions = [], []
     for offset, occurrence in events:
         folded = fold.fold(row, occurrence, at_offset(offset))
-        examples += folded.examples
+        examples += [Example.FromString(example) for example in folded.examples]
         actions += [folded.action] if folded.action else []
     return row, examples, actions
+
+
+def _expired(row: UserRow) -> list[Example]:
+    """What nobody can label any more teaches after all."""
+    return [Example.FromString(settled.to_bytes()) for settled in fold_over(table_of()).expire(row, 1e12)]
 
 
 def assert_equal_rows(one: UserRow, other: UserRow) -> None:
@@ -36,7 +41,7 @@ def assert_equal_rows(one: UserRow, other: UserRow) -> None:
     assert [waiting.SerializeToString() for waiting in one.unmatched] == [late.SerializeToString() for late in other.unmatched]
     assert one.recent_ids == other.recent_ids
     assert (one.first_at, one.updated_at) == (other.first_at, other.updated_at)
-    assert [waiting.SerializeToString() for waiting in one.pending] == [waiting.SerializeToString() for waiting in other.pending]
+    assert [waiting.to_bytes() for waiting in one.pending] == [waiting.to_bytes() for waiting in other.pending]
 
 
 def test_click_after_impression_labels_the_impression_with_the_features_it_was_shown_with() -> None:
@@ -95,16 +100,16 @@ def test_action_of_another_recommendation_does_not_label_the_impression() -> Non
 
 def test_features_as_served_are_kept_to_the_bit() -> None:
     """An impression that carries the server's values is learned from with exactly these."""
-    values = tuple(float(number) / 7 for number in range(len(VOCABULARY.features)))
+    values = (np.arange(len(VOCABULARY.features)) / 7).astype(np.float32)
     served = Served(fingerprint=VOCABULARY.fingerprint, features=values)
     shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
     _, examples, _ = run([(0, shown), (1, event("click", at=1001.0))])
-    assert np.array_equal(np.array(examples[0].features, dtype=np.float32), np.array(values, dtype=np.float32))
+    assert np.array_equal(np.array(examples[0].features, dtype=np.float32), values)
 
 
 def test_features_of_another_vocabulary_are_made_anew() -> None:
     """Values whose names and order are not ours cannot be learned from."""
-    served = Served(fingerprint=1, features=(9.0,))
+    served = Served(fingerprint=1, features=np.array([9.0], dtype=np.float32))
     shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
     _, examples, _ = run([(0, shown), (1, event("click", at=1001.0))])
     assert len(examples[0].features) == len(VOCABULARY.features)
@@ -186,7 +191,7 @@ def test_late_arrivals_duplicates_and_redelivery_change_no_row(
     assert row.recent_ids == clean.recent_ids
     np.testing.assert_array_equal(row.recent_R, clean.recent_R)
     taught, clean_taught = (
-        Counter((example.item_id, repr(example.labels)) for example in [*found, *fold_over(table_of()).expire(of, 1e12)])
+        Counter((example.item_id, repr(example.labels)) for example in [*found, *_expired(of)])
         for found, of in ((examples, row), (clean_examples, clean))
     )
     assert taught == clean_taught

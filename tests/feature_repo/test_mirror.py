@@ -1,5 +1,7 @@
 """The mirror takes over what fits its process, and passes by what another encoder or another vocabulary made."""
 
+import queue
+
 from kafka import KafkaProducer
 
 from feature_repo.mirror import ItemMirror
@@ -47,3 +49,22 @@ def test_vectors_of_another_encoder_are_passed_by() -> None:
     assert live == {"a", "c"}
     assert mirror.contents_applied == 2
     assert mirror.records_skipped == 2
+
+
+def test_an_error_that_ends_the_thread_is_handed_on() -> None:
+    """A table that silently stands still would look fresh; whoever hears of it can end the process."""
+    broken = table_of(0)
+    broken.set_activity = None  # type: ignore[method-assign, assignment]  # any call fails as a defect of ours would
+    heard: queue.Queue[Exception] = queue.Queue()
+    with running_broker() as kafka:
+        ensure_topics(kafka, partitions=1)
+        publish(
+            kafka, ITEM_ACTIVITY.name, ItemActivity(item_id="a", fingerprint=broken.vocabulary.fingerprint, values=[0.0] * 34)
+        )
+        mirror = ItemMirror(broken, kafka)
+        mirror.on_failure(heard.put)
+        mirror.start()
+        assert isinstance(heard.get(timeout=60.0), TypeError)
+        assert not mirror.wait_ready(60.0)
+        mirror.stop()
+    assert isinstance(mirror.failure, TypeError)

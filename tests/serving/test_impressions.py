@@ -34,8 +34,8 @@ async def test_impressions_carry_what_was_scored(shown: Recommendation) -> None:
         assert isinstance(occurrence, Occurrence)
         assert occurrence.at == pytest.approx(NOW)
         assert occurrence.served is not None
-        np.testing.assert_array_equal(np.array(occurrence.served.features, dtype=np.float32), item.x_F)
-        assert occurrence.served.history_item_ids == ("i3", "i11")
+        np.testing.assert_array_equal(occurrence.served.features, item.x_F)
+        assert list(occurrence.served.history_item_ids) == ["i3", "i11"]
         assert len(occurrence.served.history_values) == 2 * (1 + len(VOCABULARY.tasks))
         assert event.impression.served.model_version == "v00000001"
         np.testing.assert_array_equal(np.array(event.impression.served.predictions, dtype=np.float32), item.values_T)

@@ -50,9 +50,9 @@ class WorkerProcess:
             self.process = subprocess.Popen([sys.executable, "-m", module], env=own, stdout=output, stderr=output)
 
     def total(self, name: str) -> float:
-        """A counter's sum over its labels; 0 while the worker does not answer."""
+        """A counter's sum over its labels; 0 while nothing listens there."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as response:
                 text = response.read().decode()
         except (urllib.error.URLError, OSError):
             return 0.0

@@ -1,10 +1,13 @@
 """Workers as processes that stand still, are asked to stop, or lose their store for a while."""
 
+import re
 import signal
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,7 +36,7 @@ def _eventually(look: Callable[[], bool], what: str, seconds: float = 180.0) -> 
 
 def _health(worker: WorkerProcess) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/healthz", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/healthz", timeout=60) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -46,6 +49,34 @@ def _send(kafka: KafkaSettings, count: int, *, first: int = 0) -> None:
     with EventProducer(kafka) as producer:
         for event in traffic(count, first=first):
             producer.send(event)
+
+
+@contextmanager
+def _flowing(kafka: KafkaSettings, *, at_once: int) -> Iterator[list[int]]:
+    """Events until the block ends, so that no worker is quick enough to finish them; then the list holds their number."""
+    stop, sent = threading.Event(), list[int]()
+
+    def send() -> None:
+        with EventProducer(kafka) as producer:
+            for number, event in enumerate(traffic(1_000_000), start=1):
+                producer.send(event)
+                if number > at_once and stop.wait(0.005):
+                    break
+        sent.append(number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield sent
+    finally:
+        stop.set()
+        sender.join()
+
+
+def _waited(worker: WorkerProcess) -> float:
+    """Seconds for which the worker says that it has waited for its store."""
+    found = re.search(r"waiting for (\d+) s: the redis online store", _health(worker)[1])
+    return float(found.group(1)) if found else 0.0
 
 
 def _committed(kafka: KafkaSettings, group: str) -> dict[int, int]:
@@ -61,7 +92,7 @@ def test_a_worker_that_stands_still_says_so_and_then_ends_itself(broker: KafkaSe
     ensure_topics(broker, partitions=PARTITIONS)
     with EventProducer(broker) as producer:
         producer.send_bytes(ITEM_ACTIONS.name, "i1", b"anything")
-    settings = {"HEADWATER_WORKER_STALL_SECONDS": "1", "HEADWATER_WORKER_EXIT_SECONDS": "6"}
+    settings = {"HEADWATER_WORKER_STALL_SECONDS": "1", "HEADWATER_WORKER_EXIT_SECONDS": "20"}
     environment = environment_of(broker, StoreSettings(directory=tmp_path), tmp_path) | settings
     log = tmp_path / "log"
     with running_worker("tests.streams.stuck_worker", environment, log) as worker:
@@ -77,18 +108,20 @@ def test_a_worker_asked_to_stop_finishes_its_batch_and_commits_it(broker: KafkaS
     ensure_topics(broker, partitions=PARTITIONS)
     store = StoreSettings(directory=tmp_path / "store")
     apply(store)
-    _send(broker, 6000)
     environment = environment_of(broker, store, tmp_path) | {"HEADWATER_WORKER_BATCH_SIZE": "64"}
-    with running_worker("streams.features", environment, tmp_path / "log") as worker:
+    with (
+        _flowing(broker, at_once=2000) as sent,
+        running_worker("streams.features", environment, tmp_path / "log") as worker,
+    ):
         worker.wait_for("headwater_events_folded_total", 500)
         worker.process.terminate()
         assert worker.process.wait(120) == 0
     rows = RowStore(store, VOCABULARY).read_users(USERS).values()
     ends = {number: max((row.offset + 1 for row in rows if row.partition == number), default=0) for number in range(PARTITIONS)}
-    assert 500 <= sum(ends.values()) < 6000
+    assert 500 <= sum(ends.values()) < sent[0]
     assert _committed(broker, "headwater-features-users") == ends
     with running_worker("streams.features", environment, tmp_path / "log") as worker:
-        worker.wait_for("headwater_events_folded_total", 6000 - sum(ends.values()))
+        worker.wait_for("headwater_events_folded_total", sent[0] - sum(ends.values()))
         assert worker.total("headwater_events_duplicate_total") == 0
 
 
@@ -101,7 +134,8 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
         apply(store)
         environment = environment_of(broker, store, tmp_path) | {
             "HEADWATER_WORKER_STALL_SECONDS": "1",
-            "HEADWATER_WORKER_EXIT_SECONDS": "15",  # more than a call to the store may take with all its attempts
+            "HEADWATER_WORKER_EXIT_SECONDS": "20",  # more than a call to the store may take with all its attempts
+            "HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS": "10",  # a busy machine alone must not cost a session
         }
         with running_worker("streams.features", environment, tmp_path / "log") as worker:
             _send(broker, 1000)
@@ -109,8 +143,8 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
             if fate == "hangs":
                 process.send_signal(signal.SIGSTOP)
                 _send(broker, 1000, first=1000)
-                _eventually(lambda: "the redis online store" in _health(worker)[1], "said on /healthz")
-                time.sleep(20.0)  # longer than the session and than the time after which a stuck worker would end itself
+                # Longer than the session, and than the time after which a stuck worker would end itself.
+                _eventually(lambda: _waited(worker) > 25.0, "said on /healthz that it waits")
                 assert worker.process.poll() is None
                 process.send_signal(signal.SIGCONT)
                 _eventually(lambda: worker.total("headwater_item_actions_folded_total") >= 2000, "all folded")
@@ -122,6 +156,7 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
                 assert url.port is not None
                 with redis_process(url.port):
                     _eventually(lambda: worker.total("headwater_item_actions_folded_total") >= 2000, "all folded")
+            _eventually(lambda: worker.total("headwater_events_folded_total") >= 2000, "counted")
             assert worker.total("headwater_events_folded_total") == 2000
             assert worker.total("headwater_events_duplicate_total") == 0
             assert worker.total("headwater_consumer_rebalances_total") == 2, "one for each group, at the start"

@@ -90,4 +90,4 @@ def test_served_features_are_taken_as_they_are() -> None:
         fold.fold(event)
     fold.fold(replace(shown, served=served))
     [example] = fold.fold(rated)
-    assert example.features == list(served.features)
+    assert list(example.features) == served.features.tolist()

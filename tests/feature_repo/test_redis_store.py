@@ -1,0 +1,49 @@
+"""Rows written to Redis: to Feast they are its own."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import redis
+from feast.infra.online_stores.redis import RedisOnlineStore
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from feature_repo.codec import encode_item, encode_user
+from feature_repo.definitions import ITEM_ACTIVITY, USER_ACTIVITY
+from feature_repo.redis_store import RedisRows
+from feature_repo.rows import ItemRow
+from feature_repo.store import apply, repo_config
+from tests.feature_repo.test_fold import run
+from tests.feature_repo.worlds import VOCABULARY, event
+from tests.redis import running_redis
+
+
+def test_what_is_written_is_what_feast_writes_to_the_byte(tmp_path: Path) -> None:
+    """Keys, names, values and times; so its own readers find them."""
+    row, _, _ = run([(0, event("impression")), (1, event("click", at=1001.0))])
+    item = ItemRow.empty("i0", VOCABULARY)
+    item.updated_at, item.offsets = 5.0, {1: 2}
+    now = datetime.now(UTC)
+    batches = [
+        (USER_ACTIVITY, "user_id", {"u0": encode_user(row, VOCABULARY), "ü1": encode_user(row, VOCABULARY)}),
+        (ITEM_ACTIVITY, "item_id", {"i0": encode_item(item, VOCABULARY)}),
+    ]
+    with running_redis(tmp_path) as settings:
+        apply(settings)
+        config = repo_config(settings)
+        assert settings.redis_url.host is not None
+        client: Any = redis.Redis(settings.redis_url.host, settings.redis_url.port or 6379)
+        found, told = [], list[int]()
+        for store in (RedisOnlineStore(), RedisRows()):
+            client.flushdb()
+            for view, join_key, rows in batches:
+                keys = {one: EntityKey(join_keys=[join_key], entity_values=[Value(string_val=one)]) for one in rows}
+                store.online_write_batch(
+                    config, view, [(keys[one], values, now, now) for one, values in rows.items()], told.append
+                )
+            found.append({key: client.hgetall(key) for key in client.scan_iter()})
+        client.close()
+    assert len(found[0]) == 3
+    assert found[1] == found[0]
+    assert told == [2, 1, 2, 1]
