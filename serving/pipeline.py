@@ -63,6 +63,10 @@ class Pipeline:
         self._clock = clock
         self._freshness = FreshnessTracker()
 
+    def check_room(self) -> None:
+        """Raises Overloaded where a question would be refused whatever it asks."""
+        self._threads.check_room()
+
     async def score(self, query: ScoreQuery) -> Scored:
         """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""
         self._limits.check_user(query.user_id)

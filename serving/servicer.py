@@ -27,6 +27,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _R = TypeVar("_R")
 _A = TypeVar("_A")
 _NO_TRACES = Traces()
+_SCORING = frozenset({"Score", "Recommend", "RecommendSlates"})
 
 _STATUS: dict[type[ServingError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
@@ -97,6 +98,11 @@ class Servicer(RecommenderServicer):
     async def _answer(
         self, method: str, context: _Context, answer: Callable[[float], Awaitable[tuple[_R, Scored | Recommendation | None]]]
     ) -> _R:
+        try:
+            self._check_room(method)
+        except Overloaded as error:
+            self._metrics.handled.labels(method, "RESOURCE_EXHAUSTED").inc()
+            await context.abort(_STATUS[Overloaded], str(error))
         metadata = tuple(context.invocation_metadata() or ())
         structlog.contextvars.bind_contextvars(method=method, request_id=_request_id(metadata))
         started, began, code, detail = time.perf_counter(), time.time(), grpc.StatusCode.OK, ""
@@ -145,9 +151,14 @@ class Servicer(RecommenderServicer):
         within = self._traces.of_call(metadata)
         self._traces.write(method, began, time.time(), within=within, stages=stages, attributes=about)
 
-    async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_A]]) -> _A:
-        if self._in_flight > self._max_in_flight:
+    def _check_room(self, method: str) -> None:
+        """Raises Overloaded: before anything is done for a request, since what is refused must cost next to nothing."""
+        if self._in_flight >= self._max_in_flight:
             raise Overloaded(f"{self._max_in_flight} requests are in flight, which is all this server takes: retry with backoff")
+        if method in _SCORING:
+            self._pipeline.check_room()
+
+    async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_A]]) -> _A:
         remaining = context.time_remaining()
         seconds = self._default_deadline if remaining is None else remaining
         if seconds <= 0.0:

@@ -1,5 +1,6 @@
 """Owns the threads that assemble and score, and the bound on the work that waits for them."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,12 @@ class ScoringThreads(ThreadPoolExecutor):
         self._inside = 0
         self._mean_seconds = 0.0
 
+    def check_room(self, seconds: float = math.inf) -> None:
+        """Raises Overloaded as `place` does."""
+        wait = self._inside * self._mean_seconds / self._count
+        if wait > min(seconds, self._max_wait):
+            raise Overloaded(f"about {wait:.3f} s of work waits before this request: retry with backoff, or run more servers")
+
     @contextmanager
     def place(self, seconds: float) -> Iterator[None]:
         """A place in the queue for one request, from before its features are read until its work is done.
@@ -33,9 +40,7 @@ class ScoringThreads(ThreadPoolExecutor):
         Raises:
             Overloaded: it would wait longer than the bound, or than the `seconds` which its caller has left.
         """
-        wait = self._inside * self._mean_seconds / self._count
-        if wait > min(seconds, self._max_wait):
-            raise Overloaded(f"about {wait:.3f} s of work waits before this request: retry with backoff, or run more servers")
+        self.check_room(seconds)
         self._inside += 1
         try:
             yield

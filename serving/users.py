@@ -69,7 +69,8 @@ class UserReader:
         try:
             # Without a time, so that a row past its time to live can be told from none.
             reading = loop.run_in_executor(self._thread, self._store.read_user, user_id, -math.inf)
-            row = await asyncio.wait_for(reading, limit)
+            async with asyncio.timeout(limit):
+                row = await reading
         except RowSchemaError as error:
             _log.warning("user_row_not_read", detail=str(error))
             return self._empty(user_id, store_unavailable(str(error)))

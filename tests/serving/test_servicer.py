@@ -1,9 +1,10 @@
 """The gRPC face over real parts: answers, flags, statuses, overload and deadlines, through a real channel."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import grpc
 import numpy as np
@@ -18,6 +19,7 @@ from feature_repo.tracing import Traces
 from protos import recommender_pb2 as pb
 from protos.events_pb2 import Event
 from protos.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
+from serving.errors import Overloaded
 from serving.event_log import EventLog
 from serving.impressions import impressions_of
 from serving.metrics import ServerMetrics
@@ -299,8 +301,8 @@ async def test_events_without_a_log_are_unavailable_unless_all_are_unsound(stub:
     assert response.rejected[0].detail == "item_id is missing"
 
 
-async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub) -> None:
-    """With both places taken, the third request is refused without waiting; the two are answered."""
+async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub, metrics: ServerMetrics) -> None:
+    """With both places taken, the third request is refused without waiting, in clear words, and counted; the two are answered."""
     world.threads.submit(time.sleep, 0.3)
     request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
     held = [asyncio.ensure_future(stub.Score(request)) for _ in range(2)]
@@ -310,7 +312,24 @@ async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub) -> 
         await stub.Score(request)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert time.perf_counter() - started < 0.1
+    assert "2 requests are in flight" in str(refused.value.details())
+    labels = {"grpc_method": "Score", "grpc_code": "RESOURCE_EXHAUSTED"}
+    assert metrics.registry.get_sample_value("grpc_server_handled_total", labels) == 1.0
     assert all(response.items for response in await asyncio.gather(*held))
+
+
+async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stub: RecommenderStub) -> None:
+    """What would wait too long is refused whatever it asks; events, which wait for no scoring, are looked at."""
+    world.threads.submit(time.sleep, 0.5).result()
+    with ExitStack() as places:
+        with suppress(Overloaded):
+            while True:
+                places.enter_context(world.threads.place(math.inf))
+        with pytest.raises(grpc.aio.AioRpcError, match="of work waits before this request: retry with backoff"):
+            await stub.Score(pb.ScoreRequest())
+        response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
+        assert len(response.rejected) == 1
+    assert (await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0"]))).items
 
 
 async def test_deadline_is_kept_and_frees_its_place(world: World, stub: RecommenderStub) -> None:
