@@ -39,6 +39,8 @@ class CatalogueIndex:
         self._clock = clock
         self._index = Index(ndim=table.dimensions, metric="ip", dtype="f16")
         self._lock = threading.Lock()
+        # One of its own: whoever tells of a change must not wait for the graph to take in others.
+        self._waiting_lock = threading.Lock()
         self._waiting = OrderedDict.fromkeys(range(len(table)))  # a set that keeps the order of arrival
         self._standing: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         self._stop = threading.Event()
@@ -62,7 +64,8 @@ class CatalogueIndex:
         """Rows of at most `count` items near to one of the queries, the nearest first; deleted ones may be among them."""
         per_query = max(2 * count // len(queries_QD), 16)
         with self._lock:
-            waiting = list(islice(reversed(self._waiting), _PENDING))
+            with self._waiting_lock:
+                waiting = list(islice(reversed(self._waiting), _PENDING))
             found = [self._index.search(query_D, per_query, threads=1).keys for query_D in queries_QD] if len(self._index) else []
         rows = np.unique(np.concatenate((np.array(waiting, dtype=np.intp), *found)).astype(np.intp))
         near = (self._table.vectors[rows] @ queries_QD.T).max(axis=1)
@@ -74,7 +77,7 @@ class CatalogueIndex:
         return self._standing
 
     def _changed(self, row: int) -> None:
-        with self._lock:
+        with self._waiting_lock:
             self._waiting[row] = None
 
     def _run(self) -> None:
@@ -99,7 +102,8 @@ class CatalogueIndex:
         """Takes over some of what has changed, the oldest change first; False where there is nothing."""
         with self._lock:
             # Taken out before they are read: a change from now on puts them back.
-            rows = [self._waiting.popitem(last=False)[0] for _ in range(min(_AT_ONCE, len(self._waiting)))]
+            with self._waiting_lock:
+                rows = [self._waiting.popitem(last=False)[0] for _ in range(min(_AT_ONCE, len(self._waiting)))]
             if known := [row for row in rows if row in self._index]:
                 self._index.remove(np.array(known, dtype=np.uint64))
             content, vectors = self._table.content, self._table.vectors
