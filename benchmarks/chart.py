@@ -16,6 +16,7 @@ def line_chart(
     lines: Mapping[str, Sequence[tuple[float, float]]],
     *,
     log_x: bool = False,
+    log_y: bool = False,
 ) -> str:
     """An SVG of named lines, each of points (x, y); points that are not finite are left out.
 
@@ -24,14 +25,14 @@ def line_chart(
     """
     points = {name: [(x, y) for x, y in line if math.isfinite(x) and math.isfinite(y)] for name, line in lines.items()}
     xs = [math.log10(x) if log_x else x for line in points.values() for x, _ in line]
-    ys = [y for line in points.values() for _, y in line]
+    ys = [math.log10(y) if log_y else y for line in points.values() for _, y in line]
     margin = 0.05 * (max(ys) - min(ys)) or 0.01
     low, high = min(ys) - margin, max(ys) + margin
     left, right = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1.0
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def place(x: float, y: float) -> tuple[float, float]:
-        x = math.log10(x) if log_x else x
+        x, y = math.log10(x) if log_x else x, math.log10(y) if log_y else y
         return _LEFT + width * (x - left) / (right - left), _TOP + height * (high - y) / (high - low)
 
     parts = [
@@ -41,12 +42,13 @@ def line_chart(
         f'<text x="{_LEFT + width / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{html.escape(x_title)}</text>',
     ]
     for step in range(5):
-        value = low + (high - low) * step / 4
+        level = low + (high - low) * step / 4
+        value = 10**level if log_y else level
         y = place(10**left if log_x else left, value)[1]
         parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + width}" y2="{y:.1f}" stroke="#e9ecef"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3f}</text>')
     for tick in _ticks(left, right, sorted(set(xs)), log_x):
-        x = place(tick, low)[0]
+        x = place(tick, 10**low if log_y else low)[0]
         parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - 30}" text-anchor="middle">{tick:,.0f}</text>')
     for number, (name, line) in enumerate(points.items()):
         color = _COLORS[number % len(_COLORS)]

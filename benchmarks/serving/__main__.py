@@ -9,11 +9,14 @@ import torch
 
 from benchmarks.results import measure_sections
 from benchmarks.serving import report
+from benchmarks.serving.catalogue import measure_catalogue
 from benchmarks.serving.deployment import Deployment, running_deployment
 from benchmarks.serving.latency import measure_floor, measure_latency, measure_plain
 from benchmarks.serving.load import Client
 from benchmarks.serving.pressure import measure_pressure
+from benchmarks.serving.processes import measure_processes
 from benchmarks.serving.sizes import measure_candidates
+from benchmarks.serving.swaps import measure_swaps
 
 _SECTIONS: dict[str, Callable[[Deployment, Client, Callable[[str], None]], dict[str, Any]]] = {
     "latency": measure_latency,
@@ -21,6 +24,9 @@ _SECTIONS: dict[str, Callable[[Deployment, Client, Callable[[str], None]], dict[
     "floor": measure_floor,
     "pressure": measure_pressure,
     "candidates": measure_candidates,
+    "catalogue": measure_catalogue,
+    "processes": measure_processes,
+    "swaps": measure_swaps,
 }
 
 

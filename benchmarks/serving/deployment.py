@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +19,10 @@ from pydantic import RedisDsn
 from benchmarks.serving.world import World
 from deploy.local.ports import HOST, answers, free_ports, listens
 from deploy.local.process import Child, Command
+from feature_repo.rows import ItemRow
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore, apply
-from protos.streams_pb2 import ItemActivity
+from protos.streams_pb2 import ItemActivity, ItemContent
 from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
 from streams.topics import ensure_topics
 from training.encoder import EncoderConfig, TextEncoder
@@ -50,6 +51,26 @@ class Deployment:
     def __init__(self, world: World, directory: Path, kafka: KafkaSettings, stores: dict[Store, StoreSettings]) -> None:
         self.world, self.stores = world, stores
         self._directory, self._kafka = directory, kafka
+        self._snapshots = SnapshotStore(directory / "snapshots", clock=time.time)
+        self._encoder_version = TextEncoder(EncoderConfig(model=str(get_model_path()))).version
+
+    def fill(self) -> None:
+        """Writes the world where the workers would have written it, and a first snapshot."""
+        world = self.world
+        ensure_topics(self._kafka, partitions=2)
+        contents, item_rows = list(world.contents(self._encoder_version)), list(world.item_rows())
+        _send(world, self._kafka, contents, item_rows)
+        for store in self.stores.values():
+            apply(store)
+            rows = RowStore(store, world.vocabulary)
+            rows.write_users(list(world.user_rows()))
+            rows.write_items(item_rows)
+            rows.write_contents(contents)
+        self.publish()
+
+    def publish(self) -> None:
+        """A new snapshot; a server takes it over at its next look."""
+        self._snapshots.publish(self.world.model(), encoder_version=self._encoder_version, examples=0, metrics={})
 
     @contextmanager
     def server(self, store: Store = "redis", **settings: object) -> Iterator[Server]:
@@ -110,15 +131,13 @@ def running_deployment(*, say: Callable[[str], None]) -> Iterator[Deployment]:
             "sqlite": StoreSettings(kind="sqlite", directory=directory / "sqlite"),
         }
         say(f"a world of {world.items:,} items and {world.users:,} users")
-        _fill(world, kafka, stores, directory)
-        yield Deployment(world, directory, kafka, stores)
+        deployment = Deployment(world, directory, kafka, stores)
+        deployment.fill()
+        yield deployment
 
 
-def _fill(world: World, kafka: KafkaSettings, stores: dict[Store, StoreSettings], directory: Path) -> None:
-    """Writes the world where the workers would have written it."""
-    encoder = TextEncoder(EncoderConfig(model=str(get_model_path())))
-    ensure_topics(kafka, partitions=2)
-    contents, item_rows, user_rows = list(world.contents(encoder.version)), list(world.item_rows()), list(world.user_rows())
+def _send(world: World, kafka: KafkaSettings, contents: Sequence[ItemContent], item_rows: Sequence[ItemRow]) -> None:
+    """Writes the catalogue and what users did with it to the log."""
     producer = KafkaProducer(linger_ms=20, batch_size=1 << 20, **kafka.client_options())
     sent = []
     for content, row in zip(contents, item_rows, strict=True):
@@ -129,14 +148,6 @@ def _fill(world: World, kafka: KafkaSettings, stores: dict[Store, StoreSettings]
     for one in sent:
         one.get(30.0)
     producer.close()
-    for store in stores.values():
-        apply(store)
-        rows = RowStore(store, world.vocabulary)
-        rows.write_users(user_rows)
-        rows.write_items(item_rows)
-        rows.write_contents(contents)
-    snapshots = SnapshotStore(directory / "snapshots", clock=time.time)
-    snapshots.publish(world.model(), encoder_version=encoder.version, examples=0, metrics={})
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from benchmarks.serving.load import Client, Seen, quantile
 from benchmarks.serving.plain import PlainPath
 from protos.recommender_pb2 import Degradation, ScoreRequest, ScoreResponse
 
-__all__ = ["checked", "measure_floor", "measure_latency", "measure_plain", "summary"]
+__all__ = ["checked", "degradations", "measure_floor", "measure_latency", "measure_plain", "summary"]
 
 _RPS = 200.0
-_ROUNDS, _SECONDS, _WARM_SECONDS = 3, 8.0, 3.0
+_ROUNDS, _SECONDS, _WARM_SECONDS = 3, 6.0, 3.0
 _REQUESTS = 1_000
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -84,17 +85,18 @@ class Client:
         seconds: float,
         method: str = SCORE,
         timeout: float = 5.0,
+        connections: int = 1,
     ) -> Seen:
-        """The requests in turn, with always `in_flight` of them under way, for so many seconds."""
+        """The requests in turn, with always `in_flight` of them under way, for so many seconds; connections take turns."""
         load = partial(_keep, requests=requests, in_flight=in_flight, seconds=seconds)
-        return self._process.submit(_observe, address, method, timeout, load).result()
+        return self._process.submit(_observe, address, method, timeout, load, connections).result()
 
 
 class _Calls:
     """Calls one method without waiting, and notes what comes of each call."""
 
-    def __init__(self, ask: Any, timeout: float) -> None:
-        self._ask, self._timeout = ask, timeout
+    def __init__(self, ways: Sequence[Any], timeout: float) -> None:
+        self._ways, self._timeout = itertools.cycle(ways), timeout
         self._under_way = 0
         self._changed = threading.Condition()
         self.seen = Seen()
@@ -103,7 +105,7 @@ class _Calls:
         with self._changed:
             self._under_way += 1
         self.seen.lateness.append(time.perf_counter() - due)
-        self._ask.future(request, timeout=self._timeout).add_done_callback(partial(self._note, due))
+        next(self._ways).future(request, timeout=self._timeout).add_done_callback(partial(self._note, due))
 
     def wait_below(self, count: int) -> None:
         """Returns once fewer than `count` calls are under way."""
@@ -120,10 +122,15 @@ class _Calls:
             self._changed.notify()
 
 
-def _observe(address: str, method: str, timeout: float, load: Callable[[_Calls], None]) -> Seen:
-    with grpc.insecure_channel(address) as channel:
-        grpc.channel_ready_future(channel).result(timeout=10.0)
-        calls = _Calls(channel.unary_unary(method, request_serializer=None, response_deserializer=None), timeout)
+def _observe(address: str, method: str, timeout: float, load: Callable[[_Calls], None], connections: int = 1) -> Seen:
+    with ExitStack() as held:
+        # Without a pool of their own, channels to one address share one connection.
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [held.enter_context(grpc.insecure_channel(address, options)) for _ in range(connections)]
+        for channel in channels:
+            grpc.channel_ready_future(channel).result(timeout=10.0)
+        ways = [channel.unary_unary(method, request_serializer=None, response_deserializer=None) for channel in channels]
+        calls = _Calls(ways, timeout)
         # The client's own pauses would count as the server's.
         gc.collect()
         gc.disable()

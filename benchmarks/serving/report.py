@@ -41,6 +41,9 @@ def part(results: Mapping[str, Any]) -> str:
         "floor": _floor,
         "pressure": _pressure,
         "candidates": _candidates,
+        "catalogue": _catalogue,
+        "processes": _processes,
+        "swaps": _swaps,
     }
     return "\n\n".join(("## Serving", intro, *(make(results[name]) for name, make in makers.items() if name in results)))
 
@@ -62,6 +65,13 @@ def charts(results: Mapping[str, Any]) -> dict[str, str]:
         }
         title = "Score over gRPC: microseconds for each candidate"
         found["serving-candidates.svg"] = line_chart(title, "candidates", lines, log_x=True)
+    if "catalogue" in results:
+        sizes = results["catalogue"]["sizes"]
+        lines = {
+            name: [(float(size), 1e3 * seen[name]["p50_s"]) for size, seen in sizes.items() if name in seen]
+            for name in ("exact", "approximate")
+        }
+        found["serving-catalogue.svg"] = line_chart("A list of 10: ms (p50)", "items", lines, log_x=True, log_y=True)
     return found
 
 
@@ -125,6 +135,50 @@ def _candidates(found: Mapping[str, Any]) -> str:
     ]
     table = _table(("candidates", "p50", "p99", "p50 for each"), rows)
     return f"### Cost of a candidate\n\n{table}\n\n![Cost of a candidate](charts/serving-candidates.svg)"
+
+
+def _catalogue(found: Mapping[str, Any]) -> str:
+    rows = []
+    for size, seen in found["sizes"].items():
+        exact, approximate = seen["exact"], seen.get("approximate")
+        looked_up = ("", "", "") if approximate is None else (*_p50_p99(approximate), f"{approximate['same']:.0%}")
+        rows.append((f"{int(size):,}", *_p50_p99(exact), *looked_up, f"{seen['bytes_per_item'] / 1e3:.1f} kB"))
+    words = (
+        f"A list of {found['shown']} out of {found['pool']} candidates, made in process (no gRPC, no store). "
+        "The text vectors are made up and lie as far apart as any can: real ones are found more surely. Exact looks at every "
+        "item; approximate looks neighbours up in a graph (HNSW) and the rest in standing lists, *same* being what both find. "
+        f"The graph took in {found['indexed_per_second']:,.0f} items/s: one of more than "
+        f"{found['indexed']:,} would take longer than all else here, and is left out. *Memory* is what the process grew by for "
+        "each item: vector, counters, content, facets and, as far as there is one, the graph."
+    )
+    header = ("items", "exact p50", "exact p99", "approximate p50", "approximate p99", "same", "memory")
+    return (
+        f"### Catalogue sizes\n\n{words}\n\n{_table(header, rows)}\n\n![A list by catalogue size](charts/serving-catalogue.svg)"
+    )
+
+
+def _processes(found: Mapping[str, Any]) -> str:
+    rows = [(number, f"{seen['answered_rps']:.0f}/s", *_p50_p99(seen)) for number, seen in found["processes"].items()]
+    words = (
+        f"`Score` of {found['candidates']} candidates, {found['in_flight']} always in flight over as many connections; client, "
+        "Redis and broker share the machine's cores with the servers."
+    )
+    return f"### Server processes on one port\n\n{words}\n\n{_table(('processes', 'answered', 'p50', 'p99'), rows)}"
+
+
+def _swaps(found: Mapping[str, Any]) -> str:
+    rows = [
+        (title, *_p50_p99(seen), str(seen["failed"]), ", ".join(seen["degradations"]) or "none")
+        for title, seen in (("one model", found["calm"]), ("a new one each second", found["swapped"]))
+    ]
+    words = (
+        f"`Score` of 100 candidates at {found['offered_rps']:g}/s; {found['swaps']} new snapshots took over in the second row."
+    )
+    return f"### New models under load\n\n{words}\n\n{_table(('', 'p50', 'p99', 'failed', 'degraded by'), rows)}"
+
+
+def _p50_p99(seen: Mapping[str, float]) -> tuple[str, str]:
+    return _ms(seen["p50_s"]), _ms(seen["p99_s"])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Owns how the cost of an answer grows: with the candidates that are scored, and with the catalogue that a list is drawn from."""
+"""Owns how the cost of an answer grows with the candidates that are scored."""
 
 from collections.abc import Callable
 from typing import Any

@@ -65,7 +65,7 @@ class World:
         for item_id in self.item_ids:
             yield ItemRow(
                 item_id=item_id,
-                counters_CH=self._counters(random, 100.0),
+                counters_CH=self.counters(random, 100.0),
                 first_at=now - 30 * _DAY,
                 updated_at=now - random.random() * _DAY,
                 log=1,
@@ -83,7 +83,7 @@ class World:
             times = at - np.sort(random.random(len(recent))) * 30 * _DAY
             yield UserRow(
                 user_id=self.user_id(number),
-                counters_CH=self._counters(random, 50.0),
+                counters_CH=self.counters(random, 50.0),
                 first_at=at - 30 * _DAY,
                 updated_at=at,
                 log=1,
@@ -108,7 +108,7 @@ class World:
     def _draw(self, random: np.random.Generator, size: int) -> Sequence[str]:
         return [self.item_ids[number] for number in random.choice(self.items, size=size, replace=False)]
 
-    def _counters(self, random: np.random.Generator, scale: float) -> NDArray[np.float64]:
+    def counters(self, random: np.random.Generator, scale: float) -> NDArray[np.float64]:
         """Counters by half-life, (C, H): more over longer ones, and labels summing up to less than the observations."""
         tasks = len(self.vocabulary.tasks)
         total = scale * (1.0 + random.random())

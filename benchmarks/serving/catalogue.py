@@ -1,0 +1,141 @@
+"""Owns how lists are made from catalogues of a thousand to a million items: by looking at every one, and by looking up.
+
+It runs the data plane alone, in a process of its own: no gRPC, no store.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from benchmarks.serving.deployment import Deployment
+from benchmarks.serving.load import Client, quantile
+from benchmarks.serving.world import World
+from feature_repo.rows import UserRow
+from feature_repo.table import ItemTable
+from feature_repo.vocabulary import Vocabulary
+from serving.answers import RecommendQuery
+from serving.compiled import compiled
+from serving.facets import ItemFacets
+from serving.index import CatalogueIndex
+from serving.models import ServedModel
+from serving.ranker import Ranker
+from serving.slate import SlateQuery
+from serving.stages import Stopwatch
+
+__all__ = ["measure_catalogue"]
+
+_SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
+_INDEXED = 30_000  # a graph of more takes longer to build than all else here together
+_SHOWN, _POOL, _USERS = 10, 500, 20
+_CALLS, _SECONDS = 60, 3.0  # for one figure: so many lists, or as many as come in that time
+_CHUNK = 1_000
+_SETTLE_SECONDS = 1.5  # by then the standing lists have been made anew
+
+
+def measure_catalogue(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+    """Time of a list of 10 out of 500 candidates by the size of the catalogue, and what an item takes of memory."""
+    say(f"up to {_SIZES[-1]:,} items")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_measure, deployment.world.vocabulary).result()
+
+
+def _measure(vocabulary: Vocabulary) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
+    world = World(vocabulary=vocabulary, items=_SIZES[-1])
+    # Their histories are of the items that every size has.
+    users = list(World(vocabulary=vocabulary, items=_SIZES[0], users=_USERS).user_rows())
+    lists = _Lists(world, users)
+    began_with, found = _resident_bytes(), {}
+    for size in _SIZES:
+        lists.fill(size)
+        held = (_resident_bytes() - began_with) / size
+        found[str(size)] = {"bytes_per_item": held, **lists.measure()}
+    speed = {"indexed": _INDEXED, "indexed_per_second": lists.indexed_per_second}
+    return {"shown": _SHOWN, "pool": _POOL, **speed, "sizes": found}
+
+
+class _Lists:
+    """A catalogue that grows, and the making of lists from it."""
+
+    def __init__(self, world: World, users: Sequence[UserRow]) -> None:
+        self._world, self._users = world, users
+        self._random = np.random.default_rng(world.seed)
+        self._table = ItemTable(world.vocabulary, dimensions=world.dimensions)
+        self._index = CatalogueIndex(self._table, clock=time.time, exact=0)
+        self._ranker = Ranker(self._table, ItemFacets(self._table), self._index, pool=_POOL, rng=self._random)
+        self._weights = [np.array([task.rank_weight for task in world.vocabulary.tasks])]
+        self._model = _served(world)
+        self.indexed_per_second = 0.0
+        self._index.start()
+
+    def fill(self, size: int) -> None:
+        """Grows to so many items, and waits until they are indexed where that many are."""
+        table, world, began, before = self._table, self._world, time.perf_counter(), len(self._table)
+        if size > _INDEXED:
+            self._index.stop()
+        while len(table) < size:
+            vectors_CD = self._random.standard_normal((_CHUNK, world.dimensions), dtype=np.float32)
+            vectors_CD /= np.linalg.norm(vectors_CD, axis=1, keepdims=True)
+            for vector_D in vectors_CD:
+                item = world.item(len(table))
+                table.set_content(item, vector_D)
+                table.set_activity(item.item_id, time.time(), world.counters(self._random, 100.0))
+        if size <= _INDEXED:
+            while self._index.waiting:
+                time.sleep(0.05)
+            self.indexed_per_second = (size - before) / (time.perf_counter() - began)
+            time.sleep(_SETTLE_SECONDS)
+
+    def measure(self) -> dict[str, Any]:
+        """Exact, and approximate where all is indexed; `same` is the share of the exact lists that the others have, too."""
+        size = len(self._table)
+        exact, of_exact = self._timed(exact=size)
+        if size > _INDEXED:
+            return {"exact": exact}
+        approximate, of_approximate = self._timed(exact=0)
+        same = [len(one & other) / _SHOWN for one, other in zip(of_exact, of_approximate, strict=False)]
+        return {"exact": exact, "approximate": {**approximate, "same": float(np.mean(same))}}
+
+    def _timed(self, *, exact: int) -> tuple[dict[str, float], list[set[str]]]:
+        self._index.exact = exact
+        seconds: list[float] = []
+        lists: list[set[str]] = []
+        end = time.perf_counter() + _SECONDS
+        while len(seconds) < _CALLS and (not seconds or time.perf_counter() < end):
+            user = self._users[len(seconds) % len(self._users)]
+            query = RecommendQuery(user_id=user.user_id, slates=(SlateQuery(count=_SHOWN),), seconds=1.0)
+            began = time.perf_counter()
+            ranked = self._ranker.rank(
+                query, user, weights=self._weights, context_D=None, model=self._model, now=time.time(), watch=Stopwatch()
+            )
+            seconds.append(time.perf_counter() - began)
+            lists.append({item.item_id for item in ranked.slates[0].items})
+        return {"p50_s": quantile(seconds, 0.5), "p99_s": quantile(seconds, 0.99)}, lists
+
+
+def _served(world: World) -> ServedModel:
+    model = world.model().eval().requires_grad_(False)
+    targets = model.targets
+    return ServedModel(
+        number=1,
+        version="v00000001",
+        created_at=time.time(),
+        recommender=model,
+        predict=compiled(model),
+        mean_T=targets.mean.double().numpy(),
+        deviation_T=targets.deviation.double().numpy(),
+    )
+
+
+def _resident_bytes() -> int:
+    """Memory of this process that is in RAM."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
