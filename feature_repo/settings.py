@@ -20,13 +20,17 @@ class KafkaSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEADWATER_KAFKA_", frozen=True)
 
     bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port of one or more brokers, by comma.")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="SSL encrypts; SASL_* ask for a user and a password."
+    )
     ssl_cafile: str | None = Field(default=None, description="CA certificates (PEM) that the brokers' are signed by.")
     ssl_certfile: str | None = Field(default=None, description="Client certificate (PEM) for mutual TLS.")
     ssl_keyfile: str | None = Field(default=None, description="Key (PEM) of the client certificate.")
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="PLAIN", description="How SASL proves the password; PLAIN shows it to the broker, so only over SASL_SSL."
+    )
+    sasl_username: str | None = Field(default=None, description="Needed with SASL_*.")
+    sasl_password: SecretStr | None = Field(default=None, description="Needed with SASL_*; masked in the log.")
 
     def client_options(self) -> dict[str, object]:
         """Keyword arguments for any client of kafka-python."""

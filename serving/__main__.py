@@ -18,9 +18,12 @@ async def _serve(settings: ServerSettings, *, child: bool) -> None:
     from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
     from feature_repo.tracing import TracingSettings, traces
     from serving.app import Application
+    from training.settings import EncoderSettings
 
-    features, kafka, store, tracing = FeatureSettings(), KafkaSettings(), StoreSettings(), TracingSettings()
-    effective = {type(part).__name__: part.model_dump(mode="json") for part in (settings, features, kafka, store, tracing)}
+    features, kafka, store = FeatureSettings(), KafkaSettings(), StoreSettings()
+    encoding, tracing = EncoderSettings(), TracingSettings()
+    parts = (settings, features, kafka, store, encoding, tracing)
+    effective = {type(part).__name__: part.model_dump(mode="json") for part in parts}
     structlog.get_logger(__name__).info("settings", **effective)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -29,7 +32,9 @@ async def _serve(settings: ServerSettings, *, child: bool) -> None:
     if child:
         loop.add_reader(sys.stdin, _stop_at_end, stopping)
     try:
-        application = Application(settings, features=features, kafka=kafka, store=store, traces=traces(tracing, "server"))
+        application = Application(
+            settings, features=features, kafka=kafka, store=store, encoding=encoding, traces=traces(tracing, "server")
+        )
         await application.start()
     except (OSError, RuntimeError, ValueError) as error:  # tasks file, encoder, ports: the message says what to do
         structlog.get_logger(__name__).error("server_not_started", error=str(error))

@@ -38,7 +38,8 @@ from serving.threads import ScoringThreads
 from serving.tokens import TokenFile
 from serving.transport import TlsFiles, listen
 from serving.users import UserReader
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoder import TextEncoder
+from training.settings import EncoderSettings
 from training.snapshots import SnapshotStore
 
 __all__ = ["SERVICE", "Application"]
@@ -61,6 +62,7 @@ class Application:
         features: FeatureSettings,
         kafka: KafkaSettings,
         store: StoreSettings,
+        encoding: EncoderSettings,
         traces: Traces | None = None,
     ) -> None:
         self._settings = settings
@@ -69,7 +71,7 @@ class Application:
         torch.set_num_threads(settings.compute_threads)
         # NumPy's BLAS takes all cores by itself, and its threads spin: on two cores that made assembling four times slower.
         threadpool_limits(settings.compute_threads, user_api="blas")
-        encoder = TextEncoder(EncoderConfig(model=settings.encoder))
+        encoder = TextEncoder(encoding.items())  # never loaded here: what made the vectors that others publish
         table = ItemTable(vocabulary, dimensions=encoder.dimension)
         self._index = CatalogueIndex(table, clock=time.time)
         self.metrics = ServerMetrics()
@@ -87,7 +89,7 @@ class Application:
             ttl_seconds=store.user_ttl_seconds,
             timeout_seconds=settings.store_timeout_seconds,
         )
-        self._contexts = ContextEncoder(encoder, timeout_seconds=settings.context_timeout_seconds)
+        self._contexts = ContextEncoder(TextEncoder(encoding.queries()), timeout_seconds=settings.context_timeout_seconds)
         self._models = ModelWatcher(
             SnapshotStore(settings.snapshot_dir, clock=time.time),
             vocabulary,

@@ -30,11 +30,6 @@ class ServerSettings(BaseSettings):
         validation_alias=_shared("SNAPSHOT_DIR"),
         description="Where the learner publishes: a directory or a URL, such as s3://models/headwater.",
     )
-    encoder: str = Field(
-        default="sentence-transformers/all-MiniLM-L6-v2",
-        validation_alias=_shared("ENCODER"),
-        description="Name or path of the text encoder: the one that encoded the catalogue.",
-    )
     tls_certificate: Path | None = Field(default=None, description="PEM file of the certificate chain; without it, no TLS.")
     tls_key: Path | None = Field(default=None, description="PEM file of the certificate's key.")
     tls_client_ca: Path | None = Field(

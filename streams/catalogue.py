@@ -15,10 +15,11 @@ from streams.agent import define_agent
 from streams.catalogue_agent import CatalogueProcessor
 from streams.pipeline import Pipeline
 from streams.publisher import Publisher
-from streams.settings import EncoderSettings, WorkerSettings
+from streams.settings import CatalogueSettings, WorkerSettings
 from streams.worker import Worker, configure_logging
 from training.cache import CachedEncoder, VectorCache
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoder import TextEncoder
+from training.settings import EncoderSettings
 
 __all__ = ["main"]
 
@@ -29,16 +30,16 @@ async def _run() -> int:
     kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
     # Encoding one takes milliseconds: a batch of the usual size would look like a worker that stands still.
     settings = settings.model_copy(update={"batch_size": min(settings.batch_size, _ENCODED_TOGETHER)})
-    encoder_settings = EncoderSettings()
-    configure_logging(kafka, store_settings, settings, features, encoder_settings)
-    cache = VectorCache(encoder_settings.cache_dir / "vectors.db")
-    encoder = CachedEncoder(TextEncoder(EncoderConfig(model=encoder_settings.encoder)), cache)
+    encoder_settings, own = EncoderSettings(), CatalogueSettings()
+    configure_logging(kafka, store_settings, settings, features, encoder_settings, own)
+    cache = VectorCache(own.cache_dir / "vectors.db")
+    encoder = CachedEncoder(TextEncoder(encoder_settings.items()), cache)
     worker = Worker(
         "catalogue",
         kafka=kafka,
         settings=settings,
         registry=CollectorRegistry(),
-        prepare_thread=partial(torch.set_num_threads, encoder_settings.encoder_threads),
+        prepare_thread=partial(torch.set_num_threads, own.encoder_threads),
     )
     publisher, store = Publisher(kafka), RowStore(store_settings, features.vocabulary())
     processor = CatalogueProcessor(encoder=encoder, store=store, clock=time.time)

@@ -19,11 +19,12 @@ from streams.item_agent import ItemProcessor, ItemWork
 from streams.metrics import FeatureMetrics
 from streams.pipeline import Pipeline
 from streams.publisher import Publisher
-from streams.settings import EncoderSettings, WorkerSettings
+from streams.settings import WorkerSettings
 from streams.spans import trace_folds
 from streams.user_agent import UserProcessor, UserWork
 from streams.worker import Worker, configure_logging
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoder import TextEncoder
+from training.settings import EncoderSettings
 
 __all__ = ["main"]
 
@@ -37,7 +38,7 @@ async def _run() -> int:
     configure_logging(kafka, store_settings, settings, features, encoder_settings, tracing)
     spans = traces(tracing, "features")
     vocabulary = features.vocabulary()
-    encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
+    encoder = TextEncoder(encoder_settings.items())
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     registry = CollectorRegistry()
     metrics = FeatureMetrics(registry)

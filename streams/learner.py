@@ -23,14 +23,15 @@ from streams.learner_settings import ChallengerSettings, LearnerSettings
 from streams.learning import Learned, Learner, Settled
 from streams.metrics import LearnerMetrics
 from streams.predictions import PredictionsFile
-from streams.settings import EncoderSettings, WorkerSettings
+from streams.settings import WorkerSettings
 from streams.spans import LearnerSpans
 from streams.worker import Worker, configure_logging
 from training.checkpoints import CheckpointFile
 from training.contest import Contest
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoder import TextEncoder
 from training.guard import Guard
 from training.promotion import PromotionNotes
+from training.settings import EncoderSettings
 from training.snapshots import SnapshotStore
 from training.storage import join
 from training.trainer import Trainer, TrainerConfig
@@ -148,7 +149,7 @@ async def _run() -> int:
     configure_logging(kafka, settings, learning, challenging, features, encoder_settings, tracing)
     spans = traces(tracing, "learner")
     vocabulary = features.vocabulary()
-    encoder = TextEncoder(EncoderConfig(model=encoder_settings.encoder))
+    encoder = TextEncoder(encoder_settings.items())
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
     metrics = LearnerMetrics(registry, tasks)

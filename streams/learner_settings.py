@@ -35,8 +35,8 @@ class LearnerSettings(BaseSettings):
     experts: int = Field(default=4, ge=1, description="Experts of an MMoE trunk.")
     text_width: int = Field(default=32, ge=1, description="Dimensions that are learned of a text vector.")
     balancing: BalancingName = Field(default="fixed", description="How the losses of tasks become one step.")
-    learning_rate: float = Field(default=5e-4, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
+    learning_rate: float = Field(default=5e-4, gt=0, description="Of AdamW, for each step.")
+    weight_decay: float = Field(default=1e-2, ge=0, description="Of AdamW: how strongly weights are drawn to zero.")
     clip_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
     replayed: float = Field(default=2.0, ge=0, description="Recent examples that are learned again beside each new one.")
     replay_capacity: int = Field(default=16_384, ge=1, description="Examples that are kept to replay from.")
@@ -65,7 +65,7 @@ class LearnerSettings(BaseSettings):
         default=1.5, gt=1, description="Times that mean prediction and mean label may differ, either way."
     )
     norm_at_most: float = Field(default=2.0, gt=1, description="Times the last good weights' norm.")
-    keep_snapshots: int = Field(default=20, ge=2)
+    keep_snapshots: int = Field(default=20, ge=2, description="Latest snapshots that are kept, to roll back to.")
     predictions_file: Path | None = Field(
         default=None, description="Every prediction made before learning goes here as a JSON line; grows without bound."
     )
@@ -112,15 +112,15 @@ class ChallengerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_CHALLENGER_", frozen=True)
 
-    trunk: TrunkName | None = None
-    hidden: tuple[int, ...] | None = None
-    experts: int | None = Field(default=None, ge=1)
-    text_width: int | None = Field(default=None, ge=1)
-    balancing: BalancingName | None = None
-    learning_rate: float | None = Field(default=None, gt=0)
-    weight_decay: float | None = Field(default=None, ge=0)
-    clip_norm: float | None = Field(default=None, gt=0)
-    replayed: float | None = Field(default=None, ge=0)
+    trunk: TrunkName | None = Field(default=None, description="In place of the champion's.")
+    hidden: tuple[int, ...] | None = Field(default=None, description="In place of the champion's.")
+    experts: int | None = Field(default=None, ge=1, description="In place of the champion's.")
+    text_width: int | None = Field(default=None, ge=1, description="In place of the champion's.")
+    balancing: BalancingName | None = Field(default=None, description="In place of the champion's.")
+    learning_rate: float | None = Field(default=None, gt=0, description="In place of the champion's.")
+    weight_decay: float | None = Field(default=None, ge=0, description="In place of the champion's.")
+    clip_norm: float | None = Field(default=None, gt=0, description="In place of the champion's.")
+    replayed: float | None = Field(default=None, ge=0, description="In place of the champion's.")
     promote_better_by: float = Field(
         default=0.0,
         ge=0,

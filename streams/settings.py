@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["EncoderSettings", "WorkerSettings"]
+__all__ = ["CatalogueSettings", "WorkerSettings"]
 
 
 class WorkerSettings(BaseSettings):
@@ -14,7 +14,9 @@ class WorkerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEADWATER_WORKER_", frozen=True, populate_by_name=True)
 
     metrics_host: str = Field(default="127.0.0.1", description="Address that /metrics and /healthz listen on.")
-    metrics_port: int = Field(default=9100, ge=0, le=65535, validation_alias="HEADWATER_METRICS_PORT")
+    metrics_port: int = Field(
+        default=9100, ge=0, le=65535, validation_alias="HEADWATER_METRICS_PORT", description="Port of /healthz and /metrics."
+    )
     batch_size: int = Field(default=1000, ge=1, description="Records that are folded and written together at most.")
     batch_within_seconds: float = Field(default=0.02, gt=0, description="How long a batch waits for more records.")
     fetch_wait_seconds: float = Field(default=0.05, gt=0, description="How long a fetch may wait at the broker for records.")
@@ -22,7 +24,9 @@ class WorkerSettings(BaseSettings):
     session_timeout_seconds: float = Field(
         default=10.0, gt=0, description="A worker that is silent for longer loses its partitions to others."
     )
-    commit_interval_seconds: float = Field(default=0.5, gt=0)
+    commit_interval_seconds: float = Field(
+        default=0.5, gt=0, description="How often offsets are committed; a restart reads again what came after."
+    )
     ready_timeout_seconds: float = Field(default=120.0, gt=0, description="How long the start waits for the items to be read.")
     stall_seconds: float = Field(default=10.0, gt=0, description="Unhealthy when records wait and none was finished for so long.")
     exit_seconds: float = Field(
@@ -30,14 +34,10 @@ class WorkerSettings(BaseSettings):
     )
 
 
-class EncoderSettings(BaseSettings):
-    """Which frozen model reads the items; read from HEADWATER_ENCODER and HEADWATER_CACHE_DIR."""
+class CatalogueSettings(BaseSettings):
+    """What the catalogue worker encodes with; read from HEADWATER_*."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True)
 
-    encoder: str = Field(
-        default="sentence-transformers/all-MiniLM-L6-v2",
-        description="Name on the Hugging Face hub or path of a transformers model.",
-    )
     cache_dir: Path = Field(default=Path("data/cache"), description="Holds the vectors of texts encoded before.")
     encoder_threads: int = Field(default=1, ge=1, description="CPU threads that encoding may take.")

@@ -36,6 +36,8 @@ class EncoderConfig:
     max_length: int = 256
     """Tokens after which a text is cut."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    centre: Path | None = None
+    """.npy file of a vector (D,) that is subtracted from each before it is given length one; see training/centre.py."""
     batch_size: int = 32
     """Texts that go through the model at once."""
 
@@ -59,8 +61,9 @@ class TextEncoder:
 
         Weights enter by size and one mebibyte from their middle: that tells a retrained model, without reading gigabytes.
         """
-        settings = {name: value for name, value in asdict(self.config).items() if name not in ("model", "batch_size")}
+        settings = {name: value for name, value in asdict(self.config).items() if name not in ("model", "batch_size", "centre")}
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
+        digest.update(b"" if self._centre_D is None else self._centre_D.tobytes())
         for path in sorted(self._directory.rglob("*")):
             if path.suffix in (".json", ".txt", ".model"):
                 digest.update(path.name.encode() + path.read_bytes())
@@ -106,8 +109,28 @@ class TextEncoder:
             marks_BL = mask_BL if self.config.pooling == "cls" else mask_BL.cumsum(1) * mask_BL
             at_B = marks_BL.argmax(1)
             pooled_BD = hidden_BLD[torch.arange(len(texts)), at_B]
-        encoded: npt.NDArray[np.float32] = torch.nn.functional.normalize(pooled_BD, dim=1).numpy()
+        unit_BD = torch.nn.functional.normalize(pooled_BD, dim=1)
+        if self._centre_D is not None:
+            unit_BD = torch.nn.functional.normalize(unit_BD - torch.from_numpy(self._centre_D), dim=1)
+        encoded: npt.NDArray[np.float32] = unit_BD.numpy()
         return encoded
+
+    @cached_property
+    def _centre_D(self) -> npt.NDArray[np.float32] | None:
+        """The vector to subtract; raises EncoderError for a file that does not hold one of D finite numbers."""
+        file = self.config.centre
+        if file is None:
+            return None
+        try:
+            centre_D = np.load(file).astype(np.float32)
+        except (OSError, ValueError) as error:
+            raise EncoderError(f"{file}: cannot be read ({error}); make it with python -m training.centre") from error
+        if centre_D.shape != (self.dimension,) or not np.isfinite(centre_D).all():
+            raise EncoderError(
+                f"{file}: holds numbers of shape {centre_D.shape}; encoder {self.config.model!r} needs ({self.dimension},), "
+                "all of them finite: make it anew with python -m training.centre"
+            )
+        return centre_D
 
     @cached_property
     def _directory(self) -> Path:

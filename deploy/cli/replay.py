@@ -160,11 +160,12 @@ def _item_table(vocabulary: Any, items: "list[Item]", encoder: str | None, cache
 
     from feature_repo.table import ItemTable
     from training.cache import CachedEncoder, VectorCache, item_text
-    from training.encoder import EncoderConfig, TextEncoder
+    from training.encoder import TextEncoder
+    from training.settings import EncoderSettings
 
     cache = VectorCache(cache_dir / "vectors.db")
     try:
-        cached = CachedEncoder(TextEncoder(EncoderConfig(model=encoder or str(get_model_path()))), cache)
+        cached = CachedEncoder(TextEncoder(EncoderSettings(encoder=encoder or str(get_model_path())).items()), cache)
         table = ItemTable(vocabulary, dimensions=cached.dimension)
         for part in _parts(items):
             for item, vector_D in zip(part, cached.encode([item_text(item.title, item.text) for item in part]), strict=True):

@@ -15,10 +15,17 @@ import deploy.console
 import feature_repo
 import serving
 import streams
+import training
 
 __all__ = ["page", "variables"]
 
-_READ_BY = {feature_repo: "every process", streams: "stream workers", serving: "server", deploy.console: "console"}
+_READ_BY = {
+    feature_repo: "every process",
+    training: "stream workers and server",
+    streams: "stream workers",
+    serving: "server",
+    deploy.console: "console",
+}
 
 
 def page() -> str:

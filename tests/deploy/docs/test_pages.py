@@ -29,6 +29,12 @@ def test_every_variable_of_every_process_has_its_line() -> None:
     assert {name for name in variables() if f"`{name}`" not in page} == set()
 
 
+def test_every_setting_says_what_it_means() -> None:
+    """No row of the page has an empty last column."""
+    [page] = [content for path, content in pages().items() if path.name == "settings.md"]
+    assert [line for line in page.splitlines() if line.startswith("| `") and line.endswith("|  |")] == []
+
+
 def _validator(message: str) -> jsonschema.Draft7Validator:
     document = yaml.safe_load(asyncapi.text())
     return jsonschema.Draft7Validator({"$ref": f"#/components/schemas/{message}", "components": document["components"]})
