@@ -20,6 +20,7 @@ _MAX_LAG = 4_000
 _LOOK_EVERY = 500
 _PAUSE_SECONDS = 0.1
 _STALLED_SECONDS = 60.0
+_DYING_SECONDS = 2.0
 
 
 class FlowError(RuntimeError):
@@ -105,10 +106,15 @@ class Flow:
         return int(self.learner.total("headwater_snapshots_published_total"))
 
     def look(self) -> None:
-        """Reads the workers' metrics anew."""
+        """Reads the workers' metrics anew; raises FlowError, or as `check` does, where one does not answer."""
         self.check()
-        self.features = scrape(self.metrics_ports["features"])
-        self.learner = scrape(self.metrics_ports["learner"])
+        try:
+            self.features = scrape(self.metrics_ports["features"])
+            self.learner = scrape(self.metrics_ports["learner"])
+        except OSError as error:
+            time.sleep(_DYING_SECONDS)
+            self.check()  # what does not answer may just have died, which says more
+            raise FlowError(f"a worker's /metrics does not answer ({error}); look at the logs of features and learner") from error
 
     def _unlearned(self) -> float:
         return self.features.total("headwater_examples_published_total") - self.learned

@@ -10,6 +10,7 @@ from rich.console import Console
 from deploy.demo import flow
 from deploy.demo.flow import Flow, FlowError
 from protos.events_pb2 import Event
+from tests.broker import free_port
 
 
 @dataclass
@@ -104,3 +105,24 @@ def test_unlearned_examples_are_waited_for(stream: Flow, worker: Worker, monkeyp
     stream.settle(batch=32)
     with pytest.raises(FlowError, match="31 not"):
         stream.settle(batch=31)
+
+
+def test_a_worker_that_died_is_told_of_before_its_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its /metrics falls silent before anyone has noticed its end: the second look at the parts names it."""
+    monkeypatch.setattr(flow, "_DYING_SECONDS", 0.0)
+    looks: list[int] = []
+
+    def check() -> None:
+        looks.append(1)
+        if len(looks) > 1 + silent:
+            raise RuntimeError("features has died")
+
+    silent, port = 0, free_port()
+    dead = Flow(
+        console=Console(quiet=True), send=print, check=check, metrics_ports={"features": port, "learner": port}, expected=1
+    )
+    with pytest.raises(RuntimeError, match="features has died"):
+        dead.look()
+    silent = 10
+    with pytest.raises(FlowError, match="does not answer"):
+        dead.look()
