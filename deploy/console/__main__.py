@@ -5,6 +5,7 @@ import time
 from functools import partial
 
 import grpc
+import structlog
 import uvicorn
 
 from deploy.console.app import console_app
@@ -15,6 +16,8 @@ from deploy.console.settings import ConsoleSettings
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore
 from protos.recommender_pb2_grpc import RecommenderStub
+from serving.access import Access
+from serving.tokens import TokenFile
 from streams.worker import configure_logging
 from training.snapshots import SnapshotStore
 
@@ -26,7 +29,7 @@ async def _serve() -> None:
     configure_logging(settings, features, kafka, store)
     vocabulary = features.vocabulary()
     types = dict.fromkeys(kind for task in vocabulary.tasks for kind in task.item_types)
-    async with grpc.aio.insecure_channel(settings.server) as channel:
+    async with _channel(settings) as channel:
         rows = Rows(partial(RowStore, store, vocabulary), vocabulary.counters, tuple(task.name for task in vocabulary.tasks))
         app = console_app(
             vocabulary=vocabulary,
@@ -36,10 +39,30 @@ async def _serve() -> None:
             kafka=kafka,
             read_only=settings.read_only,
             hostnames=settings.hostnames,
+            access=_access(settings),
         )
         config = uvicorn.Config(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
         await uvicorn.Server(config).serve()
         rows.close()
+
+
+def _access(settings: ConsoleSettings) -> Access | None:
+    if settings.tokens_file is None:
+        return None
+    log, tokens = structlog.get_logger(__name__), TokenFile(settings.tokens_file, monotonic=time.monotonic)
+    return Access(
+        tokens,
+        refused=lambda reason: log.info("console_refused", reason=reason),
+        clock=time.time,
+        monotonic=time.monotonic,
+    )
+
+
+def _channel(settings: ConsoleSettings) -> grpc.aio.Channel:
+    if settings.server_ca is None:
+        return grpc.aio.insecure_channel(settings.server)
+    credentials = grpc.ssl_channel_credentials(root_certificates=settings.server_ca.read_bytes())
+    return grpc.aio.secure_channel(settings.server, credentials)
 
 
 def main() -> None:

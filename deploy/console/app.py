@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deploy.console.access import Admitted
 from deploy.console.deeds import possible_deeds
 from deploy.console.health import SystemHealth
 from deploy.console.questions import Questions
@@ -27,6 +28,7 @@ from feature_repo.codec import RowSchemaError
 from feature_repo.settings import KafkaSettings
 from feature_repo.store import StoreUnavailable
 from feature_repo.vocabulary import Vocabulary
+from serving.access import Access
 from streams.redrive import read_letters
 from streams.topics import TopicError
 from training.snapshots import SnapshotError
@@ -130,8 +132,9 @@ def console_app(
     kafka: KafkaSettings,
     read_only: bool,
     hostnames: tuple[str, ...],
+    access: Access | None = None,
 ) -> Starlette:
-    """The application; a read-only one has no address that sends an event."""
+    """The application; a read-only one has no address that sends an event, and without `access` it is open to all."""
     console = _Console(vocabulary=vocabulary, questions=questions, rows=rows, health=health, kafka=kafka, read_only=read_only)
     routes = [
         Route("/healthz", lambda request: PlainTextResponse("ok\n")),
@@ -151,6 +154,8 @@ def console_app(
         _UnaskedError: lambda request, error: _error(400, str(error)),
     }
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hostnames)), Middleware(_WithHeaders)]
+    if access is not None:
+        middleware.append(Middleware(Admitted, access=access))
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
 

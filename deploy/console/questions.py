@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from deploy.console.access import caller
 from protos.events_pb2 import Event
 from protos.recommender_pb2 import (
     Degradation,
@@ -28,7 +29,9 @@ _MOST_LISTS = 16
 
 
 class Questions:
-    """Asks the server behind `stub`. Types of items are those of the tasks, or else those that a first answer shows.
+    """Asks the server behind `stub`, in the name of whoever looks.
+
+    Types of items are those of the tasks, or else those that a first answer shows.
 
     With `preview` the lists are nobody's: they make no impressions.
     """
@@ -43,27 +46,27 @@ class Questions:
         """The user's page: a list for each type of item, the best first, as the page shows them."""
         if not self._types:
             look = RecommendRequest(user_id=user_id, count=_FIRST_LOOK, preview=True)
-            found = await self._stub.Recommend(look, timeout=_DEADLINE_SECONDS)
+            found = await self._stub.Recommend(look, timeout=_DEADLINE_SECONDS, metadata=caller())
             self._types = dict.fromkeys(item.type for item in found.items)
         if not self._types:
             return {"lists": [], "info": None}
         types = list(self._types)[:_MOST_LISTS]
         slates = [Slate(name=kind or "items", count=self._per_list, item_types=[kind]) for kind in types]
         request = RecommendSlatesRequest(user_id=user_id, slates=slates, preview=self._preview)
-        answer: RecommendSlatesResponse = await self._stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS)
+        answer: RecommendSlatesResponse = await self._stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS, metadata=caller())
         lists = [_listed(slate) for slate in answer.slates if slate.items]
         return {"lists": lists, "info": _info(answer.info)}
 
     async def score(self, user_id: str, item_ids: Sequence[str]) -> ScoreResponse:
         """Scores of the items by task; no impressions come of it."""
         request = ScoreRequest(user_id=user_id, item_ids=item_ids)
-        response: ScoreResponse = await self._stub.Score(request, timeout=_DEADLINE_SECONDS)
+        response: ScoreResponse = await self._stub.Score(request, timeout=_DEADLINE_SECONDS, metadata=caller())
         return response
 
     async def why(self, user_id: str, item_id: str) -> list[dict[str, Any]]:
         """For each task about the item: its prediction, that of an average user and item, and what moved it from there."""
         request = ExplainRequest(user_id=user_id, item_id=item_id)
-        answer: ExplainResponse = await self._stub.Explain(request, timeout=_DEADLINE_SECONDS)
+        answer: ExplainResponse = await self._stub.Explain(request, timeout=_DEADLINE_SECONDS, metadata=caller())
         return [
             {
                 "task": task.task,
@@ -81,7 +84,8 @@ class Questions:
 
     async def record(self, event: Event) -> None:
         """Returns once the log has acknowledged the event; raises ValueError with the server's words if it refuses it."""
-        response = await self._stub.RecordEvents(RecordEventsRequest(events=[event]), timeout=_DEADLINE_SECONDS)
+        request = RecordEventsRequest(events=[event])
+        response = await self._stub.RecordEvents(request, timeout=_DEADLINE_SECONDS, metadata=caller())
         if response.rejected:
             raise ValueError(response.rejected[0].detail)
 

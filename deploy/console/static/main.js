@@ -4,7 +4,7 @@ import { element } from "./element.js";
 import { Features } from "./features.js";
 import { Health } from "./health.js";
 import { Lists } from "./lists.js";
-import { act, ask } from "./server.js";
+import { act, ask, Refused, remember } from "./server.js";
 import { themed } from "./theme.js";
 import { Travel } from "./travel.js";
 import { plain } from "./words.js";
@@ -88,9 +88,27 @@ class Page {
   }
 }
 
+/** Shows the form for a token where one is wanted; what the console said of the last one stands above it. */
+async function admitted() {
+  try {
+    return await ask("setup");
+  } catch (error) {
+    if (!(error instanceof Refused)) return troubled(error);
+    if (sessionStorage.getItem("token")) troubled(error);
+    find("login").hidden = false;
+    find("who").hidden = true;
+    find("token").focus();
+  }
+}
+
 async function start() {
   themed(find("theme"));
-  const setup = await attempt(() => ask("setup"));
+  find("login").addEventListener("submit", (event) => {
+    event.preventDefault();
+    remember(find("token").value.trim());
+    location.reload();
+  });
+  const setup = await admitted();
   if (!setup) return;
   find("mode").hidden = !setup.read_only;
   find("newcomer").hidden = setup.read_only;

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.console.settings import ConsoleSettings
 from tests.deploy.docker import dockerfile
 from tests.deploy.effective import effective, unfit
 from tests.deploy.settings import variables, variables_of
@@ -71,7 +72,7 @@ def test_images_are_targets_of_the_dockerfile() -> None:
     for build in ours.values():
         assert (DEPLOY / build["context"] / build["dockerfile"]).resolve() == dockerfile.PATH
         assert build["target"] in dockerfile.stages()
-    assert set(ours) == {*dockerfile.PROCESSES, "topics"}
+    assert set(ours) == {*dockerfile.PROCESSES, "console", "topics"}
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
     names = {name for job in scraped for config in job["dns_sd_configs"] for name in config["names"]}
     assert names == set(dockerfile.PROCESSES)
@@ -87,3 +88,16 @@ def test_settings_exist_and_suffice(process: str, monkeypatch: pytest.MonkeyPatc
     assert list(unfit(effective(process, environment, monkeypatch))) == []
     mounted = [mount.split(":")[1] for mount in SERVICES[process]["volumes"]]
     assert environment["HEADWATER_TASKS_FILE"] in mounted
+
+
+def test_the_console_asks_services_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes what it is told, changes nothing, and is open to this machine alone."""
+    environment = environment_of("console")
+    assert {name for name in environment if name.startswith("HEADWATER_")} <= variables()
+    [settings, *others] = effective("console", environment, monkeypatch)
+    assert isinstance(settings, ConsoleSettings)
+    assert list(unfit(others)) == []
+    assert settings.read_only
+    for address in (settings.server, *settings.metrics_urls.values()):
+        assert re.sub(r"^\w+:/+|:.*$", "", address) in SERVICES
+    assert SERVICES["console"]["ports"] == [f"127.0.0.1:{settings.port}:{settings.port}"]

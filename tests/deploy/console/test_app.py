@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from httpx import ASGITransport, AsyncClient
+from httpx import ASGITransport, AsyncClient, Response
 
 from deploy.console.app import console_app
 from deploy.console.health import SystemHealth
@@ -17,6 +17,8 @@ from feature_repo.store import RowStore
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from protos.recommender_pb2_grpc import RecommenderStub
+from serving.access import Access
+from serving.tokens import TokenFile, new_token
 from tests.broker import free_port
 from training.snapshots import SnapshotStore
 
@@ -25,7 +27,7 @@ DEED = {"user_id": "u", "item_id": "i", "kind": "click"}
 
 
 @asynccontextmanager
-async def running(directory: Path, *, read_only: bool = False) -> AsyncIterator[AsyncClient]:
+async def running(directory: Path, *, read_only: bool = False, access: Access | None = None) -> AsyncIterator[AsyncClient]:
     """A client of a console whose server, store, log and metrics are all away."""
     away = f"127.0.0.1:{free_port()}"
     async with grpc.aio.insecure_channel(away) as channel:
@@ -38,6 +40,7 @@ async def running(directory: Path, *, read_only: bool = False) -> AsyncIterator[
             kafka=KafkaSettings(bootstrap_servers=away),
             read_only=read_only,
             hostnames=("console",),
+            access=access,
         )
         async with AsyncClient(transport=ASGITransport(app), base_url="http://console") as client:
             yield client
@@ -50,6 +53,31 @@ async def test_a_read_only_console_takes_no_events(tmp_path: Path) -> None:
         setup = (await client.get("/api/setup")).json()
         assert (setup["read_only"], setup["deeds"]) == (True, [])
         assert (await client.post("/api/events", json=DEED)).status_code in (404, 405)
+
+
+async def test_only_holders_of_a_token_with_the_scope_admin_look(tmp_path: Path) -> None:
+    """The page itself is open, for it asks for the token; what it shows is not, and nobody learns more than what to do."""
+    tables = []
+    tokens = {}
+    for name, scopes in (("ann", '["score", "admin"]'), ("web", '["score"]')):
+        tokens[name], hashed = new_token()
+        tables.append(f'[clients.{name}]\nsha256 = "{hashed}"\nscopes = {scopes}\nexpires = 2100-01-01T00:00:00Z\n')
+    (tmp_path / "tokens.toml").write_text("".join(tables))
+    refused: list[str] = []
+    file = TokenFile(tmp_path / "tokens.toml", monotonic=lambda: 0.0)
+    access = Access(file, refused=refused.append, clock=lambda: 0.0, monotonic=lambda: 0.0)
+    async with running(tmp_path, read_only=True, access=access) as client:
+
+        async def asked(path: str, token: str) -> Response:
+            return await client.get(path, headers={"authorization": f"Bearer {token}"} if token else {})
+
+        assert (await client.get("/")).status_code == 200
+        for path in ("/api/setup", "/api/features?user=u", "/api/dead-letters"):
+            assert (await asked(path, "")).status_code == 401
+            assert (await asked(path, "guessed")).status_code == 401
+            answer = await asked(path, tokens["web"])
+            assert (answer.status_code, "needs the scope admin" in answer.json()["error"]) == (403, True)
+        assert (await asked("/api/setup", tokens["ann"])).status_code == 200
 
 
 async def test_what_can_be_done_follows_from_the_tasks(tmp_path: Path) -> None:

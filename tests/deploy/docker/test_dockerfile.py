@@ -31,7 +31,7 @@ def test_an_image_runs_its_process_as_nobody_and_tells_its_health(process: str) 
     assert environment(process)["HEADWATER_METRICS_PORT"] in final(process, "EXPOSE")
 
 
-@pytest.mark.parametrize("process", [*PROCESSES, "tools"])
+@pytest.mark.parametrize("process", [*PROCESSES, "console", "tools"])
 def test_an_image_installs_nothing(process: str) -> None:
     """Final stages copy what other stages built; no installer and no compiler runs in them."""
     commands = [rest for stage in lineage(process) for key, rest in stage.instructions if key in ("RUN", "ADD")]
@@ -78,7 +78,7 @@ def test_the_wheel_holds_all_that_the_sources_hold(wheel: Path) -> None:
     assert "headwater = deploy.cli:main" in archive.read(entry_points).decode()
 
 
-@pytest.mark.parametrize("target", [*PROCESSES, "tools"])
+@pytest.mark.parametrize("target", [*PROCESSES, "console", "tools"])
 def test_a_process_needs_no_package_that_its_image_lacks(target: str, wheel: Path, tmp_path: Path) -> None:
     """With the wheel, what the extras of its environment bring, and nothing else on the path, the process can be loaded."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
@@ -87,8 +87,8 @@ def test_a_process_needs_no_package_that_its_image_lacks(target: str, wheel: Pat
             link = tmp_path / top
             if not link.exists():
                 link.symlink_to(Path(str(distribution(name).locate_file(top))))
-    module = PROCESSES.get(target, "deploy.cli")
-    main = f"{module}.__main__" if target == "server" else module
+    module = {**PROCESSES, "console": "deploy.console"}.get(target, "deploy.cli")
+    main = f"{module}.__main__" if target in ("server", "console") else module
     # -S leaves out the packages of this interpreter; the path holds the ones of the image alone.
     program = [sys.executable, "-S", "-c", f"import {main}; print({main}.__file__)"]
     path = {**os.environ, "PYTHONPATH": str(tmp_path)}

@@ -9,7 +9,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from deploy.console.settings import ConsoleSettings
 from deploy.prometheus.catalogue import metrics
+from serving.tokens import parse_clients
 from tests.deploy.docker import dockerfile
 from tests.deploy.effective import effective, unfit
 from tests.deploy.settings import variables, variables_of
@@ -72,7 +74,7 @@ def test_every_file_is_used_and_every_image_is_a_target() -> None:
     assert named | {"kustomization.yaml"} == {path.name for path in BASE.iterdir()}
     images = {container["image"] for workload in WORKLOADS.values() for container in pod(workload)["containers"]}
     assert images == {image["name"] for image in KUSTOMIZATION["images"]}
-    assert {image.removeprefix("headwater-") for image in images} == {*dockerfile.PROCESSES, "tools"}
+    assert {image.removeprefix("headwater-") for image in images} == {*dockerfile.PROCESSES, "console", "tools"}
 
 
 @pytest.mark.parametrize("process", dockerfile.PROCESSES)
@@ -92,6 +94,25 @@ def test_settings_exist_and_suffice(process: str, monkeypatch: pytest.MonkeyPatc
     writable = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
     for name in ("HEADWATER_CACHE_DIR", "HEADWATER_STORE_DIRECTORY"):
         assert any(environment.get(name, "/tmp").startswith(path) for path in writable)
+
+
+def test_the_console_is_told_enough_and_lets_in_nobody_but_token_holders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes its settings, changes nothing, asks services that there are, and the tokens file that is mounted lists nobody."""
+    [container] = pod(WORKLOADS["headwater-console"])["containers"]
+    own = {one["name"]: one["value"] for one in container["env"]}
+    assert set(own) <= variables_of("console")
+    environment = dockerfile.environment("console") | envs("settings.env") | envs("secrets.env") | own
+    [settings, *others] = effective("console", environment, monkeypatch)
+    assert isinstance(settings, ConsoleSettings)
+    assert list(unfit(others)) == []
+    assert settings.read_only
+    services = of_kind("Service")
+    for address in (settings.server, *settings.metrics_urls.values()):
+        assert re.sub(r"^\w+:/+|:.*$", "", address) in services
+    mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert str(settings.tokens_file) == "/etc/headwater-tokens/tokens.toml"
+    assert mounted["/etc/headwater-tokens"] == "tokens"
+    assert parse_clients((BASE / "tokens.toml").read_text(), source="tokens.toml") == {}
 
 
 def test_passwords_are_secrets() -> None:
