@@ -38,8 +38,9 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     """What the model sees of a user and some items at time `now` (Unix seconds), decayed to that time.
 
     Labels of the user's recent engagements count as residuals against what the item usually gets, the user's own label
-    left out (a residual against itself would leak towards zero). Affinities are kernel-weighted means of residuals over
-    the history: by cosine of text vectors and by overlap of categories.
+    left out (a residual against itself would leak towards zero). Of a task that impressions label, engagements hold the
+    positives alone; the bias is then what all of the user's impressions came to, less what is usual. Affinities are
+    kernel-weighted means of residuals over the history: by cosine of text vectors and by overlap of categories.
     """
     tasks = len(table.vocabulary.tasks)
     size, known_B = len(item_rows_B), item_rows_B >= 0
@@ -67,10 +68,10 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     user_CH = row.counters_CH * decay(now - row.updated_at)
     user_n_T, user_sum_T = user_CH[2 : 2 + tasks, ALL], user_CH[2 + tasks :, ALL]
     user_mean_T = (user_sum_T + _PRIOR_COUNT * priors_T) / (user_n_T + _PRIOR_COUNT)
-    count_T = known_NT.sum(axis=0)
-    bias_T = residual_NT.sum(axis=0) / (count_T + _BIAS_COUNT)
+    centre_T = residual_NT.sum(axis=0) / (known_NT.sum(axis=0) + _BIAS_COUNT)
+    bias_T = np.where(table.vocabulary.implicit_T, user_mean_T - priors_T, centre_T)
     session_N = np.exp2(-age_N / _SESSION_SECONDS)
-    centred_NT = np.where(known_NT, residual_NT - bias_T, 0.0)
+    centred_NT = np.where(known_NT, residual_NT - centre_T, 0.0)
     session_T = session_N @ centred_NT / (session_N @ known_NT + 1.0)
     first_T = residual_NT[0] if len(age_N) else np.zeros(tasks)
     first3_T = residual_NT[:3].sum(axis=0) / 3.0

@@ -4,6 +4,9 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from feature_repo.tasks import Task
 
 __all__ = ["HALF_LIVES", "HISTORY", "RECENT", "Vocabulary"]
@@ -75,6 +78,11 @@ class Vocabulary:
         """What the model sees of one user and one item, in order."""
         per_task = (f"{task.name}:{name}" for name in (*_ITEM, *_USER, *_CROSS) for task in self.tasks)
         return (*per_task, *_CONTEXT)
+
+    @cached_property
+    def implicit_T(self) -> NDArray[np.bool_]:
+        """True for tasks that every impression labels, (T,)."""
+        return np.array([task.implicit for task in self.tasks])
 
     @cached_property
     def fingerprint(self) -> int:

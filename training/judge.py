@@ -35,6 +35,9 @@ class Bounds:
     """Times the norm of the last good weights."""
     labels_at_least: int = 50
     """Held-out labels of a task below which nothing is said of it."""
+    labels_at_most: int = 256
+    """The latest held-out labels of a task, by which it is judged. Older ones speak of another time, such as a beginning,
+    when clicks are known and what was passed over is not."""
 
     def __post_init__(self) -> None:
         for name in ("worse_at_most", "surprise_at_most", "calibration_at_most", "norm_at_most"):
@@ -60,7 +63,7 @@ def objection(candidate: Recommender, good: Recommender | None, held_out: Batch 
     Args:
         candidate: the weights as they stand.
         good: the last that passed; None before the first.
-        held_out: recent examples that neither was learned from; None while there are none.
+        held_out: recent examples that neither was learned from, the oldest first; None while there are none.
     """
     for name, tensor in candidate.state_dict().items():
         if not tensor.isfinite().all():
@@ -74,13 +77,14 @@ def objection(candidate: Recommender, good: Recommender | None, held_out: Batch 
     own_BT = torch.where(candidate.calibration.duration_T, candidate.calibration.seconds(outputs_BT), expected_BT)
     good_BT = None if good is None else good.expectation(good(held_out))
     for index, task in enumerate(candidate.vocabulary.tasks):
-        known_B = ~held_out.labels_BT[:, index].isnan()
-        if int(known_B.sum()) < bounds.labels_at_least:
+        known = (~held_out.labels_BT[:, index].isnan()).nonzero()[:, 0]
+        if len(known) < bounds.labels_at_least:
             continue
-        labels = held_out.labels_BT[known_B, index]
+        known = known[-bounds.labels_at_most :]
+        labels = held_out.labels_BT[known, index]
         found = _loss_objection(
-            task, labels, expected_BT[known_B, index], None if good_BT is None else good_BT[known_B, index], bounds.worse_at_most
-        ) or _calibration_objection(task, labels, own_BT[known_B, index], bounds.calibration_at_most)
+            task, labels, expected_BT[known, index], None if good_BT is None else good_BT[known, index], bounds.worse_at_most
+        ) or _calibration_objection(task, labels, own_BT[known, index], bounds.calibration_at_most)
         if found is not None:
             return found
     return None

@@ -56,10 +56,10 @@ class Replay:
         return self._gather(torch.randint(len(self), (count,), generator=self._rng))
 
     def all(self) -> Batch:
-        """All that is kept, in no particular order; raises ValueError while there is nothing."""
+        """All that is kept, the oldest first; raises ValueError while there is nothing."""
         if not self._added:
             raise ValueError("Replay: nothing is kept yet; add a batch first")
-        return self._gather(torch.arange(len(self)))
+        return self._gather(torch.arange(self._added - len(self), self._added) % self._capacity)
 
     def forget(self, count: int) -> None:
         """Takes the labels off the last `count` examples, so that sampling them teaches nothing."""
