@@ -122,7 +122,7 @@ class TextEncoder:
         if file is None:
             return None
         try:
-            centre_D = np.load(file).astype(np.float32)
+            centre_D: npt.NDArray[np.float32] = np.load(file).astype(np.float32)
         except (OSError, ValueError) as error:
             raise EncoderError(f"{file}: cannot be read ({error}); make it with python -m training.centre") from error
         if centre_D.shape != (self.dimension,) or not np.isfinite(centre_D).all():

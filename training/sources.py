@@ -148,6 +148,7 @@ class Sources:
                 # Drawn as often as they are chosen, so that taste and not popularity tells them from the one that was.
                 drawn = (self._rng.choice(done) for _ in range(history.sampled_impressions))
                 shown = [*(item for item in dict.fromkeys(drawn) if (event.user_id, item) not in had), event.item_id]
+                self._rng.shuffle(shown)  # a place of its own in the list would give away which one was chosen
                 for place, item in enumerate(shown):
                     at = event.at - _APART * (len(shown) - place) / (len(shown) + 1)
                     event_id = f"{event.event_id}#shown{place}"

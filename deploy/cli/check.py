@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "register"]
 
 _KINDS_SHOWN = 8
+_HOUR = 3600.0
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +52,7 @@ def check(
     _print_files(read)
     if not read.events:
         raise CliError("not one row can be used; see above, and mend the columns in headwater.toml")
-    _print_contents(read)
+    _print_contents(read, titles=project.catalogue is not None or project.simulate is not None)
     with console.status("looking for labels"):
         findings = find_labels(Vocabulary(declared), read.events)
     table = Table("task", "kind", "event", "labels", "rate or mean", "will it be learned?")
@@ -65,7 +66,10 @@ def check(
         console.print(f"[dim]Labels are those of the first {LABELLED_EVENTS:,} events.[/]")
     if all(found.labels == 0 or (found.problem or "").startswith("no ") for found in findings):
         raise CliError("nothing would be learned; see the last column, and docs/guides/your-data.md")
-    console.print("Next: `headwater replay` learns from it and judges itself; `headwater up` serves it.")
+    if guessed is None:
+        console.print("Next: `headwater replay` learns from it and judges itself; `headwater up` serves it.", soft_wrap=True)
+    else:
+        console.print(f"Next: `headwater init DIRECTORY --history {file}` makes a project of it.", soft_wrap=True)
 
 
 def _project(file: Path | None) -> "tuple[Project, str | None]":
@@ -106,7 +110,7 @@ def _print_files(read: "SourcesRead") -> None:
                 console.print(f"  {escape(example)}", style="dim", soft_wrap=True)
 
 
-def _print_contents(read: "SourcesRead") -> None:
+def _print_contents(read: "SourcesRead", *, titles: bool) -> None:
     from feature_repo.occurrence import IMPRESSION
 
     events = read.events
@@ -130,6 +134,13 @@ def _print_contents(read: "SourcesRead") -> None:
             "lacks:[/] they have no text and cannot be recommended",
             soft_wrap=True,
         )
+    if not titles:
+        console.print(
+            "[yellow]No catalogue:[/] nothing says what the items are called, and new ones cannot be told apart; "
+            "`headwater init` takes a file of them as --catalogue",
+            soft_wrap=True,
+        )
+        return
     titled = sum(bool(item.title or item.text) for item in read.items)
     if titled < len(read.items):
         console.print(
@@ -140,4 +151,7 @@ def _print_contents(read: "SourcesRead") -> None:
 
 
 def _mean(kind: str, mean: float) -> str:
-    return f"{math.expm1(mean):,.0f} s (geometric)" if kind == "duration" else f"{mean:.2f}"
+    if kind != "duration":
+        return f"{mean:.2f}"
+    seconds = math.expm1(mean)
+    return f"{seconds:,.0f} s (geometric)" if seconds < _HOUR else f"{seconds / _HOUR:,.1f} h (geometric)"

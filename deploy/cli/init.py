@@ -63,48 +63,67 @@ def init(
 
     For example: headwater init shop --history clicks.csv --history orders.csv --catalogue products.csv --item-type product
     """
-    from deploy.project.write import project_text, tasks_text
     from training.project import PROJECT_FILE, VALUE_UNITS
 
-    target = directory / PROJECT_FILE
-    if target.exists() and not force:
-        raise CliError(f"{target} is there already; edit it, or write over it with --force")
+    if (directory / PROJECT_FILE).exists() and not force:
+        raise CliError(f"{directory / PROJECT_FILE} is there already; edit it, or write over it with --force")
     if value_unit not in VALUE_UNITS:
         raise typer.BadParameter(f"--value-unit {value_unit}: give one of {', '.join(filter(None, VALUE_UNITS))}")
     ask = not yes and sys.stdin.isatty()
-    files = list(history or [])
-    if not files and ask:
-        files = [Path(typer.prompt("File of what users did (CSV, Parquet or JSON lines)", value_proc=_existing))]
-    if not files:
-        raise CliError("name a file of what users did: headwater init --history FILE")
+    files = list(history or []) or _asked_history(ask)
     if len(event or []) > len(files):
         raise typer.BadParameter(f"--event is given {len(event or [])} times for {len(files)} --history")
     named = _named(column or [])
     _check_named(named, [*files, *([catalogue] if catalogue else [])], header)
-    drafts, top = [], None
-    for place, file in enumerate(files):
-        said = event[place] if event and place < len(event) else ""
-        draft, highest = draft_history(file, event=said, named=named, value_unit=value_unit, header=header, ask=ask)
-        drafts.append(draft)
-        top = highest if top is None else max(top, highest or top)
+    events = [*(event or []), *[""] * len(files)]
+    found = [
+        draft_history(file, event=said, named=named, value_unit=value_unit, header=header, ask=ask)
+        for file, said in zip(files, events, strict=False)
+    ]
+    drafts = [draft for draft, _ in found]
     kinds = finish_drafts(drafts)
-    if catalogue is None and ask:
-        asked = "File of the items with their titles (empty for none)"
-        answer = typer.prompt(asked, default="", show_default=False, value_proc=_existing)
-        catalogue = Path(answer) if answer else None
+    catalogue = catalogue or (_asked_catalogue() if ask else None)
     items = None if catalogue is None else _catalogue(catalogue, item_type, named)
+    top = max((highest for _, highest in found if highest is not None), default=None)
+    _write(directory, drafts, items, kinds, rated_up_to=top, force=force)
+    _report(directory, drafts)
+
+
+def _asked_history(ask: bool) -> list[Path]:
+    if not ask:
+        raise CliError("name a file of what users did: headwater init --history FILE")
+    return [Path(typer.prompt("File of what users did (CSV, Parquet or JSON lines)", value_proc=_existing))]
+
+
+def _asked_catalogue() -> Path | None:
+    asked = "File of the items with their titles (empty for none)"
+    answer = typer.prompt(asked, default="", show_default=False, value_proc=_existing)
+    return Path(answer) if answer else None
+
+
+def _write(
+    directory: Path,
+    drafts: "list[HistoryDraft]",
+    items: "CatalogueDraft | None",
+    kinds: set[str],
+    *,
+    rated_up_to: float | None,
+    force: bool,
+) -> None:
+    """The project's two files; a tasks file that is there stays, unless `force` says otherwise."""
+    from deploy.project.write import project_text, tasks_text
+    from training.project import PROJECT_FILE
 
     directory.mkdir(parents=True, exist_ok=True)
     for draft in drafts:
         draft.file = _from(directory, draft.file)
     if items is not None:
         items.file = _from(directory, items.file)
-    target.write_text(project_text(drafts, items), encoding="utf-8")
-    timed = all(draft.timed for draft in drafts)
+    (directory / PROJECT_FILE).write_text(project_text(drafts, items), encoding="utf-8")
     tasks_file = directory / "tasks.toml"
     if force or not tasks_file.exists():
-        tasks_file.write_text(tasks_text(kinds, timed=timed, rated_up_to=top), encoding="utf-8")
-    _report(directory, drafts)
+        timed = all(draft.timed for draft in drafts)
+        tasks_file.write_text(tasks_text(kinds, timed=timed, rated_up_to=rated_up_to), encoding="utf-8")
 
 
 def _existing(answer: str) -> str:

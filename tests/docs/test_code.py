@@ -1,5 +1,6 @@
-"""The code in the guide for producers runs: its Python against a real stack, its shell up to the broker."""
+"""The code in the documents runs: Python and shell against a real stack, what no stack is needed for without one."""
 
+import gzip
 import os
 import re
 import subprocess
@@ -25,13 +26,13 @@ from tests.streams.processes import PARTITIONS, read_topic
 pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ROOT / "docs" / "guides"
+DOCS = ROOT / "docs"
 ITEMS = 8
 
 
 def blocks(page: str, language: str) -> list[str]:
     """The page's blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", (GUIDES / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,18 @@ def environment(state: StackState) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": state.bootstrap_servers,
         "HEADWATER_SERVER": state.server,
+        "HEADWATER_DATA_DIR": str(Path(state.store_dir).parent),
     }
+
+
+def shell(lines: str, environment: dict[str, str], directory: Path) -> str:
+    """Runs lines of shell as a reader would in a clone, with `headwater` where an installation puts it; what they printed."""
+    command = directory / ".venv" / "bin" / "headwater"
+    command.parent.mkdir(parents=True, exist_ok=True)
+    command.write_text(f"#!{sys.executable}\nfrom deploy.cli import main\nmain()\n")
+    command.chmod(0o755)
+    path = {**environment, "PATH": f"{command.parent}:{environment['PATH']}"}
+    return run(["sh", "-e", "-c", lines], path, directory)
 
 
 def eventually(look: Callable[[], bool]) -> None:
@@ -72,7 +84,7 @@ def eventually(look: Callable[[], bool]) -> None:
 
 def run(command: list[str], environment: dict[str, str], directory: Path) -> str:
     """Runs a command that must succeed; what it printed."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment, cwd=directory, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment, cwd=directory, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -80,7 +92,7 @@ def run(command: list[str], environment: dict[str, str], directory: Path) -> str
 def test_the_producers_guide(state: StackState, environment: dict[str, str], tmp_path: Path) -> None:
     """Every block of Python runs, in order, and what it sends is folded; the last one forgets the user."""
     kafka = KafkaSettings(bootstrap_servers=state.bootstrap_servers)
-    printed = run([sys.executable, "-c", "\n".join(blocks("producers.md", "python"))], environment, tmp_path)
+    printed = run([sys.executable, "-c", "\n".join(blocks("guides/producers.md", "python"))], environment, tmp_path)
     assert "acknowledged=2, failed=0" in printed
     eventually(lambda: scrape(state.metrics_ports["features"]).total("headwater_users_forgotten_total") == 1)
     [receipt] = [Erasure.FromString(record.value or b"") for record in read_topic(kafka, ERASURES.name)]
@@ -93,9 +105,47 @@ def test_what_kcat_is_given_is_sound(environment: dict[str, str], tmp_path: Path
     stand_in = tmp_path / "kcat"
     stand_in.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\ncat > {tmp_path}/lines\n')
     stand_in.chmod(0o755)
-    [command] = blocks("producers.md", "kcat")
+    [command] = blocks("guides/producers.md", "kcat")
     run(["sh", "-c", command], {**environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, tmp_path)
     lines = (tmp_path / "lines").read_bytes().splitlines()
     decoded = [decode_event(value, key=key, now=time.time()) for key, _, value in (line.partition(b"|") for line in lines)]
     assert [one.kind if isinstance(one, Occurrence) else one for one in decoded] == ["click", "like"]
     assert "-K | -X partitioner=murmur2_random" in (tmp_path / "arguments").read_text()
+
+
+def test_the_quick_start_on_a_running_system(environment: dict[str, str], tmp_path: Path) -> None:
+    """An item and a click are sent, and the answer counts both."""
+    [lines] = [block for block in blocks("quick-start.md", "sh") if "produce --catalogue" in block]
+    sent, asked = lines.split(".venv/bin/headwater recommend", 1)
+    shell(sent, environment, tmp_path)
+    eventually(lambda: "Rye bread" in shell(f".venv/bin/headwater recommend{asked}", environment, tmp_path))
+    assert "NO_MODEL" in shell(".venv/bin/headwater recommend ann --include-seen", environment, tmp_path)
+
+
+def test_the_quick_start_with_own_files(tmp_path: Path) -> None:
+    """init, check and replay as they stand there; `up` is what the examples run."""
+    clicks = "".join(f"u{n % 30},p{n * n % 47},2024-03-{1 + n // 40:02d}T10:{n % 60:02d}:00Z\n" for n in range(600))
+    (tmp_path / "clicks.csv").write_text(f"user_id,item_id,timestamp\n{clicks}")
+    (tmp_path / "products.csv").write_text("id,name\n" + "".join(f"p{n},Lamp number {n}\n" for n in range(47)))
+    [lines] = [block for block in blocks("quick-start.md", "sh") if "init shop" in block]
+    walk, _, last = lines.strip().rpartition("\n")
+    assert last.startswith("../.venv/bin/headwater up")
+    printed = shell(walk, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}, tmp_path)
+    assert "Next: `headwater replay`" in printed
+    assert "user bias" in printed
+
+
+def test_the_walk_through_own_data(tmp_path: Path) -> None:
+    """The commands of the guide, on small tables of the shape that it shows."""
+    owned = [(user, game) for user in range(50) for game in range(20) if (game * user) % 3 == 0]
+    tables = {
+        "game_purchase": ["User_ID\tGame_ID\tPurchase", *(f"{user}\t{game}\t1.0" for user, game in owned)],
+        "game_play": ["User_ID\tGame_ID\tHours", *(f"{user}\t{game}\t{1 + game}.5" for user, game in owned[::2])],
+        "item_info": ["Game_ID\tGame Name", *(f"{game}\tThe road to {game} dragons" for game in range(20))],
+    }
+    for name, rows in tables.items():
+        (tmp_path / f"{name}.dat.gz").write_bytes(gzip.compress("\n".join([*rows, ""]).encode()))
+    init, check, replay, up, _ = blocks("guides/your-data.md", "sh")
+    assert up == "headwater up\n"
+    printed = shell(init + check + replay, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}, tmp_path)
+    assert "50 users, 20 items acted on, 20 in the catalogue" in printed

@@ -78,10 +78,13 @@ def test_sampled_impressions_stand_in_for_what_was_passed_over(tmp_path: Path) -
     )
     shown = [event for event in found.events if event.kind == IMPRESSION]
     assert [event.at for event in found.events] == sorted(event.at for event in found.events)
+    places = set()
     for n in range(20):
         mine = [event.item_id for event in shown if event.user_id == f"u{n}"]
         assert mine.count(f"i{n}") == 1
         assert len(mine) == len(set(mine)) <= 3
+        places.add((mine.index(f"i{n}"), len(mine)))
+    assert {(0, 3), (1, 3), (2, 3)} <= places, "the place in the list must not tell which item was chosen"
     assert 20 < len(shown) <= 60
     assert found.kinds == {"click": 21}
 

@@ -1,5 +1,6 @@
 """A stranger's files become a project that is checked and learned from, by `init`, `check` and `replay` alone."""
 
+import gzip
 import json
 import os
 import pty
@@ -133,6 +134,32 @@ def test_files_without_times_are_put_in_the_course_of_things(here: Path) -> None
     assert headwater("init", *flags).exit_code == 0
     assert [history.event for history in load_project(here).history] == ["purchase", "read"]
     assert "no positives" not in " ".join(headwater("check").output.split())
+
+
+def test_gzipped_tables_of_games_owned_and_played_are_walked_in_four_commands(here: Path) -> None:
+    """Tabs, no times, hours, and names in a third file: init guesses all of it, and what is learned beats guessing."""
+    owned = [(user, game) for user in range(60) for game in range(24) if (game + user) % 3 == 0]
+    tables = {
+        "game_purchase": ("User_ID\tGame_ID\tPurchase", [f"{user}\t{game}\t1.0" for user, game in owned]),
+        "game_play": ("User_ID\tGame_ID\tHours", [f"{user}\t{game}\t{1 + 40 * (game % 2)}.5" for user, game in owned[::2]]),
+        "item_info": (
+            "Game_ID\tGame Name",
+            [f"{game}\tA game of {'dragons' if game % 2 else 'trains'} {game}" for game in range(24)],
+        ),
+    }
+    for name, (header, rows) in tables.items():
+        (here / f"{name}.dat.gz").write_bytes(gzip.compress("\n".join([header, *rows, ""]).encode()))
+    files = ("--history", "game_play.dat.gz", "--history", "game_purchase.dat.gz", "--catalogue", "item_info.dat.gz")
+    made = headwater("init", *files, "--item-type", "game", "--yes")
+    assert made.exit_code == 0, made.output
+    assert [(history.event, history.timed) for history in load_project(here).history] == [("purchase", False), ("read", False)]
+    checked = headwater("check")
+    assert checked.exit_code == 0, checked.output
+    assert "60 users, 24 items acted on, 24 in the catalogue" in checked.output
+    replayed = headwater("replay", "--cache-dir", "cache")
+    assert replayed.exit_code == 0, replayed.output
+    hours = json.loads((here / "build/replay.json").read_text())["tasks"]["read_seconds"]["last_fifth"]
+    assert hours["headwater"]["rmse"] < hours["user_item_mean"]["rmse"] + 0.3
 
 
 def test_what_is_answered_wrongly_is_asked_again(here: Path) -> None:
