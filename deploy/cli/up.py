@@ -4,9 +4,10 @@ import os
 import re
 import shutil
 import signal
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -15,6 +16,10 @@ from deploy import local
 from deploy.cli.connection import console
 from deploy.cli.own_data import project_here, read_project
 from deploy.local.state import DEFAULT_DIRECTORIES, StackState
+
+if TYPE_CHECKING:
+    from deploy.local.stack import Stack
+    from training.sources import SourcesRead
 
 __all__ = ["interrupt_on_signals", "print_access", "register", "up"]
 
@@ -28,7 +33,9 @@ _COLORS = {
     "console": "white",
 }
 
-_CALM = re.compile(r'"level": "(info|debug)"|\blevel=(info|debug)\b|^(INFO|DEBUG): ')
+_CALM = re.compile(
+    r'"level": "(info|debug)"|\blevel=(info|debug)\b|^(INFO|DEBUG): |^(tansu broker|listening on:|storage:|ready in) '
+)
 """What a part logs when all is well; it is in the part's log file."""
 
 
@@ -88,25 +95,31 @@ def up(
         console_port=console_port,
     )
 
-    def echo(name: str, line: str) -> None:
-        if verbose or not _CALM.search(line):
-            console.print(f"[{_COLORS[name]}]{name:>9}[/] {escape(line)}", soft_wrap=True)
-
     interrupt_on_signals()
-    with Stack(config, report=lambda line: console.print(f"[bold]{line}[/]"), echo=echo) as stack:
+    with Stack(config, report=lambda line: console.print(f"[bold]{line}[/]"), echo=partial(_echo, verbose=verbose)) as stack:
         try:
-            if read is not None:
-                for leftover in ("store", "snapshots"):  # what an earlier start counted would be counted on top
-                    shutil.rmtree(data_dir / leftover, ignore_errors=True)
-            state = stack.start()
-            if read is not None:
-                from deploy.project.load import load
-
-                load(read, state, check=stack.check, console=console)
-            print_access(state)
-            stack.watch()
+            _run(stack, read)
         except KeyboardInterrupt:
             console.print("[bold]stopping everything[/]")
+
+
+def _run(stack: "Stack", read: "SourcesRead | None") -> None:
+    """Starts the stack, plays in what was read, and stays until a part ends."""
+    from deploy.project.load import load
+
+    if read is not None:
+        for leftover in ("store", "snapshots"):  # what an earlier start counted would be counted on top
+            shutil.rmtree(stack.config.data_dir / leftover, ignore_errors=True)
+    state = stack.start()
+    if read is not None:
+        load(read, state, check=stack.check, console=console)
+    print_access(state)
+    stack.watch()
+
+
+def _echo(name: str, line: str, *, verbose: bool) -> None:
+    if verbose or not _CALM.search(line):
+        console.print(f"[{_COLORS[name]}]{name:>9}[/] {escape(line)}", soft_wrap=True)
 
 
 def _port(text: str | None) -> int | None:

