@@ -4,6 +4,8 @@ import { element } from "./element.js";
 import { ask } from "./server.js";
 import { change, differs, plain, score } from "./words.js";
 
+const MOST_REASONS = 4;
+
 export class Lists {
   /** `place` is the section to fill; `act(item, deed, value)` hears of what the person does. */
   constructor(place, { tasks, deeds }, act) {
@@ -104,13 +106,14 @@ export class Lists {
 
   reasons(found) {
     const { kind } = this.tasks.find((task) => task.name === found.task);
-    const moved = (one) => {
-      const tone = one.contribution > 0 ? "up" : "down";
-      return [element("dt", {}, one.words), element("dd", { class: tone }, change(0, one.contribution, kind))];
-    };
-    const told = (some) => element("dl", {}, ...some.filter((one) => differs(0, one.contribution, kind)).flatMap(moved));
+    const told = (some) => some.filter((one) => differs(0, one.contribution, kind)).slice(0, MOST_REASONS)
+      .map((one) => element("li", { class: one.contribution > 0 ? "up" : "down" }, one.words));
     const head = `${plain(found.task)} ${score(found.prediction, kind)}; of an average user and item ${score(found.baseline, kind)}`;
-    const past = found.past_items.length ? [element("p", {}, "past items that pulled it"), told(found.past_items)] : [];
-    return element("section", {}, element("p", {}, head), told(found.reasons), ...past);
+    const reasons = told(found.reasons), past = told(found.past_items);
+    return element("section", {},
+      element("p", {}, head),
+      reasons.length ? element("ul", {}, ...reasons) : element("p", { class: "hint" }, "Nothing moved it from there."),
+      ...(past.length ? [element("p", {}, "Past items that pulled it"), element("ul", {}, ...past)] : []),
+    );
   }
 }

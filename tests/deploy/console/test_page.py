@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from deploy.local.state import StackState
 from feature_repo.settings import KafkaSettings
 from protos.events_pb2 import Event
 from protos.topics import EVENTS
+from serving.tokens import new_token
 from streams.producer import EventProducer
 from tests.broker import free_port
 from tests.browser import running_browser
@@ -127,7 +129,7 @@ def test_it_is_said_why_an_item_is_shown(page: Page) -> None:
     button.click()
     expect(button).to_have_attribute("aria-expanded", "true")
     expect(page.locator(".why").first).to_contain_text("of an average user and item", timeout=_PATIENCE_MS)
-    expect(page.locator(".why dd").first).to_contain_text("pt", timeout=_PATIENCE_MS)
+    expect(page.locator(".why li").first).to_contain_text("points", timeout=_PATIENCE_MS)
 
 
 def test_health_learning_and_dead_letters_are_shown(page: Page) -> None:
@@ -140,11 +142,12 @@ def test_health_learning_and_dead_letters_are_shown(page: Page) -> None:
     expect(page.locator("#letters table")).to_contain_text("unparseable", timeout=_PATIENCE_MS)
 
 
-@pytest.fixture
-def read_only(state: StackState) -> Iterator[str]:
-    """Address of a second console on the same stack, as production would run it."""
+@contextmanager
+def read_only(state: StackState, **more: str) -> Iterator[str]:
+    """Address of a second console on the same stack, as production would run it; `more` variables on top."""
     port = free_port()
     environment = {
+        **more,
         "HEADWATER_CONSOLE_PORT": str(port),
         "HEADWATER_CONSOLE_SERVER": state.server,
         "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": state.bootstrap_servers,
@@ -164,10 +167,37 @@ def read_only(state: StackState) -> Iterator[str]:
         process.terminate()
 
 
-def test_a_read_only_console_only_looks(browser: Browser, state: StackState, read_only: str) -> None:
+def test_a_token_is_asked_for_and_kept_while_the_tab_is_open(browser: Browser, state: StackState, tmp_path: Path) -> None:
+    """A wrong one is refused in words; with the right one the lists are there, also after a reload, and not in another tab."""
+    token, hashed = new_token()
+    table = f'[clients.ann]\nsha256 = "{hashed}"\nscopes = ["score", "admin"]\nexpires = 2100-01-01T00:00:00Z\n'
+    (tmp_path / "tokens.toml").write_text(table)
+    with read_only(state, HEADWATER_CONSOLE_TOKENS_FILE=str(tmp_path / "tokens.toml")) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/#user-1")
+        expect(page.get_by_label("Token", exact=True)).to_be_focused(timeout=_PATIENCE_MS)
+        page.keyboard.type("guessed\n")
+        expect(page.get_by_role("alert")).to_contain_text("not known here", timeout=_PATIENCE_MS)
+        page.get_by_label("Token", exact=True).fill(token)
+        page.get_by_role("button", name="Look").click()
+        expect(page.locator(".panel").first).to_be_visible(timeout=_PATIENCE_MS)
+        page.reload()
+        expect(page.locator(".panel").first).to_be_visible(timeout=_PATIENCE_MS)
+        other = browser.new_page()
+        other.goto(f"{address}/#user-1")
+        expect(other.get_by_label("Token", exact=True)).to_be_visible(timeout=_PATIENCE_MS)
+        expect(other.locator(".panel")).to_have_count(0)
+
+
+def test_a_read_only_console_only_looks(browser: Browser, state: StackState) -> None:
     """It shows the lists and why, has no button that sends anything, and looking makes no impressions."""
+    with read_only(state) as address:
+        _only_looks(browser, state, address)
+
+
+def _only_looks(browser: Browser, state: StackState, address: str) -> None:
     page = browser.new_page()
-    page.goto(f"{read_only}/#watched")
+    page.goto(f"{address}/#watched")
     expect(page.locator(".panel").first).to_be_visible(timeout=_PATIENCE_MS)
     expect(page.get_by_text("read-only")).to_be_visible()
     expect(page.get_by_role("button", name="New user")).to_be_hidden()
