@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 __all__ = ["line_chart"]
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 340, 60, 210, 40, 50
+_STYLE = (
+    "<style>.panel { fill: #fff } text { fill: #212529 } .grid { stroke: #e9ecef }"
+    " @media (prefers-color-scheme: dark) { .panel { fill: #1b1e24 } text { fill: #dee2e6 } .grid { stroke: #3a4048 } }</style>"
+)
 _COLORS = ("#0a7cff", "#f08c00", "#2f9e44", "#e03131", "#7048e8", "#868e96", "#0c8599", "#c2255c")
 
 
@@ -28,6 +32,8 @@ def line_chart(
     ys = [math.log10(y) if log_y else y for line in points.values() for _, y in line]
     margin = 0.05 * (max(ys) - min(ys)) or 0.01
     low, high = min(ys) - margin, max(ys) + margin
+    if min(ys) >= 0.0 and not log_y:  # no room below 0 for what cannot be there
+        low = max(low, 0.0)
     left, right = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1.0
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
@@ -37,7 +43,8 @@ def line_chart(
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
+        _STYLE,
+        f'<rect class="panel" width="{_WIDTH}" height="{_HEIGHT}"/>',
         f'<text x="{_LEFT}" y="22" font-size="15">{html.escape(title)}</text>',
         f'<text x="{_LEFT + width / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{html.escape(x_title)}</text>',
     ]
@@ -45,11 +52,12 @@ def line_chart(
         level = low + (high - low) * step / 4
         value = 10**level if log_y else level
         y = place(10**left if log_x else left, value)[1]
-        parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + width}" y2="{y:.1f}" stroke="#e9ecef"/>')
+        parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + width}" y2="{y:.1f}" class="grid"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3f}</text>')
+    digits = ",.0f" if log_x or right - left >= 5.0 else ".2f"
     for tick in _ticks(left, right, sorted(set(xs)), log_x):
         x = place(tick, 10**low if log_y else low)[0]
-        parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - 30}" text-anchor="middle">{tick:,.0f}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - 30}" text-anchor="middle">{tick:{digits}}</text>')
     for number, (name, line) in enumerate(points.items()):
         color = _COLORS[number % len(_COLORS)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))

@@ -49,25 +49,32 @@ class World:
     examples: Examples
     truths: NDArray[np.float64]
     """(n, T): chances, and the expected log1p of seconds; NaN where the example has no label of the task."""
+    known_at: NDArray[np.float64]
+    """When the labels of each example came to light, Unix seconds, (n,)."""
     shift_at: float
     """Unix seconds."""
 
 
-def simulate(config: SimulationConfig, encoder: Encoder, *, seed: int) -> World:
-    """Plays a newsroom through the stream's own fold, join and assembly, under the tasks that the local stack has."""
-    room, vocabulary = Simulation(config, np.random.default_rng(seed)), Vocabulary(load_tasks(_TASKS))
+def simulate(config: SimulationConfig, encoder: Encoder, *, seed: int, tasks: tuple[Task, ...] = ()) -> World:
+    """Plays a newsroom through the stream's own fold, join and assembly, under `tasks`: a click, the seconds read, a purchase.
+
+    Without any they are those that the local stack has.
+    """
+    room, vocabulary = Simulation(config, np.random.default_rng(seed)), Vocabulary(tasks or load_tasks(_TASKS))
     items = [change.upsert for change in room.catalogue()]
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     for item, vector_D in zip(items, encoder.encode([item_text(item.title, item.text) for item in items]), strict=True):
         table.set_content(item, vector_D)
     run, truths = HistoryFold(table), dict[tuple[str, str], Truth]()
     examples: list[Example] = []
+    known_at: list[float] = []
     for event, truth in room.events():
         if truth is not None:
             truths[event.recommendation_id, event.item_id] = truth
         occurrence = check_event(event, now=config.begins_at + (config.days + 60.0) * _DAY)
         assert isinstance(occurrence, Occurrence), occurrence
         examples += run.fold(occurrence)
+        known_at += [occurrence.at] * (len(examples) - len(known_at))
     folded = arrays(examples, table)
     said = [truths[example.recommendation_id, example.item_id] for example in examples]
     told = np.array([(truth.chances["click"], truth.log_read_seconds, truth.chances["purchase"]) for truth in said])
@@ -75,6 +82,7 @@ def simulate(config: SimulationConfig, encoder: Encoder, *, seed: int) -> World:
         vocabulary=vocabulary,
         examples=folded,
         truths=np.where(np.isnan(folded.labels), np.nan, told),
+        known_at=np.array(known_at),
         shift_at=room.shift_at,
     )
 
