@@ -23,6 +23,8 @@ from training.snapshots import SnapshotStore
 
 __all__ = ["main"]
 
+_GRACE_SECONDS = 3  # an open page asks again and again: it must not hold up the end
+
 
 async def _serve() -> None:
     settings, features, kafka, store = ConsoleSettings(), FeatureSettings(), KafkaSettings(), StoreSettings()
@@ -41,7 +43,14 @@ async def _serve() -> None:
             hostnames=settings.hostnames,
             access=_access(settings),
         )
-        config = uvicorn.Config(app, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
         await uvicorn.Server(config).serve()
         rows.close()
 

@@ -80,7 +80,7 @@ def _opened(browser: Browser, state: StackState, size: tuple[int, int], scheme: 
     page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(f"{state.console}/#user-1")
-    expect(page.locator(".panel")).to_have_count(3)
+    expect(page.locator(".panel")).to_have_count(3, timeout=_PATIENCE_MS)
     yield page
     page.close()
     assert complaints == []
@@ -187,6 +187,8 @@ def test_a_token_is_asked_for_and_kept_while_the_tab_is_open(browser: Browser, s
         other.goto(f"{address}/#user-1")
         expect(other.get_by_label("Token", exact=True)).to_be_visible(timeout=_PATIENCE_MS)
         expect(other.locator(".panel")).to_have_count(0)
+        for one in (page, other):
+            one.close()
 
 
 def test_a_read_only_console_only_looks(browser: Browser, state: StackState) -> None:
