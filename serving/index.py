@@ -17,7 +17,7 @@ from serving.trends import newest, trending
 
 __all__ = ["EXACT", "CatalogueIndex"]
 
-EXACT = 10_000  # there, all of 384 dimensions took 23 ms for a pool of 500 on a busy core, and looking up 5 ms
+EXACT = 10_000  # both took as long at 3,000 items, and looking up was the sooner at 10,000: benchmarks/serving/catalogue.py
 
 _PENDING = 4096  # of the items that wait to be indexed, how many are compared one by one
 _AT_ONCE = 16  # added under the lock, which a search may have to wait for

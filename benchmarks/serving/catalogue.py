@@ -34,7 +34,7 @@ __all__ = ["measure_catalogue"]
 _SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
 _INDEXED = 30_000  # a graph of more takes longer to build than all else here together
 _SHOWN, _POOL, _USERS = 10, 500, 20
-_CALLS, _SECONDS = 60, 3.0  # for one figure: so many lists, or as many as come in that time
+_CALLS, _SECONDS = 40, 2.0  # for one figure: so many lists, or as many as come in that time
 _CHUNK = 1_000
 _SETTLE_SECONDS = 1.5  # by then the standing lists have been made anew
 
@@ -84,10 +84,11 @@ class _Lists:
         while len(table) < size:
             vectors_CD = self._random.standard_normal((_CHUNK, world.dimensions), dtype=np.float32)
             vectors_CD /= np.linalg.norm(vectors_CD, axis=1, keepdims=True)
+            counters_CH = world.counters(self._random, 100.0)
             for vector_D in vectors_CD:
                 item = world.item(len(table))
                 table.set_content(item, vector_D)
-                table.set_activity(item.item_id, time.time(), world.counters(self._random, 100.0))
+                table.set_activity(item.item_id, time.time(), counters_CH)
         if size <= _INDEXED:
             while self._index.waiting:
                 time.sleep(0.05)

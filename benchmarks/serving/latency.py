@@ -14,7 +14,7 @@ from protos.recommender_pb2 import Degradation, ScoreRequest, ScoreResponse
 __all__ = ["checked", "degradations", "measure_floor", "measure_latency", "measure_plain", "summary"]
 
 _RPS = 200.0
-_ROUNDS, _SECONDS, _WARM_SECONDS = 3, 6.0, 3.0
+_ROUNDS, _SECONDS, _WARM_SECONDS = 3, 5.0, 3.0
 _REQUESTS = 1_000
 
 
