@@ -17,6 +17,7 @@ from feature_repo.tasks import Task
 from protos.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
 from training.progress import Progress
+from training.ranking import Ranking, rank_quality
 from training.trainer import Trainer
 
 __all__ = ["HistoryFold", "HistoryRun", "Judged", "batch_of"]
@@ -47,11 +48,16 @@ class Judged:
     """The item's running mean label before the example: what a counter alone would have said."""
     user_item_means: npt.NDArray[np.float32]
     """The same plus the user's running bias."""
+    users: npt.NDArray[np.int64]
+    """Number of each example's user, (examples,)."""
+    items: npt.NDArray[np.int64]
+    """Number of its item, (examples,)."""
 
     def figures(self, tasks: tuple[Task, ...]) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
         """Quality by task, window (`all`, `last_fifth`), what predicted (`headwater`, `user_item_mean`, `item_mean`) and metric.
 
-        Metrics are those of `training.progress.Quality`, None where nothing can be said.
+        Metrics are those of `training.progress.Quality` and, for binary tasks, those of `training.ranking.Ranking` for lists of
+        ten; None where nothing can be said.
         """
         found: dict[str, dict[str, dict[str, dict[str, float | None]]]] = {
             task.name: {"all": {}, "last_fifth": {}} for task in tasks
@@ -64,7 +70,18 @@ class Judged:
                 for task, quality in progress.quality(last).items():
                     metrics = asdict(quality).items()
                     found[task][window][name] = {metric: value if math.isfinite(value) else None for metric, value in metrics}
+                for index, one in enumerate(tasks):
+                    if one.kind == "binary":
+                        lists = asdict(self._lists(predictions[:, index], index, last)).items()
+                        found[one.name][window][name] |= {
+                            f"{metric}_at_10": value if math.isfinite(value) else None for metric, value in lists
+                        }
         return found
+
+    def _lists(self, predictions: npt.NDArray[np.float32], task: int, last: int | None) -> Ranking:
+        known = np.flatnonzero(~np.isnan(self.labels[:, task]))
+        known = known if last is None else known[known >= len(self.labels) - last]
+        return rank_quality(self.users[known], self.items[known], self.labels[known, task], predictions[known])
 
     @staticmethod
     def _possible(predictions: npt.NDArray[np.float32], tasks: tuple[Task, ...]) -> npt.NDArray[np.float32]:
@@ -116,6 +133,8 @@ class HistoryRun:
         self._batch_size = batch_size
         self._waiting: list[Example] = []
         self._judged: list[npt.NDArray[np.float32]] = []
+        self._whose: list[tuple[int, int]] = []
+        self._numbers: dict[str, int] = {}
         names, tasks = table.vocabulary.features, table.vocabulary.tasks
         self._means = [[names.index(f"{task.name}:{name}") for task in tasks] for name in ("item_mean", "expected")]
 
@@ -133,10 +152,22 @@ class HistoryRun:
         predictions, labels, item_means, user_item_means = np.concatenate(
             self._judged or [np.empty((4, 0, tasks), dtype=np.float32)], axis=1
         )
-        return Judged(predictions=predictions, labels=labels, item_means=item_means, user_item_means=user_item_means)
+        users, items = np.array(self._whose, dtype=np.int64).reshape(-1, 2).T
+        return Judged(
+            predictions=predictions,
+            labels=labels,
+            item_means=item_means,
+            user_item_means=user_item_means,
+            users=users,
+            items=items,
+        )
 
     def _learn(self, examples: list[Example]) -> None:
         batch = batch_of(examples, self.fold.table)
         report = self.trainer.learn(batch)
         means = [batch.x_BF[:, columns].numpy() for columns in self._means]
+        index = self.fold.table.index
+        for example in examples:
+            user = self._numbers.setdefault(example.user_id, len(self._numbers))
+            self._whose.append((user, index[example.item_id]))
         self._judged.append(np.stack((report.predictions_BT.numpy(), report.labels_BT.numpy(), *means)))

@@ -21,7 +21,7 @@ def load(directory: Path) -> dict[str, Any]:
 def table(results: Mapping[str, Any]) -> str:
     """The rows as Markdown; raises KeyError where a file or figure is missing."""
     auc, demo = results["quality"]["movielens"]["last_fifth"]["auc"], results["demo"]
-    stale = results["quality"]["movielens"]["freshness"]["features"]
+    stale = results["quality"]["freshness"]["features"]
     events = demo["events"]
     known = events["folded"] + events["dead_lettered"] + events["duplicates"]
     rate = events["published"] / (demo["phases"]["ratings"] + demo["phases"]["settle"])

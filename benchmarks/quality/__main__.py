@@ -24,6 +24,7 @@ def main() -> None:
     """Measures the named sections, or all; the figures of the others stay as they are."""
     sections: dict[str, Callable[[argparse.Namespace, CachedEncoder, Callable[[str], None]], dict[str, Any]]] = {
         "movielens": _movielens,
+        "freshness": _freshness,
         "newsroom": _newsroom,
         "steam": _steam,
         "throughput": _throughput,
@@ -59,6 +60,10 @@ def main() -> None:
 def _movielens(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
     say(CITATION)
     return movielens.measure(_data(encoder), seeds=range(arguments.seeds), say=say)
+
+
+def _freshness(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    return movielens.measure_freshness(_data(encoder), say=say)
 
 
 def _newsroom(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:

@@ -1,11 +1,13 @@
-"""Owns the metrics that models are compared by: AUC, GAUC, log loss and RMSE."""
+"""Owns the metrics that models are compared by: of single predictions, and of the lists that they would make."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deploy.demo.quality import auc, rmse
+from training.ranking import rank_quality
 
 __all__ = ["figures", "gauc", "log_loss", "spread", "windows"]
 
@@ -41,13 +43,16 @@ def windows(size: int) -> dict[str, slice]:
     return {"all": slice(0, size), "last_fifth": slice(size - size // 5, size)}
 
 
-def figures(users: NDArray[np.int64], labels: NDArray[np.float32], predictions: NDArray[np.float32]) -> dict[str, float]:
-    """Metrics of `like` (column 0, a probability) and `stars` (column 1) over the given examples."""
+def figures(
+    users: NDArray[np.int64], items: NDArray[np.int64], labels: NDArray[np.float32], predictions: NDArray[np.float32]
+) -> dict[str, float]:
+    """Metrics of `like` (column 0, a probability) and `stars` (column 1) over the examples, and of lists of ten by `like`."""
     return {
         "auc": auc(labels[:, 0], predictions[:, 0]),
         "gauc": gauc(users, labels[:, 0], predictions[:, 0]),
         "log_loss": log_loss(labels[:, 0], predictions[:, 0]),
         "rmse": rmse(labels[:, 1], predictions[:, 1]),
+        **asdict(rank_quality(users, items, labels[:, 0], predictions[:, 0])),
     }
 
 

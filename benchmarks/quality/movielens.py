@@ -1,4 +1,4 @@
-"""Owns the section on MovieLens-100k: Headwater beside its peers in two modes, and the question of freshness."""
+"""Owns the sections on MovieLens-100k: Headwater beside its peers in two modes, and the question of freshness."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from feature_repo.tasks import load_tasks
 from feature_repo.vocabulary import Vocabulary
 from training.cache import Encoder, item_text
 
-__all__ = ["MODES", "Data", "load", "measure"]
+__all__ = ["MODES", "Data", "load", "measure", "measure_freshness"]
 
 MODES = {
     "every_event": "features as of just before each rating; ratings of the same second see each other in their order",
@@ -78,36 +78,37 @@ def load(directory: Path, cache_dir: Path, encoder: Encoder, *, now: float, rati
 
 
 def measure(data: Data, *, seeds: Sequence[int], say: Callable[[str], None]) -> dict[str, Any]:
-    """Everything of this section, ready for JSON; `say` is told what is under way."""
-    stretches: dict[str, Stretches] = {
-        "every_event": by_count(len(data.pairs), 1),
-        "seconds_hidden": by_time([shown.at for shown, _ in data.pairs]),
-    }
+    """Headwater and its peers, ready for JSON; `say` is told what is under way."""
     found: dict[str, Any] = {"ratings": len(data.pairs), "seeds": list(seeds), "modes": {}}
-    for mode, bounds in stretches.items():
+    for mode, bounds in _stretches(data).items():
         say(f"{mode}: folding")
         examples = data.examples(mode, bounds)
-        synced = _SYNC_EVERY if mode == "every_event" else ()
-        told = partial(_prefixed, say, mode)
-        runs, freshness, retrainings = _compared(data, examples, bounds, seeds, synced, told)
+        runs, retrainings = _compared(data, examples, bounds, seeds, partial(_prefixed, say, mode))
         found["modes"][mode] = {"what": MODES[mode], "lightgbm_retrainings": retrainings, **_judged(examples, runs)}
         if mode == "every_event":
             found["curve"] = _curve(examples, {name: predictions[0] for name, predictions in runs.items()})
-            found["freshness"] = {"weights": freshness, **_freshness(data, examples, say)}
     last = found["modes"]["every_event"]["last_fifth"]
     found["last_fifth"] = {metric: {model: last[model][metric]["mean"] for model in last} for metric in ("auc", "rmse")}
     return found
 
 
+def _stretches(data: Data) -> dict[str, Stretches]:
+    """By mode, the bounds of the ratings that come to light together."""
+    return {
+        "every_event": by_count(len(data.pairs), 1),
+        "seconds_hidden": by_time([shown.at for shown, _ in data.pairs]),
+    }
+
+
 def _compared(
-    data: Data, examples: Examples, bounds: Stretches, seeds: Sequence[int], sync_every: Sequence[int], say: Callable[[str], None]
-) -> tuple[Runs, dict[str, Any], int]:
-    """Predictions by model, one array a seed; the AUC by interval of weights' sync; how often LightGBM was trained."""
+    data: Data, examples: Examples, bounds: Stretches, seeds: Sequence[int], say: Callable[[str], None]
+) -> tuple[Runs, int]:
+    """Predictions by model, one array a seed; and how often LightGBM was trained."""
     own = []
     for seed in seeds:
         say(f"Headwater, seed {seed}")
         trainer = headwater.make_trainer(data.vocabulary, examples.vectors.shape[1], seed)
-        own.append(headwater.progressive(examples, trainer, bounds, sync_every=sync_every if seed == seeds[0] else ()))
+        own.append(headwater.progressive(examples, trainer, bounds))
     say("running means and River")
     runs: Runs = {
         "headwater": [run.live for run in own],
@@ -122,14 +123,18 @@ def _compared(
     expected = examples.x[:, [names.index("like:expected"), names.index("stars:expected")]]
     predictions, retrainings = peers.lightgbm_daily(examples, expected)
     runs["lightgbm_daily"] = [predictions]
-    by_interval = {str(headwater.BATCH): _auc(examples, own[0].live)}
-    by_interval |= {str(every): _auc(examples, synced) for every, synced in own[0].synced.items()}
-    return runs, by_interval, retrainings
+    return runs, retrainings
 
 
-def _freshness(data: Data, fresh: Examples, say: Callable[[str], None]) -> dict[str, Any]:
-    """AUC on the last fifth, by how many ratings pass between two refreshes."""
-    found: dict[str, dict[str, float]] = {"features": {}, "features_and_weights": {}}
+def measure_freshness(data: Data, *, say: Callable[[str], None]) -> dict[str, Any]:
+    """AUC on the last fifth, by how many ratings pass between two refreshes; one seed."""
+    bounds = by_count(len(data.pairs), 1)
+    say("weights synced now and then")
+    fresh = data.examples("every_event", bounds)
+    trainer = headwater.make_trainer(data.vocabulary, fresh.vectors.shape[1], 0)
+    run = headwater.progressive(fresh, trainer, bounds, sync_every=_SYNC_EVERY)
+    found = {"weights": {str(headwater.BATCH): _auc(fresh, run.live)}, "features": {}, "features_and_weights": {}}
+    found["weights"] |= {str(every): _auc(fresh, synced) for every, synced in run.synced.items()}
     for every in _FEATURES_EVERY:
         say(f"features refreshed every {every:,} ratings")
         bounds = by_count(len(data.pairs), every)
@@ -154,12 +159,13 @@ def _auc(examples: Examples, predictions: NDArray[np.float32]) -> float:
 
 def _judged(examples: Examples, runs: Runs) -> dict[str, Any]:
     return {
-        window: {
-            model: spread([figures(examples.users[part], examples.labels[part], run[part]) for run in predictions])
-            for model, predictions in runs.items()
-        }
+        window: {model: spread([_figures(examples, run, part) for run in predictions]) for model, predictions in runs.items()}
         for window, part in windows(len(examples)).items()
     }
+
+
+def _figures(examples: Examples, predictions: NDArray[np.float32], part: slice) -> dict[str, float]:
+    return figures(examples.users[part], examples.items[part], examples.labels[part], predictions[part])
 
 
 def _curve(examples: Examples, runs: dict[str, NDArray[np.float32]]) -> dict[str, Any]:

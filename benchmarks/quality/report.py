@@ -18,12 +18,14 @@ NAMES = {
     "item_mean": "running item mean",
 }
 _METRICS = {"auc": "AUC", "gauc": "GAUC", "log_loss": "log loss", "rmse": "RMSE of stars"}
+_LISTS = {"ndcg": "nDCG@10", "recall": "recall@10", "coverage": "coverage", "gini": "Gini of exposure"}
 
 
 def part(results: Mapping[str, Any]) -> str:
     """The figures as Markdown."""
     makers = {
         "movielens": _movielens,
+        "freshness": _freshness,
         "newsroom": report_newsroom.part,
         "steam": report_steam.part,
         "throughput": _throughput,
@@ -43,7 +45,8 @@ def charts(results: Mapping[str, Any]) -> dict[str, str]:
         lines = {name: list(zip(curve["ends"], curve["auc"][model], strict=True)) for name, model in shown.items()}
         title = f"MovieLens-100k: AUC of like over the last {curve['window']:,} ratings"
         found["movielens-curve.svg"] = line_chart(title, "ratings seen", lines)
-        freshness = results["movielens"]["freshness"]
+    if "freshness" in results:
+        freshness = results["freshness"]
         lines = {name: [(float(every), value) for every, value in freshness[key].items()] for key, name in _FRESHNESS.items()}
         title = "MovieLens-100k: AUC of like, last fifth, by staleness"
         found["movielens-freshness.svg"] = line_chart(title, "ratings between two refreshes", lines, log_x=True)
@@ -70,18 +73,24 @@ def _movielens(found: Mapping[str, Any]) -> str:
     for mode, judged in found["modes"].items():
         for window, label in (("last_fifth", "the last fifth"), ("all", "all ratings")):
             parts.append(f"**{mode.replace('_', ' ').capitalize()}, {label}**: {judged['what']}.")
-            parts.append(_table(judged[window]))
+            parts.append(_table(judged[window], _METRICS))
+        if "ndcg" in judged["last_fifth"]["headwater"]:  # figures of before have no lists
+            parts.append(
+                "Lists of the ten rated films that each user was predicted to like best, of users with more than ten in the last "
+                "fifth: coverage is the share of films in any list, Gini the inequality of how often films stand in lists."
+            )
+            parts.append(_table(judged["last_fifth"], _LISTS))
         times = judged["lightgbm_retrainings"]
         parts.append(f"LightGBM was trained {times} times: at the end of each day by which 1,000 new ratings had come.")
-    parts += ["![Quality over time](charts/movielens-curve.svg)", "### Freshness", _freshness(found["freshness"])]
+    parts.append("![Quality over time](charts/movielens-curve.svg)")
     return "\n\n".join(parts)
 
 
-def _table(models: Mapping[str, Any]) -> str:
-    rows = [f"| | {' | '.join(_METRICS.values())} |", "| --- |" + " --- |" * len(_METRICS)]
+def _table(models: Mapping[str, Any], metrics: Mapping[str, str]) -> str:
+    rows = [f"| | {' | '.join(metrics.values())} |", "| --- |" + " --- |" * len(metrics)]
     for name, title in NAMES.items():
         if name in models:
-            rows.append(f"| {title} | {' | '.join(_spread(models[name][metric]) for metric in _METRICS)} |")
+            rows.append(f"| {title} | {' | '.join(_spread(models[name][metric]) for metric in metrics)} |")
     return "\n".join(rows)
 
 
@@ -92,7 +101,7 @@ def _spread(value: Mapping[str, float]) -> str:
 
 
 def _freshness(found: Mapping[str, Any]) -> str:
-    intervals = sorted({int(every) for line in found.values() for every in line})
+    intervals = sorted({int(every) for key in _FRESHNESS for every in found[key]})
     rows = [
         f"| AUC, last fifth | {' | '.join(f'every {every:,}' for every in intervals)} |",
         "| --- |" + " --- |" * len(intervals),
@@ -105,7 +114,7 @@ def _freshness(found: Mapping[str, Any]) -> str:
         "copied only every so many ratings while features stay fresh; features are refreshed only so often while weights stay "
         "fresh; both; and a model on ids alone, whose weights are all that it has. One seed."
     )
-    return "\n\n".join((intro, "\n".join(rows), "![Staleness](charts/movielens-freshness.svg)"))
+    return "\n\n".join(("### Freshness", intro, "\n".join(rows), "![Staleness](charts/movielens-freshness.svg)"))
 
 
 def _throughput(found: Mapping[str, Any]) -> str:

@@ -21,6 +21,9 @@ _NAMES = {
     "lightgbm_daily": "LightGBM, same features, retrained daily",
     "item_mean": "running item mean",
 }
+_TOGETHER = ("fixed", "dynamic", "uncertainty", "pcgrad", "upgrad", "mgda", "priorities", "mmoe")
+_TOLERANCE = 1.02
+"""Times the distance of separate networks that counts as no worse."""
 _SHOWN = {"fixed": "Headwater", "guarded": "Headwater, guarded", "lightgbm_daily": "LightGBM, daily"}
 
 
@@ -42,11 +45,26 @@ def part(found: Mapping[str, Any]) -> str:
             "clicks and purchases, RMSE against the expected log1p seconds for reading. 0 is perfect. One seed; LightGBM was "
             f"trained {found['lightgbm_retrainings']} times, each time on all impressions whose windows had passed.",
             "\n".join(rows),
+            _goal(found["distance"]),
             f"### After a sudden shift of taste\n\nAt day {found['shift_at_day']:g} every user's taste is drawn anew. "
             + " ".join(_recovery(title, found["recovery"][name]) for name, title in _SHOWN.items())
             + f" The guard judged {guarded['judged']} times and refused {guarded['refused']}. {_drifts(guarded['drifts'])}",
             "![Recovery](charts/newsroom-recovery.svg)",
         )
+    )
+
+
+def _goal(distance: Mapping[str, Mapping[str, float]]) -> str:
+    """Says plainly which ways of learning the tasks together are no worse on any of them than learning each by itself."""
+    alone = distance["separate"]
+    together = {name: distance[name] for name in _TOGETHER if name in distance}
+    met = [_NAMES[name] for name, far in together.items() if all(far[task] <= _TOLERANCE * alone[task] for task in alone)]
+    worst = ", ".join(f"{task} {100.0 * (distance['fixed'][task] / alone[task] - 1.0):+.0f} %" for task in alone)
+    told = f"is met by {'; '.join(met)}" if met else "is not met by any of them"
+    return (
+        "The goal that tasks learned together are on none farther from the oracle than tasks learned by separate networks "
+        f"(within {100.0 * (_TOLERANCE - 1.0):.0f} %) {told}. The default beside separate networks: {worst}. "
+        "Those cost a network for each task, at serving too; `HEADWATER_LEARNER_TRUNK=separate` chooses them."
     )
 
 

@@ -77,6 +77,9 @@ def test_figures_stand_beside_running_means() -> None:
     aucs = {name: quality["auc"] for name, quality in judged.items()}
     assert aucs["headwater"] is not None
     assert aucs["headwater"] > 0.9 > max(aucs["item_mean"] or 1.0, aucs["user_item_mean"] or 1.0)
+    gains = {name: quality["ndcg_at_10"] for name, quality in judged.items()}
+    assert (gains["headwater"] or 0.0) > max(gains["item_mean"] or 1.0, gains["user_item_mean"] or 1.0)
+    assert "gini_at_10" not in figures["stars"]["all"]["headwater"]
     assert figures["stars"]["all"]["headwater"]["auc"] is None
     assert figures["stars"]["all"]["item_mean"]["count"] == len(run.judged().labels)
 
