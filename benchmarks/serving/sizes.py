@@ -10,12 +10,14 @@ from benchmarks.serving.load import Client, quantile
 __all__ = ["measure_candidates"]
 
 _CANDIDATES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
+_WARM_SECONDS = 8.0  # the server loads its encoder after it has begun to answer
 
 
 def measure_candidates(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
     """`Score` of 10 to 10,000 candidates over gRPC, one request at a time."""
     found: dict[str, Any] = {}
     with deployment.server("redis", max_candidates=max(_CANDIDATES)) as server:
+        client.keep(server.address, deployment.world.score_requests(100, 50), in_flight=1, seconds=_WARM_SECONDS)
         for candidates in _CANDIDATES:
             say(f"{candidates:,}")
             requests = deployment.world.score_requests(candidates, 50)
