@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
+from feature_repo.log import log_ids
 from feature_repo.settings import KafkaSettings
 from protos.topics import Topic
 from streams.app import faust_app
@@ -58,7 +59,10 @@ class Group:
         self._arriving: list[Callable[[], Awaitable[None]]] = []
         self.app = faust_app(name, kafka=kafka, settings=settings, buffered=2 * _CHUNKS)
         self.app.transport = unbroken_transport(
-            self.app, fetch_wait_seconds=settings.fetch_wait_seconds, chunk_size=max(settings.batch_size // _CHUNKS, 1)
+            self.app,
+            fetch_wait_seconds=settings.fetch_wait_seconds,
+            chunk_size=max(settings.batch_size // _CHUNKS, 1),
+            identify=lambda: log_ids(kafka, (topic.name,))[topic.name],
         )
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.on_partitions_assigned.connect(self._assigned)
@@ -166,7 +170,8 @@ class Group:
             await step()
         self._arrived.set()
         self._heartbeat.assign()
-        _log.info("partitions_assigned", group=self.name, partitions=len(self.app.consumer.assignment()))
+        starts = {tp.partition: start for tp, start in self.app.consumer.starts.items()}
+        _log.info("partitions_assigned", group=self.name, partitions=len(self.app.consumer.assignment()), starts=str(starts))
 
 
 def _record(record: Any) -> Record:

@@ -1,6 +1,6 @@
 """Owns how Faust reads a partition: promptly, in chunks, and without losing records where Faust would.
 
-Four things are mended here, each seen with faust-streaming 0.15.3 and aiokafka 0.14:
+Five things are mended here, each seen with faust-streaming 0.15.3 and aiokafka 0.14:
 
 - Faust makes two tasks for each record that it hands to an agent, which costs more than folding it. Records travel through it in
   chunks: one message for a run of records of one partition.
@@ -8,17 +8,23 @@ Four things are mended here, each seen with faust-streaming 0.15.3 and aiokafka 
   make that the latency of every event.
 - After an assignment Faust goes back to the committed offsets, but aiokafka leaves a partition where it is when nothing was
   committed yet: records fetched too early are gone.
+- When the partitions go, Faust commits what is finished, even if the log behind them has been created anew meanwhile: offsets of
+  the old log would then hide the first records of the new one. The embedded broker takes such commits.
 - Faust takes every jump in the offsets for a hole in the log, and commits past what it never handed out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
 
 __all__ = ["Chunk", "prompt_transport", "unbroken_transport"]
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class UnbrokenConsumer(PromptConsumer):
     """A consumer that knows from where each partition must be read on, and tells holes in the log from lost records."""
 
     chunk_size: int
+    identify: Callable[[], int]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -58,14 +65,20 @@ class UnbrokenConsumer(PromptConsumer):
         """By partition, the offset that reading goes on from since the last assignment."""
         self._doubted: dict[TP, tuple[int, int]] = {}
         self._finished: dict[TP, int] = {}
+        self._log_id: int | None = None
 
     def finish(self, tp: TP, end: int) -> None:
         """Lets the offsets before `end` be committed; whoever calls this takes each partition in order."""
         self._finished[tp] = max(end, self._finished.get(tp, 0))
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Goes back to the committed offsets, or to the beginning where there are none."""
-        committed = await super().seek_to_committed()
+        """Goes back to the committed offsets; to the beginning where there are none, or the log is another than before."""
+        committed: dict[TP, Any] = dict(await super().seek_to_committed())
+        known, self._log_id = self._log_id, await asyncio.to_thread(self.identify)
+        if known not in (None, self._log_id):
+            _log.warning("log_is_new", topics=sorted({tp.topic for tp in committed}), hint="read from its beginning")
+            committed = dict.fromkeys(committed)
+            self._committed_offset.update(committed)
         fresh = [tp for tp, offset in committed.items() if not offset]
         beginnings = await self.earliest_offsets(*fresh) if fresh else {}
         if fresh:
@@ -121,12 +134,16 @@ def prompt_transport(app: Any, *, fetch_wait_seconds: float) -> Transport:
     return _transport(app, PromptConsumer, fetch_wait_seconds=fetch_wait_seconds)
 
 
-def unbroken_transport(app: Any, *, fetch_wait_seconds: float, chunk_size: int) -> Transport:
-    """The same with all that is mended here; its messages carry chunks of at most `chunk_size` records."""
-    return _transport(app, UnbrokenConsumer, fetch_wait_seconds=fetch_wait_seconds, chunk_size=chunk_size)
+def unbroken_transport(app: Any, *, fetch_wait_seconds: float, chunk_size: int, identify: Callable[[], int]) -> Transport:
+    """The same with all that is mended here; its messages carry chunks of at most `chunk_size` records.
+
+    `identify` asks the broker for the id of the log, and may block.
+    """
+    options = {"fetch_wait_seconds": fetch_wait_seconds, "chunk_size": chunk_size, "identify": staticmethod(identify)}
+    return _transport(app, UnbrokenConsumer, **options)
 
 
-def _transport(app: Any, kind: type[PromptConsumer], **options: float) -> Transport:
+def _transport(app: Any, kind: type[PromptConsumer], **options: Any) -> Transport:
     # Faust makes the consumer itself, from the transport's class attribute.
     return type("Transport", (Transport,), {"Consumer": type(kind.__name__, (kind,), options)})(  # type: ignore[no-any-return]  # a class made by `type` is Any
         app.conf.broker_consumer, app
