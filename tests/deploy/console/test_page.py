@@ -163,8 +163,10 @@ def read_only(state: StackState, **more: str) -> Iterator[str]:
             assert process.poll() is None
             assert time.monotonic() < deadline, "the console did not answer"
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 def test_a_token_is_asked_for_and_kept_while_the_tab_is_open(browser: Browser, state: StackState, tmp_path: Path) -> None:
