@@ -69,7 +69,7 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     user_n_T, user_sum_T = user_CH[2 : 2 + tasks, ALL], user_CH[2 + tasks :, ALL]
     user_mean_T = (user_sum_T + _PRIOR_COUNT * priors_T) / (user_n_T + _PRIOR_COUNT)
     centre_T = residual_NT.sum(axis=0) / (known_NT.sum(axis=0) + _BIAS_COUNT)
-    bias_T = np.where(table.vocabulary.implicit_T, user_mean_T - priors_T, centre_T)
+    bias_T = np.where(table.vocabulary.implicit, user_mean_T - priors_T, centre_T)
     session_N = np.exp2(-age_N / _SESSION_SECONDS)
     centred_NT = np.where(known_NT, residual_NT - centre_T, 0.0)
     session_T = session_N @ centred_NT / (session_N @ known_NT + 1.0)

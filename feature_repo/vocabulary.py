@@ -4,9 +4,6 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from feature_repo.tasks import Task
 
 __all__ = ["HALF_LIVES", "HISTORY", "RECENT", "Vocabulary"]
@@ -80,9 +77,9 @@ class Vocabulary:
         return (*per_task, *_CONTEXT)
 
     @cached_property
-    def implicit_T(self) -> NDArray[np.bool_]:
-        """True for tasks that every impression labels, (T,)."""
-        return np.array([task.implicit for task in self.tasks])
+    def implicit(self) -> tuple[bool, ...]:
+        """True for tasks that every impression labels."""
+        return tuple(task.implicit for task in self.tasks)
 
     @cached_property
     def fingerprint(self) -> int:
