@@ -6,18 +6,20 @@ Nothing here raises for bad input: what cannot be used comes back as a `Rejectio
 import math
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-import numpy as np
 from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from numpy.typing import NDArray
 
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from protos.catalogue_pb2 import CatalogueChange, Item, ItemDelete
 from protos.events_pb2 import Event, ServedFeatures
 from protos.packed_pb2 import PackedServed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "MAX_CHANGE_BYTES",
@@ -235,6 +237,8 @@ def _representable(stamp: Timestamp) -> bool:
 
 
 def _served(served: ServedFeatures) -> tuple[Served, str | None]:
+    import numpy as np  # a producer host has none, and nothing to do with what the server sends
+
     packed = PackedServed.FromString(served.SerializeToString())
     features, history = (np.frombuffer(values, dtype="<f4") for values in (packed.values, packed.history_values))
     problem = None
@@ -251,9 +255,9 @@ def _served(served: ServedFeatures) -> tuple[Served, str | None]:
     return taken, problem
 
 
-def _finite(values: NDArray[np.float32]) -> bool:
+def _finite(values: "NDArray[np.float32]") -> bool:
     # A finite sum of squares has finite parts; it costs a tenth of looking at each, but may overflow.
-    return math.isfinite(values.dot(values)) or bool(np.isfinite(values).all())
+    return math.isfinite(values.dot(values)) or all(map(math.isfinite, values.tolist()))
 
 
 def _bad_magnitude(field: str, value: float) -> str | None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a producer host has no NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["FORGET", "IMPRESSION", "Occurrence", "Served"]
 
@@ -12,17 +14,14 @@ IMPRESSION = "impression"
 FORGET = "forget"
 
 
-_NOTHING = np.empty(0, dtype=np.float32)
-
-
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Served:
     """Feature values as the server scored with; see protos.events_pb2.ServedFeatures."""
 
     fingerprint: int
-    features: NDArray[np.float32]
-    history_item_ids: Sequence[str] = ()
-    history_values: NDArray[np.float32] = field(default_factory=lambda: _NOTHING)
+    features: "NDArray[np.float32]"
+    history_item_ids: Sequence[str]
+    history_values: "NDArray[np.float32]"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -49,7 +49,12 @@ class TaskFindings:
 
 def find_labels(vocabulary: Vocabulary, events: Iterable[Occurrence]) -> list[TaskFindings]:
     """What the first LABELLED_EVENTS events, in order of time, would teach each task."""
-    nothing = Served(fingerprint=vocabulary.fingerprint, features=np.empty(0, dtype=np.float32))
+    nothing = Served(
+        fingerprint=vocabulary.fingerprint,
+        features=np.empty(0, dtype=np.float32),
+        history_item_ids=(),
+        history_values=np.empty(0, dtype=np.float32),
+    )
     fold = UserFold(vocabulary, lambda row, item_id, at: nothing)
     rows: dict[str, UserRow] = {}
     counts_T = np.zeros(len(vocabulary.tasks), dtype=np.int64)

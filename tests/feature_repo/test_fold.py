@@ -101,7 +101,9 @@ def test_action_of_another_recommendation_does_not_label_the_impression() -> Non
 def test_features_as_served_are_kept_to_the_bit() -> None:
     """An impression that carries the server's values is learned from with exactly these."""
     values = (np.arange(len(VOCABULARY.features)) / 7).astype(np.float32)
-    served = Served(fingerprint=VOCABULARY.fingerprint, features=values)
+    served = Served(
+        fingerprint=VOCABULARY.fingerprint, features=values, history_item_ids=(), history_values=np.empty(0, dtype=np.float32)
+    )
     shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
     _, examples, _ = run([(0, shown), (1, event("click", at=1001.0))])
     assert np.array_equal(np.array(examples[0].features, dtype=np.float32), values)
@@ -109,7 +111,12 @@ def test_features_as_served_are_kept_to_the_bit() -> None:
 
 def test_features_of_another_vocabulary_are_made_anew() -> None:
     """Values whose names and order are not ours cannot be learned from."""
-    served = Served(fingerprint=1, features=np.array([9.0], dtype=np.float32))
+    served = Served(
+        fingerprint=1,
+        features=np.array([9.0], dtype=np.float32),
+        history_item_ids=(),
+        history_values=np.empty(0, dtype=np.float32),
+    )
     shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
     _, examples, _ = run([(0, shown), (1, event("click", at=1001.0))])
     assert len(examples[0].features) == len(VOCABULARY.features)
