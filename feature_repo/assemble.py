@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_repo.audience import affinities
 from feature_repo.counters import ALL, DAY, MONTH, decay
 from feature_repo.occurrence import Served
 from feature_repo.rows import UserRow
@@ -40,7 +41,8 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     Labels of the user's recent engagements count as residuals against what the item usually gets, the user's own label
     left out (a residual against itself would leak towards zero). Of a task that impressions label, engagements hold the
     positives alone; the bias is then what all of the user's impressions came to, less what is usual. Affinities are
-    kernel-weighted means of residuals over the history: by cosine of text vectors and by overlap of categories.
+    kernel-weighted means of residuals over the history: by cosine of text vectors, by overlap of categories, and by what
+    the same people think of both items.
     """
     tasks = len(table.vocabulary.tasks)
     size, known_B = len(item_rows_B), item_rows_B >= 0
@@ -102,7 +104,11 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     kernels_4BN[3] *= np.logical_and.outer(dated_B, dated_N)
     weighed_NU = np.concatenate((centred_NT, known_NT), axis=1, dtype=np.float32)
     weighed_4BU = kernels_4BN @ weighed_NU
-    affinities = weighed_4BU[..., :tasks] / (weighed_4BU[..., tasks:] + _AFFINITY_FLOORS_4[:, None, None])
+    kernel_4BT = weighed_4BU[..., :tasks] / (weighed_4BU[..., tasks:] + _AFFINITY_FLOORS_4[:, None, None])
+    audience_BT = affinities(
+        table.places[item_rows_B], table.opinions[item_rows_B], table.places[history_N], table.opinions[history_N], centred_NT
+    )
+    audience_BT[~known_B] = 0.0
     values_B3T, values_N3T = np.empty((size, 3, tasks)), np.empty((len(age_N), 3, tasks))
     for at, (of_B, of_N) in enumerate(((mean_BT, usual_NT), (popularity_B, popularity_N), (log_age_B, log_age_N))):
         values_B3T[:, at] = of_B if of_B.ndim == 2 else of_B[:, None]
@@ -131,7 +137,7 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     )
     x_BF = np.empty((size, len(table.vocabulary.features)), dtype=np.float32)
     slopes = (slopes_B3T[:, at] for at in range(3))
-    blocks = (mean_BT, trend_BT, log_counts_BC[:, 2:], *user, *affinities, *slopes, mean_BT + bias_T)
+    blocks = (mean_BT, trend_BT, log_counts_BC[:, 2:], *user, *kernel_4BT, audience_BT, *slopes, mean_BT + bias_T)
     for at, block in enumerate(blocks):
         x_BF[:, at * tasks : (at + 1) * tasks] = block
     for at, column in enumerate(context, start=len(blocks) * tasks):

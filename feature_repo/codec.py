@@ -9,10 +9,10 @@ from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.vocabulary import Vocabulary
 from feature_repo.waiting import Waiting
-from protos.packed_pb2 import PackedAwaiting, PackedNumbers
+from protos.packed_pb2 import PackedAwaiting, PackedItemActivity, PackedNumbers
 from protos.streams_pb2 import ItemContent
 
-__all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_content", "encode_item", "encode_user", "packed_activity"]
+__all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_activity", "encode_content", "encode_item", "encode_user"]
 
 
 _DELETED = -1  # stands in for a partition among an item's positions, beside the time of deletion in place of an offset
@@ -34,6 +34,7 @@ def encode_user(row: UserRow, vocabulary: Vocabulary) -> dict[str, Value]:
         erasure=row.erasure,
         unmatched=row.unmatched,
         label_times=row.label_times_RT.astype("<f8").tobytes(),
+        alias=row.alias,
     )
     value["awaiting"] = Value(bytes_val=awaiting.SerializeToString())
     return value
@@ -67,6 +68,7 @@ def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, 
         row.seen.update(dict.fromkeys(awaiting.seen_events))
         if awaiting.label_times:
             row.label_times_RT = np.frombuffer(awaiting.label_times, dtype="<f8").reshape(row.label_times_RT.shape)
+        row.alias = awaiting.alias
         row.erasure = awaiting.erasure if awaiting.HasField("erasure") else None
     return row
 
@@ -75,7 +77,9 @@ def encode_item(row: ItemRow, vocabulary: Vocabulary) -> dict[str, Value]:
     """The values of the view `item_activity`."""
     pairs = sorted(row.offsets.items()) + ([(_DELETED, row.deleted_micros)] if row.deleted_micros else [])
     position = [vocabulary.fingerprint, row.log, *(number for pair in pairs for number in pair)]
-    return _head(position, row.first_at, row.updated_at, row.counters_CH)
+    values = _head(position, row.first_at, row.updated_at, row.counters_CH)
+    values["audience"] = Value(bytes_val=row.audience_AC.astype("<f8").tobytes())
+    return values
 
 
 def decode_item(item_id: str, values: dict[str, Value], vocabulary: Vocabulary) -> ItemRow:
@@ -86,12 +90,23 @@ def decode_item(item_id: str, values: dict[str, Value], vocabulary: Vocabulary) 
     return ItemRow(
         item_id=item_id,
         counters_CH=counters_CH,
+        audience_AC=np.frombuffer(values["audience"].bytes_val, dtype="<f8").reshape(-1, 2 + len(vocabulary.tasks)),
         first_at=first_at,
         updated_at=updated_at,
         log=position[1],
         offsets=offsets,
         deleted_micros=deleted_micros,
     )
+
+
+def encode_activity(row: ItemRow, vocabulary: Vocabulary) -> PackedItemActivity:
+    """An item's row as everyone's item table takes it; on the wire an ItemActivity."""
+    values = _packed(row.first_at, row.updated_at, row.counters_CH).astype("<f8", copy=False).tobytes()
+    activity = PackedItemActivity(item_id=row.item_id, fingerprint=vocabulary.fingerprint, values=values)
+    audience = row.audience()
+    activity.audience_places = audience.places_A.astype("<u2").tobytes()
+    activity.audience_opinions = audience.opinions_TA.astype("<f4").tobytes()
+    return activity
 
 
 def encode_content(content: ItemContent) -> dict[str, Value]:
@@ -113,7 +128,7 @@ def _head(position: list[int], first_at: float, updated_at: float, counters_CH: 
     where, activity = Value(), Value()
     where.int64_list_val.val.extend(position)
     if updated_at:  # an erased row keeps its position alone
-        activity = _doubles(packed_activity(first_at, updated_at, counters_CH))
+        activity = _doubles(_packed(first_at, updated_at, counters_CH))
     return {"position": where, "activity": activity}
 
 
@@ -132,7 +147,7 @@ def _decode_head(
     return position, activity[0], activity[1], activity[2:].reshape(-1, len(HALF_LIFE_NAMES))
 
 
-def packed_activity(first_at: float, updated_at: float, counters_CH: NDArray[np.float64]) -> NDArray[np.float64]:
+def _packed(first_at: float, updated_at: float, counters_CH: NDArray[np.float64]) -> NDArray[np.float64]:
     """The packed row, in the order of `feature_repo.vocabulary.Vocabulary.activity`."""
     packed = np.empty(2 + counters_CH.size)
     packed[0], packed[1], packed[2:] = first_at, updated_at, counters_CH.ravel()

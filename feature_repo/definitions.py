@@ -43,6 +43,7 @@ ITEM_ACTIVITY = FeatureView(
     schema=[
         Field(name="position", dtype=Array(Int64), description="Vocabulary fingerprint, log id, then partition, offset, ..."),
         Field(name="activity", dtype=Array(Float64), description="Times and decayed counters, as of updated_at."),
+        Field(name="audience", dtype=Bytes, description="The latest users: alias, time and a label a task, as float64."),
     ],
     source=_pushed("item_activity"),
 )

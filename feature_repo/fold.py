@@ -9,6 +9,7 @@ from hashlib import blake2b
 
 import numpy as np
 
+from feature_repo.audience import remember
 from feature_repo.counters import add
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from feature_repo.rows import MAX_PENDING, MAX_UNMATCHED, ItemRow, UserRow
@@ -75,6 +76,7 @@ class UserFold:
             return Folded(barred=True)
         if not row.see(event_hash):
             return Folded(duplicate=True)
+        row.alias = row.alias or (event_hash & 0xFFFF_FFFF) or 1
 
         examples = self.expire(row, max(row.updated_at, event.at))
         shown = event.kind == IMPRESSION
@@ -84,6 +86,7 @@ class UserFold:
             source=source,
             occurred_at=event.at,
             user_id=row.user_id,
+            alias=row.alias,
             impression=shown,
             action=not shown,
             observations=observations,
@@ -237,4 +240,8 @@ def fold_item(row: ItemRow, action: ItemAction) -> bool:
     delta_C = np.array([float(action.impression), float(action.action), *action.observations, *action.label_sums])
     row.updated_at = add(row.counters_CH, row.updated_at, delta_C, action.occurred_at)
     row.first_at = min(row.first_at, action.occurred_at) if row.first_at else action.occurred_at
+    told = list(zip(action.observations, action.label_sums, strict=True))
+    if action.action and any(observed or total for observed, total in told):
+        labels = [total if observed or total else _NAN for observed, total in told]
+        row.audience_AC = remember(row.audience_AC, action.alias, action.occurred_at, labels)
     return True

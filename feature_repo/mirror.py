@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
+from feature_repo.audience import Audience
 from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.settings import KafkaSettings
 from feature_repo.table import ItemTable
@@ -142,7 +143,11 @@ class ItemMirror:
         if activity.fingerprint != self.table.vocabulary.fingerprint:
             raise ValueError(f"item {activity.item_id}: counted for other tasks; restart all processes with one tasks file")
         values = np.frombuffer(activity.values, dtype="<f8")
-        self.table.set_activity(activity.item_id, values[1], values[2:].reshape(-1, len(HALF_LIFE_NAMES)))
+        places_A = np.frombuffer(activity.audience_places, dtype="<u2")
+        opinions_TA = np.frombuffer(activity.audience_opinions, dtype="<f4").reshape(len(self.table.vocabulary.tasks), -1)
+        audience = Audience(places_A=places_A, opinions_TA=opinions_TA)
+        counters_CH = values[2:].reshape(-1, len(HALF_LIFE_NAMES))
+        self.table.set_activity(activity.item_id, values[1], counters_CH, audience)
 
     def _apply_content(self, item_id: str, value: bytes | None) -> None:
         if value is None:

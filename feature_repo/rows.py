@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_repo.audience import Audience, audience_of
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
 from feature_repo.vocabulary import RECENT, Vocabulary
 from feature_repo.waiting import Waiting
@@ -46,6 +47,8 @@ class UserRow:
     """Actions of the last moments whose impression is not known, the oldest first."""
     seen: dict[int, None] = field(default_factory=dict)
     """Hashes of the ids of the last SEEN_EVENTS events, the oldest first; a dictionary as an ordered set."""
+    alias: int = 0
+    """Under which items remember the user, 32 bits from the first event's id; erased with the rest, and 0 before there is one."""
     erasure: Erasure | None = None
     """What was erased when the user last asked to be forgotten; events of then or before are not folded any more."""
 
@@ -87,7 +90,7 @@ class UserRow:
         self.counters_CH = np.zeros_like(self.counters_CH)
         self.first_at = self.updated_at = 0.0
         self.recent_ids, self.recent_R, self.label_times_RT = [], self.recent_R[:0], self.label_times_RT[:0]
-        self.pending, self.unmatched = [], []
+        self.pending, self.unmatched, self.alias = [], [], 0
         self.seen.clear()
 
     def engage(self, item_id: str, at: float, labels: list[float]) -> None:
@@ -123,8 +126,14 @@ class ItemRow:
     updated_at: float = 0.0
     log: int = 0
     offsets: dict[int, int] = field(default_factory=dict)
+    audience_AC: NDArray[np.float64]
+    """Its latest users, in order of time: alias, Unix seconds, then a label for each task (NaN where unknown)."""
     deleted_micros: int = 0
     """When the item was last deleted, Unix microseconds: actions of then or before are not folded any more."""
+
+    def audience(self) -> Audience:
+        """What everyone else is told of its users."""
+        return audience_of(self.audience_AC, self.counters_CH[2:])
 
     def erase(self, deleted_at: float) -> bool:
         """Empties the row of all but its position; False if it has been erased as of then before."""
@@ -133,9 +142,14 @@ class ItemRow:
             return False
         self.deleted_micros = micros
         self.counters_CH = np.zeros_like(self.counters_CH)
+        self.audience_AC = self.audience_AC[:0]
         self.first_at = self.updated_at = 0.0
         return True
 
     @classmethod
     def empty(cls, item_id: str, vocabulary: Vocabulary) -> "ItemRow":
-        return cls(item_id=item_id, counters_CH=np.zeros((len(vocabulary.counters), len(HALF_LIFE_NAMES))))
+        return cls(
+            item_id=item_id,
+            counters_CH=np.zeros((len(vocabulary.counters), len(HALF_LIFE_NAMES))),
+            audience_AC=np.empty((0, 2 + len(vocabulary.tasks))),
+        )

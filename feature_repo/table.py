@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_repo.audience import Audience
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
-from feature_repo.vocabulary import Vocabulary
+from feature_repo.vocabulary import AUDIENCE, Vocabulary
 from protos.catalogue_pb2 import Item
 
 __all__ = ["ItemTable", "category_bits"]
@@ -25,7 +26,7 @@ def category_bits(categories: Iterable[str]) -> NDArray[np.uint64]:
 
 
 class ItemTable:
-    """Items by row number: activity counters, text vectors, categories and content. One writer; readers see whole rows.
+    """Items by row number: counters, audiences, text vectors, categories and content. One writer; readers see whole rows.
 
     Row numbers are stable for the life of the table. A deleted item keeps its number and nothing else, so that histories
     which name it stay readable, and a process that has just read the log knows no less than one that ran all along.
@@ -42,6 +43,8 @@ class ItemTable:
         self.published_at = np.zeros(capacity)
         self.vectors = np.zeros((capacity, dimensions), dtype=np.float32)
         self.categories = np.zeros((capacity, _CATEGORY_WORDS), dtype=np.uint64)
+        self.places = np.zeros((capacity, AUDIENCE), dtype=np.uint16)
+        self.opinions = np.zeros((capacity, len(vocabulary.tasks), AUDIENCE), dtype=np.float32)
         self.live = np.zeros(capacity, dtype=bool)
         self.followers: list[Callable[[int], None]] = []
         """Told of the row of every entry that is taken over or deleted, by the writer; of a new one before it is live."""
@@ -62,12 +65,19 @@ class ItemTable:
         means_T: NDArray[np.float64] = (sums_T + empty_T) / (observations_T + 1.0)
         return means_T
 
-    def set_activity(self, item_id: str, updated_at: float, counters_CH: NDArray[np.float64]) -> None:
-        """Takes over an item's counters, as of `updated_at`."""
+    def set_activity(
+        self, item_id: str, updated_at: float, counters_CH: NDArray[np.float64], audience: Audience | None = None
+    ) -> None:
+        """Takes over an item's counters, as of `updated_at`, and its audience, nobody if None."""
         row, tasks = self._row(item_id), len(self.vocabulary.tasks)
         change_2T = (counters_CH[2:, ALL] - self.counters[row, 2:, ALL]).reshape(2, tasks)
         self.counters[row] = counters_CH
         self.updated_at[row] = updated_at
+        known = 0 if audience is None else len(audience.places_A)
+        self.opinions[row, :, known:] = 0.0
+        if audience is not None:
+            self.places[row, :known] = audience.places_A
+            self.opinions[row, :, :known] = audience.opinions_TA
         self._totals = self._totals + change_2T
 
     def set_content(self, item: Item, vector_D: NDArray[np.float32] | None) -> None:
@@ -121,6 +131,6 @@ class ItemTable:
         return row
 
     def _grow(self) -> None:
-        for name in ("counters", "updated_at", "published_at", "vectors", "categories", "live"):
+        for name in ("counters", "updated_at", "published_at", "vectors", "categories", "places", "opinions", "live"):
             array = getattr(self, name)
             setattr(self, name, np.concatenate((array, np.zeros_like(array))))

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from feature_repo.tasks import Task
 
-__all__ = ["HALF_LIVES", "HISTORY", "RECENT", "Vocabulary"]
+__all__ = ["AUDIENCE", "HALF_LIVES", "HISTORY", "RECENT", "Vocabulary"]
 
 HALF_LIVES: tuple[tuple[str, float], ...] = (
     ("10m", 600.0),
@@ -19,6 +19,9 @@ HALF_LIVES: tuple[tuple[str, float], ...] = (
 RECENT = 64
 """Engagements that a user row keeps, the most recent first."""
 
+AUDIENCE = 256
+"""Users that an item row keeps, the latest last."""
+
 HISTORY = 20
 """Engagements of those that the model's attention sees."""
 
@@ -29,6 +32,7 @@ _CROSS = (
     "category_affinity",
     "popularity_affinity",
     "age_affinity",
+    "audience_affinity",
     "mean_slope",
     "popularity_slope",
     "age_slope",
@@ -84,5 +88,5 @@ class Vocabulary:
     @cached_property
     def fingerprint(self) -> int:
         """32-bit hash over all names in order; stored with rows, examples and snapshots."""
-        words = (*self.activity, *self.features, str(RECENT), str(HISTORY))
+        words = (*self.activity, *self.features, str(RECENT), str(HISTORY), str(AUDIENCE))
         return zlib.crc32("\n".join(words).encode())

@@ -48,28 +48,34 @@ class PackedExample(_message.Message):
     def __init__(self, source: _Optional[_Union[_streams_pb2.SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[bytes] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[bytes] = ..., labels: _Optional[bytes] = ...) -> None: ...
 
 class PackedAwaiting(_message.Message):
-    __slots__ = ("impressions", "seen_events", "erasure", "label_times", "unmatched")
+    __slots__ = ("impressions", "seen_events", "erasure", "label_times", "unmatched", "alias")
     IMPRESSIONS_FIELD_NUMBER: _ClassVar[int]
     SEEN_EVENTS_FIELD_NUMBER: _ClassVar[int]
     ERASURE_FIELD_NUMBER: _ClassVar[int]
     LABEL_TIMES_FIELD_NUMBER: _ClassVar[int]
     UNMATCHED_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
     impressions: _containers.RepeatedScalarFieldContainer[bytes]
     seen_events: _containers.RepeatedScalarFieldContainer[int]
     erasure: _streams_pb2.Erasure
     label_times: bytes
     unmatched: _containers.RepeatedCompositeFieldContainer[_streams_pb2.UnmatchedAction]
-    def __init__(self, impressions: _Optional[_Iterable[bytes]] = ..., seen_events: _Optional[_Iterable[int]] = ..., erasure: _Optional[_Union[_streams_pb2.Erasure, _Mapping]] = ..., label_times: _Optional[bytes] = ..., unmatched: _Optional[_Iterable[_Union[_streams_pb2.UnmatchedAction, _Mapping]]] = ...) -> None: ...
+    alias: int
+    def __init__(self, impressions: _Optional[_Iterable[bytes]] = ..., seen_events: _Optional[_Iterable[int]] = ..., erasure: _Optional[_Union[_streams_pb2.Erasure, _Mapping]] = ..., label_times: _Optional[bytes] = ..., unmatched: _Optional[_Iterable[_Union[_streams_pb2.UnmatchedAction, _Mapping]]] = ..., alias: _Optional[int] = ...) -> None: ...
 
 class PackedItemActivity(_message.Message):
-    __slots__ = ("item_id", "fingerprint", "values")
+    __slots__ = ("item_id", "fingerprint", "values", "audience_places", "audience_opinions")
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_PLACES_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_OPINIONS_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     fingerprint: int
     values: bytes
-    def __init__(self, item_id: _Optional[str] = ..., fingerprint: _Optional[int] = ..., values: _Optional[bytes] = ...) -> None: ...
+    audience_places: bytes
+    audience_opinions: bytes
+    def __init__(self, item_id: _Optional[str] = ..., fingerprint: _Optional[int] = ..., values: _Optional[bytes] = ..., audience_places: _Optional[bytes] = ..., audience_opinions: _Optional[bytes] = ...) -> None: ...
 
 class PackedNumbers(_message.Message):
     __slots__ = ("val",)

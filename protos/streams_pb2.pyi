@@ -18,7 +18,7 @@ class SourcePosition(_message.Message):
     def __init__(self, log: _Optional[int] = ..., partition: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class ItemAction(_message.Message):
-    __slots__ = ("item_id", "source", "occurred_at", "impression", "action", "observations", "label_sums", "user_id", "deleted")
+    __slots__ = ("item_id", "source", "occurred_at", "impression", "action", "observations", "label_sums", "user_id", "alias", "deleted")
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     OCCURRED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -27,6 +27,7 @@ class ItemAction(_message.Message):
     OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     LABEL_SUMS_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
     DELETED_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     source: SourcePosition
@@ -36,8 +37,9 @@ class ItemAction(_message.Message):
     observations: _containers.RepeatedScalarFieldContainer[float]
     label_sums: _containers.RepeatedScalarFieldContainer[float]
     user_id: str
+    alias: int
     deleted: bool
-    def __init__(self, item_id: _Optional[str] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ..., occurred_at: _Optional[float] = ..., impression: _Optional[bool] = ..., action: _Optional[bool] = ..., observations: _Optional[_Iterable[float]] = ..., label_sums: _Optional[_Iterable[float]] = ..., user_id: _Optional[str] = ..., deleted: _Optional[bool] = ...) -> None: ...
+    def __init__(self, item_id: _Optional[str] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ..., occurred_at: _Optional[float] = ..., impression: _Optional[bool] = ..., action: _Optional[bool] = ..., observations: _Optional[_Iterable[float]] = ..., label_sums: _Optional[_Iterable[float]] = ..., user_id: _Optional[str] = ..., alias: _Optional[int] = ..., deleted: _Optional[bool] = ...) -> None: ...
 
 class Example(_message.Message):
     __slots__ = ("source", "index", "user_id", "item_id", "recommendation_id", "shown_at", "labelled_at", "fingerprint", "features", "history_item_ids", "history_values", "labels")
@@ -68,18 +70,20 @@ class Example(_message.Message):
     def __init__(self, source: _Optional[_Union[SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[_Iterable[float]] = ..., labels: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Awaiting(_message.Message):
-    __slots__ = ("impressions", "seen_events", "erasure", "label_times", "unmatched")
+    __slots__ = ("impressions", "seen_events", "erasure", "label_times", "unmatched", "alias")
     IMPRESSIONS_FIELD_NUMBER: _ClassVar[int]
     SEEN_EVENTS_FIELD_NUMBER: _ClassVar[int]
     ERASURE_FIELD_NUMBER: _ClassVar[int]
     LABEL_TIMES_FIELD_NUMBER: _ClassVar[int]
     UNMATCHED_FIELD_NUMBER: _ClassVar[int]
+    ALIAS_FIELD_NUMBER: _ClassVar[int]
     impressions: _containers.RepeatedCompositeFieldContainer[Example]
     seen_events: _containers.RepeatedScalarFieldContainer[int]
     erasure: Erasure
     label_times: bytes
     unmatched: _containers.RepeatedCompositeFieldContainer[UnmatchedAction]
-    def __init__(self, impressions: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seen_events: _Optional[_Iterable[int]] = ..., erasure: _Optional[_Union[Erasure, _Mapping]] = ..., label_times: _Optional[bytes] = ..., unmatched: _Optional[_Iterable[_Union[UnmatchedAction, _Mapping]]] = ...) -> None: ...
+    alias: int
+    def __init__(self, impressions: _Optional[_Iterable[_Union[Example, _Mapping]]] = ..., seen_events: _Optional[_Iterable[int]] = ..., erasure: _Optional[_Union[Erasure, _Mapping]] = ..., label_times: _Optional[bytes] = ..., unmatched: _Optional[_Iterable[_Union[UnmatchedAction, _Mapping]]] = ..., alias: _Optional[int] = ...) -> None: ...
 
 class UnmatchedAction(_message.Message):
     __slots__ = ("item_id", "recommendation_id", "occurred_at", "labels")
@@ -114,14 +118,18 @@ class Erasure(_message.Message):
     def __init__(self, user_id: _Optional[str] = ..., event_id: _Optional[str] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ..., requested_at: _Optional[float] = ..., events: _Optional[int] = ..., engagements: _Optional[int] = ..., awaiting_impressions: _Optional[int] = ..., event_ids: _Optional[int] = ...) -> None: ...
 
 class ItemActivity(_message.Message):
-    __slots__ = ("item_id", "fingerprint", "values")
+    __slots__ = ("item_id", "fingerprint", "values", "audience_places", "audience_opinions")
     ITEM_ID_FIELD_NUMBER: _ClassVar[int]
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_PLACES_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_OPINIONS_FIELD_NUMBER: _ClassVar[int]
     item_id: str
     fingerprint: int
     values: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, item_id: _Optional[str] = ..., fingerprint: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ...) -> None: ...
+    audience_places: bytes
+    audience_opinions: bytes
+    def __init__(self, item_id: _Optional[str] = ..., fingerprint: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ..., audience_places: _Optional[bytes] = ..., audience_opinions: _Optional[bytes] = ...) -> None: ...
 
 class ItemContent(_message.Message):
     __slots__ = ("item", "vector", "encoder_version", "content_hash")

@@ -7,12 +7,11 @@ from typing import Protocol
 
 from google.protobuf.message import DecodeError
 
-from feature_repo.codec import packed_activity
+from feature_repo.codec import encode_activity
 from feature_repo.decode import Rejection
 from feature_repo.fold import fold_item
 from feature_repo.rows import ItemRow
 from feature_repo.vocabulary import Vocabulary
-from protos.packed_pb2 import PackedItemActivity
 from protos.streams_pb2 import ItemAction
 from protos.topics import ITEM_ACTIVITY
 from streams.dead_letters import dead_letter
@@ -96,6 +95,5 @@ class ItemProcessor:
     def _state(self, row: ItemRow) -> Publication:
         if not row.updated_at:  # erased: everyone's table drops its counters
             return Publication(ITEM_ACTIVITY.name, row.item_id.encode(), None)
-        values = packed_activity(row.first_at, row.updated_at, row.counters_CH).astype("<f8", copy=False).tobytes()
-        activity = PackedItemActivity(item_id=row.item_id, fingerprint=self._vocabulary.fingerprint, values=values)
+        activity = encode_activity(row, self._vocabulary)
         return Publication(ITEM_ACTIVITY.name, row.item_id.encode(), activity.SerializeToString())

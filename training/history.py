@@ -114,7 +114,7 @@ class HistoryFold:
         if (item := self.items.get(event.item_id)) is None:
             item = self.items[event.item_id] = ItemRow.empty(event.item_id, self.table.vocabulary)
         fold_item(item, folded.action)
-        self.table.set_activity(event.item_id, item.updated_at, item.counters_CH)
+        self.table.set_activity(event.item_id, item.updated_at, item.counters_CH, item.audience())
         return [Example.FromString(example) for example in folded.examples]
 
     def user(self, user_id: str) -> UserRow:

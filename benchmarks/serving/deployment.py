@@ -19,10 +19,11 @@ from pydantic import RedisDsn
 from benchmarks.serving.world import World
 from deploy.local.ports import HOST, answers, free_ports, listens
 from deploy.local.process import Child, Command
+from feature_repo.codec import encode_activity
 from feature_repo.rows import ItemRow
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore, apply
-from protos.streams_pb2 import ItemActivity, ItemContent
+from protos.streams_pb2 import ItemContent
 from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
 from streams.topics import ensure_topics
 from training.encoder import EncoderConfig, TextEncoder
@@ -141,8 +142,7 @@ def _send(world: World, kafka: KafkaSettings, contents: Sequence[ItemContent], i
     producer = KafkaProducer(linger_ms=20, batch_size=1 << 20, **kafka.client_options())
     sent = []
     for content, row in zip(contents, item_rows, strict=True):
-        values = (row.first_at, row.updated_at, *row.counters_CH.ravel().tolist())
-        activity = ItemActivity(item_id=row.item_id, fingerprint=world.vocabulary.fingerprint, values=values)
+        activity = encode_activity(row, world.vocabulary)
         for topic, message in ((ITEM_CONTENT, content), (ITEM_ACTIVITY, activity)):
             sent.append(producer.send(topic.name, key=row.item_id.encode(), value=message.SerializeToString()))
     for one in sent:

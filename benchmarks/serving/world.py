@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.rows import ItemRow, UserRow
-from feature_repo.vocabulary import RECENT, Vocabulary
+from feature_repo.vocabulary import AUDIENCE, RECENT, Vocabulary
 from protos.catalogue_pb2 import Item
 from protos.recommender_pb2 import ScoreRequest
 from protos.streams_pb2 import ItemContent
@@ -66,11 +66,17 @@ class World:
             yield ItemRow(
                 item_id=item_id,
                 counters_CH=self.counters(random, 100.0),
+                audience_AC=self._audience(random, now),
                 first_at=now - 30 * _DAY,
                 updated_at=now - random.random() * _DAY,
                 log=1,
                 offsets={0: 1},
             )
+
+    def _audience(self, random: np.random.Generator, now: float) -> NDArray[np.float64]:
+        """As many users as an item remembers, each with all labels."""
+        aliases, times = random.integers(1, 2**32, AUDIENCE), now - np.sort(random.random(AUDIENCE))[::-1] * 30 * _DAY
+        return np.column_stack((aliases, times, random.integers(0, 2, (AUDIENCE, len(self.vocabulary.tasks)))))
 
     def user_rows(self) -> Iterator[UserRow]:
         """A row for each user, whose history is full."""

@@ -2,15 +2,19 @@
 
 import queue
 
+import numpy as np
 from kafka import KafkaProducer
 
+from feature_repo.codec import encode_activity
 from feature_repo.mirror import ItemMirror
+from feature_repo.rows import ItemRow
 from feature_repo.settings import KafkaSettings
+from protos.packed_pb2 import PackedItemActivity
 from protos.streams_pb2 import ItemActivity, ItemContent
 from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
 from streams.topics import ensure_topics
 from tests.broker import running_broker
-from tests.feature_repo.worlds import table_of
+from tests.feature_repo.worlds import VOCABULARY, table_of
 
 OURS, ANOTHER = "small-0123456789ab", "large-ba9876543210"
 
@@ -22,7 +26,7 @@ def entry(item_id: str, encoder_version: str, *, text: bool = True) -> ItemConte
     return content
 
 
-def publish(kafka: KafkaSettings, topic: str, *messages: ItemContent | ItemActivity) -> None:
+def publish(kafka: KafkaSettings, topic: str, *messages: ItemContent | ItemActivity | PackedItemActivity) -> None:
     """Writes the records and waits for the broker."""
     producer = KafkaProducer(**kafka.client_options())
     for message in messages:
@@ -68,3 +72,26 @@ def test_an_error_that_ends_the_thread_is_handed_on() -> None:
         assert not mirror.wait_ready(60.0)
         mirror.stop()
     assert isinstance(mirror.failure, TypeError)
+
+
+def test_audiences_reach_the_table() -> None:
+    """What the item agent says of an item's users is what candidates are compared by, and nothing where nobody acted."""
+    known, quiet = ItemRow.empty("i0", VOCABULARY), ItemRow.empty("i1", VOCABULARY)
+    known.updated_at = quiet.updated_at = 5.0
+    known.counters_CH[2:] = 1.0
+    known.audience_AC = np.array([[70_000.0, 4.0, 0.0, np.nan, 1.0], [3.0, 5.0, 1.0, 2.0, np.nan]])
+    with running_broker() as kafka:
+        ensure_topics(kafka, partitions=1)
+        publish(kafka, ITEM_ACTIVITY.name, encode_activity(known, VOCABULARY), encode_activity(quiet, VOCABULARY))
+        mirror = ItemMirror(table_of(2), kafka)
+        mirror.start()
+        try:
+            assert mirror.wait_ready(60.0)
+        finally:
+            mirror.stop()
+    audience = known.audience()
+    assert mirror.activities_applied == 2
+    np.testing.assert_array_equal(mirror.table.places[0, :2], audience.places_A)
+    np.testing.assert_array_equal(mirror.table.opinions[0, :, :2], audience.opinions_TA)
+    assert not mirror.table.opinions[0, :, 2:].any()
+    assert not mirror.table.opinions[1].any()

@@ -45,6 +45,7 @@ def test_user_row_survives_encoding(events: list[Occurrence]) -> None:
     back = decode_user("u", encode_user(row, VOCABULARY), VOCABULARY)
     assert_equal_rows(row, back)
     assert list(back.seen) == list(row.seen)
+    assert back.alias == row.alias
     assert (back.log, back.partition, back.offset) == (row.log, row.partition, row.offset)
 
 
@@ -53,10 +54,12 @@ def test_item_row_survives_encoding() -> None:
     row = ItemRow.empty("i", VOCABULARY)
     row.log, row.offsets, row.updated_at, row.deleted_micros = 2**62, {3: 7, 1: 9}, 5.5, 3_000_000
     row.counters_CH += 0.1
+    row.audience_AC = np.array([[7.0, 5.0, 1.0, np.nan, 0.0], [2.0**32 - 1, 5.5, 0.0, 1.0, np.nan]])
     back = decode_item("i", encode_item(row, VOCABULARY), VOCABULARY)
     assert (back.log, back.offsets, back.updated_at) == (row.log, row.offsets, row.updated_at)
     assert back.deleted_micros == row.deleted_micros
     np.testing.assert_array_equal(back.counters_CH, row.counters_CH)
+    np.testing.assert_array_equal(back.audience_AC, row.audience_AC)
 
 
 def test_rows_written_are_read_back_by_another_process_view(place: StoreSettings) -> None:

@@ -63,10 +63,11 @@ def event(
     *,
     event_id: str = "",
     recommendation_id: str = "",
+    user_id: str = "u",
 ) -> Occurrence:
     return Occurrence(
         event_id=event_id or f"{kind}-{item_id}-{at}",
-        user_id="u",
+        user_id=user_id,
         item_id=item_id,
         at=at,
         kind=kind,
