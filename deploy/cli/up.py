@@ -127,13 +127,13 @@ def _port(text: str | None) -> int | None:
 
 
 def interrupt_on_signals() -> None:
-    """Lets SIGTERM and SIGHUP end the command as Ctrl-C does."""
+    """Lets SIGTERM and SIGHUP end the command as Ctrl-C does; SIGINT too where a shell's background job ignores it."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def print_access(state: StackState) -> None:

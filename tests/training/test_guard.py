@@ -94,7 +94,7 @@ def test_weights_after_a_refusal_are_the_good_ones_and_replay_forgets(vocabulary
 
 def test_a_lasting_change_is_accepted_in_the_end(vocabulary: Vocabulary, stream: Stream) -> None:
     """What comes for longer than the patience is how the world is now: the guard must not hold on to the past for ever."""
-    batches, config = stream(320), replace(GUARD, patience=2, capacity=128)
+    batches, config = stream(480), replace(GUARD, patience=2, capacity=128)
     guard, test = _guard(vocabulary, config), _poisoned(stream(1, size=800, seed=9)[0])
     _learn(guard, batches[:120])
     before = _error(guard.good(), test)
