@@ -14,6 +14,7 @@ from protos.catalogue_pb2 import Item
 __all__ = ["ItemTable", "category_bits"]
 
 _CATEGORY_WORDS = 4
+_ARRAYS = "counters", "updated_at", "published_at", "vectors", "categories", "places", "opinions", "live"
 
 
 def category_bits(categories: Iterable[str]) -> NDArray[np.uint64]:
@@ -52,6 +53,11 @@ class ItemTable:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of memory of one item's numbers; its content comes on top."""
+        return sum(int(getattr(self, name)[0].nbytes) for name in _ARRAYS)
 
     def rows(self, item_ids: Sequence[str]) -> NDArray[np.intp]:
         """Row numbers of the given items, -1 for those never heard of. Shape (B,)."""
@@ -131,6 +137,6 @@ class ItemTable:
         return row
 
     def _grow(self) -> None:
-        for name in ("counters", "updated_at", "published_at", "vectors", "categories", "places", "opinions", "live"):
+        for name in _ARRAYS:
             array = getattr(self, name)
             setattr(self, name, np.concatenate((array, np.zeros_like(array))))

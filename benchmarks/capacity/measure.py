@@ -18,6 +18,7 @@ from deploy.drills.system import System, eventually, running_system
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore, apply
 from feature_repo.table import ItemTable
+from feature_repo.vocabulary import AUDIENCE, Vocabulary
 from protos.events_pb2 import Event
 from protos.recommender_pb2 import RecommendRequest, ScoreRequest
 from protos.recommender_pb2_grpc import RecommenderStub
@@ -34,6 +35,7 @@ _TASKS = Path(__file__).parents[2] / "deploy" / "local" / "tasks.toml"
 _DIMENSIONS = 384
 _USERS, _ITEMS = 50, 500
 _FEW, _MANY = 20, 600
+_FULL = 50
 _EVENTS = 12_000
 _ANSWERS = 300
 _CANDIDATES = (1, 100, 500)
@@ -43,7 +45,7 @@ _BEGAN = 1_760_000_000.0
 
 
 def store(directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Bytes of Redis for a user who did little, one whose row is full, and an item with its text vector."""
+    """Bytes of Redis for a user who did little, one whose row is full, an item that few know or many, and its text vector."""
     vocabulary = FeatureSettings(tasks_file=_TASKS).vocabulary()
     with DurableRedis(directory / "redis") as redis:
         eventually(redis.healthy, 30.0)
@@ -84,10 +86,15 @@ def store(directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
             items.write(items.process([_record(ITEM_ACTIONS.name, at, b"", value) for at, value in enumerate(actions)]))
 
         found["item_activity_bytes"] = grown(fold_items) / len(seen)
+
+        def fill_audiences() -> None:
+            clicks = enumerate(_clicks(vocabulary))
+            items.write(items.process([_record(ITEM_ACTIONS.name, at, b"", value) for at, value in clicks]))
+
+        found["item_full_activity_bytes"] = grown(fill_audiences) / _FULL
         found["item_content_bytes"] = grown(lambda: rows.write_contents([_content(number) for number in range(_ITEMS)])) / _ITEMS
         client.close()
-    counters = len(vocabulary.counters) * 4 * 8
-    found["item_table_bytes"] = counters + 4 * _DIMENSIONS + 4 * 8 + 3 * 8
+    found["item_table_bytes"] = table.row_bytes
     return found
 
 
@@ -182,6 +189,18 @@ def _history(name: str, events: int) -> Iterator[Record]:
             (event.click if number % 4 == 3 else event.impression).SetInParent()
             yield _record(EVENTS.name, offset, user_id.encode(), event.SerializeToString())
             offset += 1
+
+
+def _clicks(vocabulary: Vocabulary) -> Iterator[bytes]:
+    """Of each of some items so many users that its row remembers no more."""
+    tasks = len(vocabulary.tasks)
+    for offset in range(_FULL * AUDIENCE):
+        alias, item = divmod(offset, _FULL)
+        action = ItemAction(item_id=f"full-{item}", occurred_at=_BEGAN + alias, action=True, alias=1 + alias)
+        action.observations.extend([1.0] * tasks)
+        action.label_sums.extend([float(alias % 2)] * tasks)
+        action.source.log, action.source.offset = 1, offset
+        yield action.SerializeToString()
 
 
 def _record(topic: str, offset: int, key: bytes, value: bytes) -> Record:

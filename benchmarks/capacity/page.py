@@ -40,7 +40,7 @@ def page(results: Mapping[str, Any], quality: Mapping[str, Any]) -> str:
                 f"The learner takes {learner:,.0f} new examples/s on one core (benchmarks/results/quality.json).",
                 "## Plans",
                 "Cores are planned to be 60 % busy, Redis' memory to be 60 % full. Nine of ten events are impressions, ten to "
-                "a list, so the events say how many lists were asked for; a tenth of the users have full rows.",
+                "a list, so the events say how many lists were asked for; a tenth of the users and all items have full rows.",
                 _plans(plans),
                 *_worked(*plans[-1]),
                 "## When to add what",
@@ -61,9 +61,9 @@ def _figures(results: Mapping[str, Any]) -> str:
         *((f"{title}, on one core", f"{processes['requests_per_core_s'][name]:,.0f}/s") for name, title in _REQUESTS.items()),
         (f"a user in Redis after {store['user_few_events']} events", f"{store['user_few_bytes'] / 1e3:.1f} kB"),
         (f"a user in Redis after {store['user_many_events']} events: a full row", f"{store['user_many_bytes'] / 1e3:.1f} kB"),
-        (
-            "an item in Redis, activity and content",
-            f"{(store['item_activity_bytes'] + store['item_content_bytes']) / 1e3:.1f} kB",
+        *(
+            (f"an item in Redis, activity and content, {which}", f"{(store[name] + store['item_content_bytes']) / 1e3:.1f} kB")
+            for name, which in (("item_activity_bytes", "few users"), ("item_full_activity_bytes", "a full row"))
         ),
         ("an item in the table of each server and worker", f"{store['item_table_bytes'] / 1e3:.1f} kB"),
         *((f"resident memory: {name}", f"{value / 1e6:,.0f} MB") for name, value in processes["resident_bytes"].items()),

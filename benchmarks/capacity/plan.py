@@ -57,7 +57,7 @@ def plan(load: Load, capacity: Mapping[str, Any], learner_examples_per_s: float)
     store, processes = capacity["store"], capacity["processes"]
     few, many = store["user_few_bytes"], store["user_many_bytes"]
     user_bytes = load.users * (load.active * many + (1.0 - load.active) * few)
-    item_bytes = load.items * (store["item_activity_bytes"] + store["item_content_bytes"])
+    item_bytes = load.items * (store["item_full_activity_bytes"] + store["item_content_bytes"])
     examples = load.events_per_s * load.impressions
     return Plan(
         feature_workers=math.ceil(load.events_per_s / (_BUSY * processes["events_per_core_s"])),

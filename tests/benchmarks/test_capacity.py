@@ -16,7 +16,7 @@ CAPACITY = {
     "store": {
         "user_few_bytes": 4_000.0,
         "user_many_bytes": 40_000.0,
-        "item_activity_bytes": 500.0,
+        "item_full_activity_bytes": 500.0,
         "item_content_bytes": 2_500.0,
         "item_table_bytes": 2_000.0,
     },
