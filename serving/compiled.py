@@ -57,7 +57,7 @@ def compiled(model: Recommender) -> Callable[[Batch], Tensor]:
         torch.ones(1, HISTORY, dtype=torch.bool),
     )
     with torch.inference_mode(), warnings.catch_warnings():
-        # PyTorch would rather have torch.compile, which needs a C++ compiler where it serves.
+        # PyTorch would rather have torch.compile, which needs a C++ compiler where it serves; so it leaves these without types.
         warnings.simplefilter("ignore")
         trace = torch.jit.trace(_Predict(model).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         recorded = torch.jit.freeze(trace)

@@ -28,8 +28,14 @@ FULL: list[tuple[Message, type[Message]]] = [
         ),
         PackedExample,
     ),
-    (Awaiting(impressions=[Example(item_id="i", labels=[1.0])], seen_events=[1, 2], label_times=b"12345678"), PackedAwaiting),
-    (ItemActivity(item_id="i", fingerprint=3, values=[1.0, 2.0]), PackedItemActivity),
+    (
+        Awaiting(impressions=[Example(item_id="i", labels=[1.0])], seen_events=[1, 2], label_times=b"12345678", alias=3),
+        PackedAwaiting,
+    ),
+    (
+        ItemActivity(item_id="i", fingerprint=3, values=[1.0, 2.0], audience_places=b"12", audience_opinions=b"1234"),
+        PackedItemActivity,
+    ),
 ]
 
 
