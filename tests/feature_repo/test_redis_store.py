@@ -1,9 +1,11 @@
-"""Rows written to Redis: to Feast they are its own."""
+"""Rows in Redis: to Feast they are its own, and a Redis that does not answer is not waited for."""
 
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from feast.infra.online_stores.redis import RedisOnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
@@ -13,7 +15,8 @@ from feature_repo.codec import encode_item, encode_user
 from feature_repo.definitions import ITEM_ACTIVITY, USER_ACTIVITY
 from feature_repo.redis_store import RedisRows
 from feature_repo.rows import ItemRow
-from feature_repo.store import apply, repo_config
+from feature_repo.settings import StoreSettings
+from feature_repo.store import RowStore, StoreUnavailable, apply, repo_config
 from tests.feature_repo.test_fold import run
 from tests.feature_repo.worlds import VOCABULARY, event
 from tests.redis import running_redis
@@ -47,3 +50,18 @@ def test_what_is_written_is_what_feast_writes_to_the_byte(tmp_path: Path) -> Non
     assert len(found[0]) == 3
     assert found[1] == found[0]
     assert told == [2, 1, 2, 1]
+
+
+def test_a_redis_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:
+    """By itself redis-py would ask four times four times, with pauses: half a second's timeout would take half a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"redis://127.0.0.1:{mute.getsockname()[1]}/0"
+        settings = StoreSettings.model_validate(
+            {"kind": "redis", "directory": tmp_path, "redis_url": url, "redis_timeout_seconds": 0.1}
+        )
+        with pytest.raises(StoreUnavailable, match="Timeout"):
+            RowStore(settings, VOCABULARY).read_users(["u0"])
+        mute.setblocking(False)
+        mute.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            mute.accept()

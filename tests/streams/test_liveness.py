@@ -134,7 +134,7 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
         apply(store)
         environment = environment_of(broker, store, tmp_path) | {
             "HEADWATER_WORKER_STALL_SECONDS": "1",
-            "HEADWATER_WORKER_EXIT_SECONDS": "20",  # more than a call to the store may take with all its attempts
+            "HEADWATER_WORKER_EXIT_SECONDS": "20",
             "HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS": "10",  # a busy machine alone must not cost a session
         }
         with running_worker("streams.features", environment, tmp_path / "log") as worker:
