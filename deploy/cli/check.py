@@ -82,17 +82,17 @@ def _project(file: Path | None) -> "tuple[Project, str | None]":
         return load_project(Path(PROJECT_FILE)), None
     if file.is_dir() or file.suffix == ".toml":
         return load_project(file), None
-    from deploy.cli.init import draft_history, finish_drafts
+    from deploy.project.draft import draft_history, finish_drafts
     from deploy.project.write import project_text, tasks_text
     from training.project import parse_project
 
-    draft, top = draft_history(file)
+    draft = draft_history(file)
     kinds = finish_drafts([draft])
     draft.file = file.resolve()
     project: Project = parse_project(project_text([draft], None), root=Path.cwd())
     guess = ", ".join(f"{field} = {column}" for field, column in draft.columns.items())
     console.print(f"Read as {' and '.join(sorted(draft.kinds))}; {guess}", soft_wrap=True)
-    return project, tasks_text(kinds, timed=draft.timed, rated_up_to=top)
+    return project, tasks_text(kinds, timed=draft.timed, rated_up_to=draft.rated_up_to)
 
 
 def _print_files(read: "SourcesRead") -> None:

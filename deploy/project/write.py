@@ -22,6 +22,7 @@ class HistoryDraft:
     timed: bool = True
     imply_impressions: bool = False
     sampled_impressions: int = 0
+    rated_up_to: float | None = None
 
     @property
     def kinds(self) -> set[str]:

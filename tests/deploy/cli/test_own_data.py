@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from deploy.cli import app
 from deploy.cli.connection import CliError
 from training.project import load_project
+from training.tables import HistoryFileError
 
 ROOT = Path(__file__).parents[3]
 VIEWS = "visitor;Product;when;what\n" + "".join(
@@ -114,7 +115,7 @@ def test_it_is_said_when_nothing_would_be_learned(here: Path) -> None:
 )
 def test_what_is_missing_is_named(here: Path, arguments: tuple[str, ...], complaint: str) -> None:
     """With what to say, and the columns that there are."""
-    with pytest.raises(CliError, match=complaint):
+    with pytest.raises((CliError, HistoryFileError), match=complaint):
         CliRunner().invoke(app, list(arguments), catch_exceptions=False)
 
 
@@ -164,26 +165,47 @@ def test_gzipped_tables_of_games_owned_and_played_are_walked_in_four_commands(he
 
 def test_what_is_answered_wrongly_is_asked_again(here: Path) -> None:
     """At a terminal: a column that is not there, and a file that is not there, cost no other answer."""
-    answers = ("visitor", "prodct", "Product", "when", "what", "absent.csv", "products.csv")
-    terminal, theirs = pty.openpty()
-    program = [sys.executable, "-c", "from deploy.cli import main; main()", "init", "--history", "views.csv"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        os.write(terminal, "".join(f"{answer}\n" for answer in answers).encode())
-        said = b"".join(iter(lambda: _read(terminal), b"")).decode()
-        assert process.wait(60.0) == 0, said
-    os.close(terminal)
+    answers = ("visitor", "prodct", "Product", "when", "what", "-", "absent.csv", "products.csv", "", "", "", "", "product")
+    said = at_a_terminal(here, answers, "--history", "views.csv")
     assert "'prodct' is none of visitor, Product, when, what" in said
     assert "absent.csv is no file" in said
     project = load_project(here)
     assert project.catalogue is not None
+    assert (project.catalogue.item_type, project.catalogue.columns.title) == ("product", "name")
     assert project.history[0].columns == {
         "user_id": "visitor",
         "item_id": "Product",
         "occurred_at": "when",
         "event": "what",
     }
+
+
+def test_questions_alone_make_a_project_of_two_files(here: Path) -> None:
+    """No flag: both files, what their rows are, and the column and unit of the time played, are asked for."""
+    (here / "plays.csv").write_text("who,game,spent\nu,g,90\n")
+    (here / "buys.csv").write_text("who,game,price\nu,g,5\n")
+    files = ("plays.csv", "buys.csv", "")
+    plays = ("", "game", "-", "-", "read", "", "spent", "fortnights", "minutes")
+    said = at_a_terminal(here, (*files, *plays, "", "game", "", "", "", "-", ""))
+    assert "spent: 90" in said
+    assert "'fortnights' is none of milliseconds, seconds, minutes, hours" in said
+    bought, played = load_project(here).history
+    assert (bought.event, bought.columns) == ("purchase", {"user_id": "who", "item_id": "game"})
+    assert (played.event, played.value_unit, played.columns["value"]) == ("read", "minutes", "spent")
+
+
+def at_a_terminal(here: Path, answers: tuple[str, ...], *flags: str) -> str:
+    """What `headwater init` says to somebody who types these answers."""
+    terminal, theirs = pty.openpty()
+    program = [sys.executable, "-c", "from deploy.cli import main; main()", "init", *flags]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(program, cwd=here, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        os.write(terminal, "".join(f"{answer}\n" for answer in answers).encode())
+        said = b"".join(iter(lambda: _read(terminal), b"")).decode()
+        assert process.wait(60.0) == 0, said
+    os.close(terminal)
+    return said
 
 
 def _read(terminal: int) -> bytes:
