@@ -5,6 +5,7 @@ import sys
 import time
 from functools import partial
 
+import kafka as _kafka  # noqa: F401  before Feast, whose import puts every library's deprecation warnings on standard error
 import torch
 from prometheus_client import CollectorRegistry
 

@@ -40,10 +40,13 @@ def features(user: Annotated[str, typer.Argument(help="User id.")], data_dir: Da
     for name, values_H in zip(vocabulary.counters, counters_CH, strict=True):
         table.add_row(name.replace("_", " "), *(f"{value:,.2f}" for value in values_H))
     console.print(table)
+    if any(task.kind == "duration" for task in vocabulary.tasks):
+        console.print("[dim]Sums of durations are sums of ln(1 + seconds).[/]")
 
     recent = Table("recent item", "when (UTC)", *(task.name for task in vocabulary.tasks))
     for item_id, (at, *labels) in list(zip(row.recent_ids, row.recent_R.tolist(), strict=True))[:_RECENT]:
-        recent.add_row(item_id, _when(at), *("-" if label != label else f"{label:.2f}" for label in labels))
+        told = [task.told(label) for task, label in zip(vocabulary.tasks, labels, strict=True)]
+        recent.add_row(item_id, _when(at), *("-" if label != label else f"{label:,.2f}" for label in told))
     console.print(recent)
     console.print(f"first event {_when(row.first_at)}, newest {_when(row.updated_at)} UTC; {len(row.pending)} impressions await")
 

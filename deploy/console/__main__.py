@@ -32,7 +32,7 @@ async def _serve() -> None:
     vocabulary = features.vocabulary()
     types = dict.fromkeys(kind for task in vocabulary.tasks for kind in task.item_types)
     async with _channel(settings) as channel:
-        rows = Rows(partial(RowStore, store, vocabulary), vocabulary.counters, tuple(task.name for task in vocabulary.tasks))
+        rows = Rows(partial(RowStore, store, vocabulary), vocabulary)
         app = console_app(
             vocabulary=vocabulary,
             questions=Questions(RecommenderStub(channel), item_types=list(types), preview=settings.read_only),

@@ -10,6 +10,7 @@ from typing import Any
 from feature_repo.counters import HALF_LIFE_NAMES, decay
 from feature_repo.rows import UserRow
 from feature_repo.store import RowStore
+from feature_repo.vocabulary import Vocabulary
 
 __all__ = ["Rows"]
 
@@ -17,9 +18,8 @@ __all__ = ["Rows"]
 class Rows:
     """Reads on one thread of its own, off the event loop: the store's connection is one thread's."""
 
-    def __init__(self, make_store: Callable[[], RowStore], counters: tuple[str, ...], tasks: tuple[str, ...]) -> None:
-        self._make_store = make_store
-        self._counters, self._tasks = counters, tasks
+    def __init__(self, make_store: Callable[[], RowStore], vocabulary: Vocabulary) -> None:
+        self._make_store, self._vocabulary = make_store, vocabulary
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rows")
         self._store: RowStore | None = None
 
@@ -42,7 +42,8 @@ class Rows:
             "age_seconds": now - row.updated_at,
             "half_lives": HALF_LIFE_NAMES,
             "counters": [
-                {"name": name, "values": values} for name, values in zip(self._counters, counters_CH.tolist(), strict=True)
+                {"name": name, "values": values}
+                for name, values in zip(self._vocabulary.counters, counters_CH.tolist(), strict=True)
             ],
             "recent": [
                 {"item_id": item_id, "title": titles.get(item_id, ""), "at": at, "labels": self._labels(labels)}
@@ -63,4 +64,5 @@ class Rows:
         return row, self._store.read_titles(row.recent_ids) if titles and row is not None else {}
 
     def _labels(self, labels: list[float]) -> dict[str, float]:
-        return {task: label for task, label in zip(self._tasks, labels, strict=True) if label == label}
+        tasks = zip(self._vocabulary.tasks, labels, strict=True)
+        return {task.name: task.told(label) for task, label in tasks if label == label}

@@ -76,7 +76,7 @@ def test_options_of_the_guide_are_those_of_the_client() -> None:
     assert "hw_" not in repr(scope["options"])
 
 
-@pytest.mark.parametrize("command", blocks("sh"))
+@pytest.mark.parametrize("command", [block for block in blocks("sh") if block.startswith("grpcurl")])
 def test_grpcurl_sends_what_the_method_takes(command: str) -> None:
     """Each question is JSON of the request of the method that it names."""
     words = shlex.split(command)

@@ -31,7 +31,7 @@ async def running(directory: Path, *, read_only: bool = False, access: Access | 
     """A client of a console whose server, store, log and metrics are all away."""
     away = f"127.0.0.1:{free_port()}"
     async with grpc.aio.insecure_channel(away) as channel:
-        rows = Rows(lambda: RowStore(StoreSettings(directory=directory), VOCABULARY), VOCABULARY.counters, ("click",))
+        rows = Rows(lambda: RowStore(StoreSettings(directory=directory), VOCABULARY), VOCABULARY)
         app = console_app(
             vocabulary=VOCABULARY,
             questions=Questions(RecommenderStub(channel), item_types=["song"], preview=read_only),

@@ -131,3 +131,12 @@ def test_a_child_dies_with_a_killed_parent(tmp_path: Path) -> None:
         parent.kill()
         parent.wait()
     assert eventually(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize(
+    "module", ["streams.features", "streams.catalogue", "streams.learner", "serving.__main__", "deploy.console.__main__"]
+)
+def test_a_part_starts_without_warnings_of_its_libraries(module: str) -> None:
+    """What `headwater up` passes on to the terminal is for its reader."""
+    done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
