@@ -28,9 +28,8 @@ _ENCODED_TOGETHER = 500
 
 
 async def _run() -> int:
-    kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
-    # Encoding one takes milliseconds: a batch of the usual size would look like a worker that stands still.
-    settings = settings.model_copy(update={"batch_size": min(settings.batch_size, _ENCODED_TOGETHER)})
+    kafka, store_settings, features = KafkaSettings(), StoreSettings(), FeatureSettings()
+    settings = WorkerSettings().holding(_ENCODED_TOGETHER)
     encoder_settings, own = EncoderSettings(), CatalogueSettings()
     configure_logging(kafka, store_settings, settings, features, encoder_settings, own)
     cache = VectorCache(own.cache_dir / "vectors.db")

@@ -40,6 +40,7 @@ __all__ = ["LearnerAgent", "main", "make_contest"]
 
 _log = structlog.get_logger(__name__)
 _SETTLE_SECONDS = 1.0
+_LEARNED_TOGETHER = 1000
 R = TypeVar("R")
 
 
@@ -143,7 +144,8 @@ def _use_one_core() -> None:
 
 
 async def _run() -> int:
-    kafka, settings, learning, features = KafkaSettings(), WorkerSettings(), LearnerSettings(), FeatureSettings()
+    kafka, learning, features = KafkaSettings(), LearnerSettings(), FeatureSettings()
+    settings = WorkerSettings().holding(_LEARNED_TOGETHER)
     challenging, encoder_settings = ChallengerSettings(), EncoderSettings()
     tracing = TracingSettings()
     configure_logging(kafka, settings, learning, challenging, features, encoder_settings, tracing)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import get_args
 
+import numpy as np
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from feature_repo.decode import Reason
 from streams.group import Group
+from streams.histogram import BatchHistogram
 from streams.rows import CacheUse
 from streams.user_agent import UserWork
 from training.judge import REASONS
@@ -102,14 +104,13 @@ class FeatureMetrics:
             "headwater_row_cache_misses_total", "Rows that a batch needed and read from the store.", ["rows"], registry=registry
         )
         self.cache_rows = Gauge("headwater_row_cache_rows", "Rows in memory.", ["rows"], registry=registry)
-        self.event_to_feature = Histogram(
+        self.event_to_feature = BatchHistogram(
             "headwater_event_to_feature_seconds",
             "Time from an event's append to the log until its user's row is written.",
             buckets=_SECONDS,
             registry=registry,
         )
-
-        self.append_delay = Histogram(
+        self.append_delay = BatchHistogram(
             "headwater_occurred_to_appended_seconds",
             "From when an event happened, by its producer's clock, to its append to the log; below 0 that clock runs ahead.",
             buckets=_SKEWS,
@@ -124,9 +125,8 @@ class FeatureMetrics:
         self.barred.inc(work.barred)
         self.forgotten.inc(work.forgotten)
         self.examples.inc(work.examples)
-        for appended_at, delay in zip(work.folded_appended_at, work.append_delays, strict=True):
-            self.event_to_feature.observe(max(now - appended_at, 0.0))
-            self.append_delay.observe(delay)
+        self.event_to_feature.observe_all(np.maximum(now - np.array(work.folded_appended_at), 0.0))
+        self.append_delay.observe_all(work.append_delays)
 
     def observe_cache(self, rows: str, use: CacheUse | None) -> None:
         """Takes over how a batch found its rows, which are of `users` or `items`."""

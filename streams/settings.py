@@ -17,7 +17,12 @@ class WorkerSettings(BaseSettings):
     metrics_port: int = Field(
         default=9100, ge=0, le=65535, validation_alias="HEADWATER_METRICS_PORT", description="Port of /healthz and /metrics."
     )
-    batch_size: int = Field(default=1000, ge=1, description="Records that are folded and written together at most.")
+    batch_size: int = Field(
+        default=4000,
+        ge=1,
+        description="Records that are folded and written together at most. The catalogue's worker and the learner, which take "
+        "longer for each, hold fewer at once.",
+    )
     batch_within_seconds: float = Field(default=0.02, gt=0, description="How long a batch waits for more records.")
     fetch_wait_seconds: float = Field(default=0.05, gt=0, description="How long a fetch may wait at the broker for records.")
     cached_rows: int = Field(default=50_000, ge=1, description="User rows, and item rows, that are kept in memory.")
@@ -32,6 +37,11 @@ class WorkerSettings(BaseSettings):
     exit_seconds: float = Field(
         default=120.0, gt=0, description="The worker ends itself when it has stood still for so long and a restart may help."
     )
+
+    def holding(self, most: int) -> "WorkerSettings":
+        """The same with batches of at most so many records, for a worker that takes milliseconds for each: a batch of the usual
+        size would look as if it stood still."""
+        return self.model_copy(update={"batch_size": min(self.batch_size, most)})
 
 
 class CatalogueSettings(BaseSettings):
