@@ -170,11 +170,13 @@ def call(address: str, question: "Callable[[Client], _Response]") -> _Response:
             return question(client)
     except grpc.RpcError as error:
         code, detail = error.code().name, error.details()
-        hints = {
-            "UNAVAILABLE": "; check the address and HEADWATER_CLIENT_TLS_CA, or start a stack with `headwater up`",
-            "UNAUTHENTICATED": "; set HEADWATER_CLIENT_TOKEN",
-        }
-        raise CliError(f"the server at {address} answered {code}: {detail}{hints.get(code, '')}") from error
+        if code == "UNAVAILABLE":
+            raise CliError(
+                f"no server can be had at {address}; check the address and HEADWATER_CLIENT_TLS_CA, or start a stack with "
+                f"`headwater up` ({detail})"
+            ) from error
+        hint = "; set HEADWATER_CLIENT_TOKEN" if code == "UNAUTHENTICATED" else ""
+        raise CliError(f"the server at {address} answered {code}: {detail}{hint}") from error
 
 
 def _cells(scores: Mapping[str, float], names: list[str]) -> list[str]:

@@ -80,6 +80,8 @@ def _project(file: Path | None) -> "tuple[Project, str | None]":
         if not Path(PROJECT_FILE).is_file():
             raise CliError(f"there is no {PROJECT_FILE} here; make one with `headwater init`, or name a file to check")
         return load_project(Path(PROJECT_FILE)), None
+    if not file.exists():
+        raise CliError(f"{file}: there is no such file or directory")
     if file.is_dir() or file.suffix == ".toml":
         return load_project(file), None
     from deploy.project.draft import draft_history, finish_drafts

@@ -1,7 +1,6 @@
 """Owns `headwater up`: the embedded stack in the foreground, until Ctrl-C or the death of a part."""
 
 import os
-import re
 import shutil
 import signal
 from functools import partial
@@ -15,6 +14,7 @@ from rich.markup import escape
 from deploy import local
 from deploy.cli.connection import console
 from deploy.cli.own_data import project_here, read_project
+from deploy.local.process import brief, is_calm
 from deploy.local.state import DEFAULT_DIRECTORIES, StackState
 
 if TYPE_CHECKING:
@@ -32,11 +32,6 @@ _COLORS = {
     "server": "blue",
     "console": "white",
 }
-
-_CALM = re.compile(
-    r'"level": "(info|debug)"|\blevel=(info|debug)\b|^(INFO|DEBUG): |^(tansu broker|listening on:|storage:|ready in) '
-)
-"""What a part logs when all is well; it is in the part's log file."""
 
 
 def register(app: typer.Typer) -> None:
@@ -118,8 +113,8 @@ def _run(stack: "Stack", read: "SourcesRead | None") -> None:
 
 
 def _echo(name: str, line: str, *, verbose: bool) -> None:
-    if verbose or not _CALM.search(line):
-        console.print(f"[{_COLORS[name]}]{name:>9}[/] {escape(line)}", soft_wrap=True)
+    if verbose or not is_calm(line):
+        console.print(f"[{_COLORS[name]}]{name:>9}[/] {escape(line if verbose else brief(line))}", soft_wrap=True)
 
 
 def _port(text: str | None) -> int | None:

@@ -1,18 +1,34 @@
 """Owns one child process of the stack: its start, its log lines, its health and its end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Child", "ChildDiedError", "ChildError", "ChildUnhealthyError", "Command"]
+__all__ = ["Child", "ChildDiedError", "ChildError", "ChildUnhealthyError", "Command", "brief", "is_calm"]
 
 _TAIL = 20
+_CALM = re.compile(
+    r'"level": "(info|debug)"|\blevel=(info|debug)\b|^(INFO|DEBUG): |^(tansu broker|listening on:|storage:|ready in) '
+)
+_FULL = re.compile("disk is full|No space left on device")
+
+
+def is_calm(line: str) -> bool:
+    """Whether a part logs this when all is well."""
+    return _CALM.search(line) is not None
+
+
+def brief(line: str) -> str:
+    """A log line less its traceback, which is in the log file."""
+    return line.partition(' exception="Traceback')[0]
 
 
 class ChildError(RuntimeError):
@@ -128,17 +144,19 @@ class Child:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        with self._process.stdout as lines, self.log.open("a", encoding="utf-8") as log:
+        with self._process.stdout as lines, self.log.open("ab", buffering=0) as log:
             for raw in lines:
                 line = raw.decode("utf-8", errors="replace").rstrip()
                 self._tail.append(line)
-                log.write(line + "\n")
-                log.flush()
+                with suppress(OSError):  # a full disk ends the parts that must write; their last words are to be heard
+                    log.write(f"{line}\n".encode())
                 self._echo(self.name, line)
 
     def _describe(self, what: str) -> str:
-        quoted = "\n".join(f"  | {line}" for line in self._tail) or "  | (it printed nothing)"
-        return f"{self.name} (process {self.pid}) {what}. Its last lines:\n{quoted}\nThe whole log: {self.log}"
+        lines = [line for line in self._tail if not is_calm(line)] or self._tail
+        quoted = "\n".join(f"  | {brief(line)}" for line in lines) or "  | (it printed nothing)"
+        full = "The disk is full: free some space, or choose another place.\n" if any(map(_FULL.search, lines)) else ""
+        return f"{self.name} (process {self.pid}) {what}. Its last lines:\n{quoted}\n{full}The whole log: {self.log}"
 
 
 def _inherited() -> dict[str, str]:

@@ -1,11 +1,12 @@
 // Owns what is stored of the user: counters by half-life and the items last engaged with, each with its age.
 
 import { element } from "./element.js";
-import { ago, plain } from "./words.js";
+import { ago, plain, score } from "./words.js";
 
 export class Features {
-  constructor(place) {
+  constructor(place, tasks) {
     this.place = place;
+    this.tasks = tasks;
     this.updated = null;
     setInterval(() => this.tick(), 1000);
   }
@@ -34,8 +35,9 @@ export class Features {
       element("th", { scope: "row" }, plain(one.name)),
       ...one.values.map((value) => element("td", {}, value.toFixed(value < 100 ? 2 : 0))),
     ));
+    const sums = this.tasks.some(({ kind }) => kind === "duration") ? "; sums of durations are of ln(1 + seconds)" : "";
     return element("div", { class: "scroll" }, element("table", {},
-      element("caption", {}, "Counters by half-life, aged to now"),
+      element("caption", {}, `Counters by half-life, aged to now${sums}`),
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "counter"), ...heads)),
       element("tbody", {}, ...rows),
     ));
@@ -45,7 +47,7 @@ export class Features {
     const now = Date.now() / 1000;
     const rows = stored.recent.slice(0, 12).map((one) => element("tr", {},
       element("th", { scope: "row", title: one.item_id }, one.title || one.item_id),
-      element("td", {}, Object.entries(one.labels).map(([task, label]) => `${plain(task)} ${label.toFixed(2)}`).join(", ") || "–"),
+      element("td", {}, this.labels(one.labels) || "–"),
       element("td", {}, ago(now - one.at)),
     ));
     return element("div", { class: "scroll" }, element("table", {},
@@ -53,5 +55,11 @@ export class Features {
       element("thead", {}, element("tr", {}, ...["item", "labels", "when"].map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...rows),
     ));
+  }
+
+  /** What came of one item, such as "click, read seconds 1.4 min". */
+  labels(found) {
+    const told = ({ name, kind }) => kind !== "binary" ? `${plain(name)} ${score(found[name], kind)}` : found[name] ? plain(name) : `no ${plain(name)}`;
+    return this.tasks.filter(({ name }) => name in found).map(told).join(", ");
   }
 }

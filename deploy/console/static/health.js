@@ -2,7 +2,7 @@
 
 import { drawn, element } from "./element.js";
 import { ask } from "./server.js";
-import { count, plain, seconds } from "./words.js";
+import { count, counted, plain, seconds } from "./words.js";
 
 const LOOK_MS = 2500;
 
@@ -34,8 +34,8 @@ export class Health {
       timed("event to feature", times.event_to_feature, "no event yet"),
       timed("event to served", times.event_to_served, "no answer yet"),
       timed("answer of the server", times.answer, "no answer yet"),
-      tile("events folded", count(counts.folded ?? 0), `${count(counts.duplicates ?? 0)} duplicates, lag ${count(system.lag)}`),
-      tile("examples learned", count(counts.examples_learned ?? 0), `${count(counts.snapshots_rejected ?? 0)} snapshots rejected`),
+      tile("events folded", count(counts.folded ?? 0), `${counted(counts.duplicates ?? 0, "duplicate")}, lag ${count(system.lag)}`),
+      tile("examples learned", count(counts.examples_learned ?? 0), `${counted(counts.snapshots_rejected ?? 0, "snapshot")} rejected`),
       tile("items", count(counts.items ?? 0), "can be recommended"),
       tile("dead letters", count(system.dead_letters), system.dead_letters ? "listed below" : "none"),
       ...system.silent.map((process) => tile(process, "silent", "its /metrics does not answer")),

@@ -32,7 +32,7 @@ class Page {
     this.user = "";
     this.lists = new Lists(find("lists"), setup, (item, deed, value) => this.do(item, deed, value));
     this.travel = new Travel(find("travel"), setup.tasks);
-    this.features = new Features(find("features"));
+    this.features = new Features(find("features"), setup.tasks);
     const places = { tiles: find("tiles"), curves: find("curves"), letters: find("letters"), model: find("model") };
     new Health(places, setup.tasks, troubled).watch();
   }

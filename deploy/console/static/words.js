@@ -20,12 +20,18 @@ export function differs(before, after, kind) {
   return Math.abs(after - before) >= (kind === "binary" ? 0.00005 : 0.05);
 }
 
+/** A time, with a space that does not break before the unit. */
 export function seconds(value) {
-  if (value < 1) return `${(1000 * value).toFixed(value < 0.1 ? 1 : 0)} ms`;
-  if (value < 100) return `${value.toFixed(1)} s`;
-  if (value < 6000) return `${Math.round(value / 60)} min`;
-  if (value < 172800) return `${Math.round(value / 3600)} h`;
-  return `${Math.round(value / 86400)} days`;
+  if (value < 1) return `${(1000 * value).toFixed(value < 0.1 ? 1 : 0)}\u00a0ms`;
+  if (value < 100) return `${value.toFixed(1)}\u00a0s`;
+  if (value < 6000) return `${rounded(value / 60)}\u00a0min`;
+  if (value < 172800) return `${rounded(value / 3600)}\u00a0h`;
+  return `${Math.round(value / 86400)}\u00a0days`;
+}
+
+/** Two digits at least: 1.7 minutes and 2.2 minutes are not alike. */
+function rounded(value) {
+  return value.toFixed(value < 9.95 ? 1 : 0);
 }
 
 export function ago(value) {
@@ -34,6 +40,10 @@ export function ago(value) {
 
 export function count(value) {
   return Math.round(value).toLocaleString("en");
+}
+
+export function counted(value, noun) {
+  return `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
 }
 
 export function plain(name) {

@@ -84,6 +84,21 @@ def test_a_death_is_named_with_its_last_words(tmp_path: Path) -> None:
     one.stop(1.0)
 
 
+def test_a_full_disk_is_told_in_short(tmp_path: Path) -> None:
+    """What a part said when all was well and its traceback are left out, even where its log cannot be written; and what to do."""
+    (tmp_path / "probe.log").symlink_to("/dev/full")
+    error = 'level=error event=worker_failed error="database or disk is full" exception="Traceback (most recent call last)"'
+    one = child(f"print('level=info event=started'); print({error!r}); raise SystemExit(1)", tmp_path)
+    assert eventually(lambda: not alive(one.pid))
+    with pytest.raises(ChildDiedError) as told:
+        one.check()
+    message = str(told.value)
+    assert 'error="database or disk is full"\n' in message
+    assert "free some space, or choose another place" in message
+    assert "started" not in message
+    one.stop(1.0)
+
+
 def test_a_kill_is_named_by_its_signal(tmp_path: Path) -> None:
     """check() says which signal ended the child."""
     one = child("import time; time.sleep(60)", tmp_path)
