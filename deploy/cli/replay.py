@@ -18,7 +18,9 @@ from deploy.cli.own_data import project_here, read_project
 if TYPE_CHECKING:
     from feature_repo.occurrence import Occurrence
     from protos.catalogue_pb2 import Item
+    from training.history import HistoryRun
     from training.history_file import Columns
+    from training.trainer import Trainer
 
 __all__ = ["register", "replay"]
 
@@ -61,6 +63,9 @@ def replay(
     cache_dir: Annotated[
         Path, typer.Option(envvar="HEADWATER_CACHE_DIR", help="Holds the vectors of texts encoded before.")
     ] = Path("data/cache"),
+    first: Annotated[
+        int | None, typer.Option(min=1, help="Only so many events, the earliest ones: a try on a large file.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the initial weights and of what is learned again.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = 32,
 ) -> None:
@@ -72,7 +77,6 @@ def replay(
     For example: headwater replay ratings.csv --column user_id=userId --column item_id=movieId --column occurred_at=timestamp
     --column value=rating --event rate --imply-impressions --tasks my_tasks.toml
     """
-    import msgspec
     import torch
 
     from feature_repo.tasks import load_tasks
@@ -84,21 +88,17 @@ def replay(
     torch.set_num_threads(1)  # the model is small: threads cost more than they bring
     project = None if history else project_here(tasks=tasks)
     if project is not None:
-        tasks, encoder = project.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
-    vocabulary = Vocabulary(load_tasks(tasks or (_MOVIELENS_TASKS if history == _MOVIELENS else _TASKS)))
-    if project is not None:
         read = read_project(project)
         events, items = read.events, read.items
+        tasks, encoder = project.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
     elif history == _MOVIELENS:
         events, items = _movielens()
+        tasks = tasks or _MOVIELENS_TASKS
     else:
-        from training.history_file import read_catalogue, read_history
-
-        now = time.time()
-        events = read_history(
-            Path(history), columns=_columns(column or ()), event=event, imply_impressions=imply_impressions, now=now
-        )
-        items = read_catalogue(catalogue, now=now) if catalogue else []
+        columns = _columns(column or ())
+        events, items = _files(Path(history), catalogue, columns, event=event, imply_impressions=imply_impressions)
+    events = events[:first]
+    vocabulary = Vocabulary(load_tasks(tasks or _TASKS))
     table, encoder_version = _item_table(vocabulary, items, encoder, cache_dir)
     trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), vocabulary, seed=seed)
     run = HistoryRun(table, trainer, batch_size=batch_size)
@@ -106,30 +106,51 @@ def replay(
     run.play(track(events, description=f"{len(events):,} events", console=console))
     seconds = time.perf_counter() - began
     figures = run.judged().figures(vocabulary.tasks)
+    _report(run, figures, seconds=seconds, span_seconds=events[-1].at - events[0].at, out=out)
+    if snapshot_dir is not None:
+        _publish(trainer, snapshot_dir, encoder_version, figures)
+
+
+def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, span_seconds: float, out: Path) -> None:
+    """Figures as a table on the console, and all of them in the file `out`."""
+    import msgspec
+
     report = {
         "events": run.fold.events,
         "duplicates": run.fold.duplicates,
-        "examples": trainer.examples,
+        "examples": run.trainer.examples,
         "users": len(run.fold.users),
         "seconds": round(seconds, 3),
-        "span_seconds": events[-1].at - events[0].at,
+        "span_seconds": span_seconds,
         "tasks": figures,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     console.print(_quality_table(figures))
     console.print(
-        f"{run.fold.events:,} events ({run.fold.duplicates:,} repeats) gave {trainer.examples:,} examples "
+        f"{run.fold.events:,} events ({run.fold.duplicates:,} repeats) gave {run.trainer.examples:,} examples "
         f"in {seconds:.1f} s, {run.fold.events / seconds:,.0f} events/s. Figures: {out}",
         soft_wrap=True,
     )
-    if snapshot_dir is not None:
-        from training.snapshots import SnapshotStore, version_name
 
-        metrics = {task: windows["last_fifth"]["headwater"] for task, windows in figures.items()}
-        store = SnapshotStore(snapshot_dir, clock=time.time)
-        manifest = store.publish(trainer.model, encoder_version=encoder_version, examples=trainer.examples, metrics=metrics)
-        console.print(f"Published {version_name(manifest.version)} in {snapshot_dir}", soft_wrap=True)
+
+def _publish(trainer: "Trainer", directory: Path, encoder_version: str, figures: "dict[str, Any]") -> None:
+    from training.snapshots import SnapshotStore, version_name
+
+    metrics = {task: windows["last_fifth"]["headwater"] for task, windows in figures.items()}
+    store = SnapshotStore(directory, clock=time.time)
+    manifest = store.publish(trainer.model, encoder_version=encoder_version, examples=trainer.examples, metrics=metrics)
+    console.print(f"Published {version_name(manifest.version)} in {directory}", soft_wrap=True)
+
+
+def _files(
+    history: Path, catalogue: Path | None, columns: "Columns", *, event: str, imply_impressions: bool
+) -> "tuple[list[Occurrence], list[Item]]":
+    from training.history_file import read_catalogue, read_history
+
+    now = time.time()
+    events = read_history(history, columns=columns, event=event, imply_impressions=imply_impressions, now=now)
+    return events, read_catalogue(catalogue, now=now) if catalogue else []
 
 
 def _columns(named: Sequence[str]) -> "Columns":

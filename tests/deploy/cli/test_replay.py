@@ -53,3 +53,12 @@ def test_a_wrong_column_is_a_usage_error(app: typer.Typer, tmp_path: Path) -> No
     done = CliRunner().invoke(app, [*arguments(tmp_path), "--column", "user=userId"])
     assert done.exit_code == 2
     assert "occurred_at" in done.output
+
+
+def test_the_first_events_alone_can_be_learned_from(app: typer.Typer, tmp_path: Path) -> None:
+    """A try on a large file takes its earliest part."""
+    extra = ["--column", "user_id=userId", "--event", "rate", "--first", "100"]
+    done = CliRunner().invoke(app, [*arguments(tmp_path), *extra])
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert (report["events"], report["span_seconds"]) == (100, 60 * 99)
