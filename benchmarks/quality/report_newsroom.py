@@ -59,7 +59,7 @@ def _goal(distance: Mapping[str, Mapping[str, float]]) -> str:
     alone = distance["separate"]
     together = {name: distance[name] for name in _TOGETHER if name in distance}
     met = [_NAMES[name] for name, far in together.items() if all(far[task] <= _TOLERANCE * alone[task] for task in alone)]
-    worst = ", ".join(f"{task} {100.0 * (distance['fixed'][task] / alone[task] - 1.0):+.0f} %" for task in alone)
+    worst = ", ".join(f"{task} {round(100.0 * (distance['fixed'][task] / alone[task] - 1.0)):+d} %" for task in alone)
     told = f"is met by {'; '.join(met)}" if met else "is not met by any of them"
     return (
         "The goal that tasks learned together are on none farther from the oracle than tasks learned by separate networks "
