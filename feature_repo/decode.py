@@ -152,6 +152,7 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
         at=at,
         kind=kind,
         value=value,
+        censored=body == "read" and event.read.censored,
         recommendation_id=event.recommendation_id,
         served=served,
     )

@@ -149,11 +149,10 @@ class UserFold:
         return observations, [0.0] * len(self._tasks)
 
     def _act(self, row: UserRow, event: Occurrence, examples: list[Settled]) -> tuple[list[float], list[float]]:
-        labels = {
-            at: label
-            for at, task in enumerate(self._tasks)
-            if task.event == event.kind and (label := task.label(event.value)) is not None
-        }
+        told = [(at, task) for at, task in enumerate(self._tasks) if task.event == event.kind]
+        labels = {at: label for at, task in told if (label := task.label(event.value, censored=event.censored)) is not None}
+        censored = told if event.censored else []
+        lower_bounds = {at: bound for at, task in censored if (bound := task.lower_bound(event.value)) is not None}
         waiting = self._match(row, event)
         observations, sums = [0.0] * len(self._tasks), [0.0] * len(self._tasks)
         settled: dict[int, float] = {}
@@ -166,9 +165,9 @@ class UserFold:
             # A positive whose impression is not known has no negatives beside it, so it teaches no rate.
             if waiting is not None or not implicit:
                 settled[at] = label
-        if settled:
+        if settled or lower_bounds:  # a bound settles nothing: the whole read may still come
             source = waiting if waiting is not None else self._waiting(row, event)
-            examples.append(source.settle(settled, event.at))
+            examples.append(source.settle(settled, event.at, lower_bounds))
             if waiting is not None and all(label == label for label in waiting.labels):
                 row.pending.remove(waiting)
         if waiting is None and any(self._tasks[at].implicit for at in labels):

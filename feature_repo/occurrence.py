@@ -38,5 +38,7 @@ class Occurrence:
     at: float
     kind: str
     value: float | None = None
+    censored: bool = False
+    """`value` is the least that it can have been, because the end of a read was not seen."""
     recommendation_id: str = ""
     served: Served | None = field(default=None, repr=False)

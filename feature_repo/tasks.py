@@ -24,7 +24,8 @@ class Task:
 
     A binary task without `at_least` is labelled implicitly: positive when `event` follows an impression within
     `window_seconds`, negative when none does. Every other task is labelled by the event itself: a binary one is
-    positive when the event's value reaches `at_least`, a duration or regression takes the value.
+    positive when the event's value reaches `at_least`, a duration or regression takes the value. A read whose
+    end was not seen (`censored`) tells only what its seconds have reached.
     """
 
     name: str
@@ -86,14 +87,25 @@ class Task:
         """True where what is learned from has another rate than what is shown; see `Recommender.in_units`."""
         return self.late == "correct" or self.keep_negatives < 1.0
 
-    def label(self, value: float | None) -> float | None:
-        """The label, in training space, that this task's event gives; None where it has no value to label with."""
-        if self.kind == "binary":
-            if self.at_least is None:
-                return 1.0
-            return None if value is None else float(value >= self.at_least)
+    def label(self, value: float | None, *, censored: bool = False) -> float | None:
+        """The label, in training space, that this task's event gives; None where it has no value to label with.
+
+        A `censored` value is the least that it can have been, so it labels nothing but that a threshold was reached.
+        """
+        if self.implicit:
+            return 1.0
         if value is None:
             return None
+        if self.at_least is not None:
+            reached = value >= self.at_least
+            return None if censored and not reached else float(reached)
+        return None if censored else self._in_training_space(value)
+
+    def lower_bound(self, value: float | None) -> float | None:
+        """The least that the label of a censored value can be, in training space; None where that says nothing."""
+        return None if value is None or self.kind == "binary" else self._in_training_space(value)
+
+    def _in_training_space(self, value: float) -> float:
         return math.log1p(max(value, 0.0)) if self.kind == "duration" else value
 
     def told(self, label: float) -> float:

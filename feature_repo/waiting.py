@@ -1,5 +1,6 @@
 """Owns an impression that awaits its labels, and the examples that come of it: kept as the bytes in which they are written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from protos.packed_pb2 import PackedExample
 from protos.streams_pb2 import Example, SourcePosition
 
 __all__ = ["Settled", "Waiting"]
+
+_NAN = float("nan")
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -43,7 +46,7 @@ class Waiting:
             item_id=item_id,
             recommendation_id=recommendation_id,
             shown_at=shown_at,
-            labels=[float("nan")] * tasks,
+            labels=[_NAN] * tasks,
             content=content.SerializeToString(),
         )
 
@@ -66,15 +69,20 @@ class Waiting:
         """An Example in protobuf, with the labels so far."""
         return self.content + PackedExample(labels=_packed(self.labels)).SerializeToString()
 
-    def settle(self, labels: dict[int, float], now: float) -> "Settled":
+    def settle(self, labels: dict[int, float], now: float, lower_bounds: dict[int, float] | None = None) -> "Settled":
         """The example that teaches these labels, by task; they are marked as settled here."""
         for at, label in labels.items():
             self.labels[at] = label
-        return self.example(labels, now)
+        return self.example(labels, now, lower_bounds)
 
-    def example(self, labels: dict[int, float], now: float) -> "Settled":
-        """The example that teaches these labels, by task, as of `now` (Unix seconds); they stay open here."""
-        return Settled(self.content, [labels.get(at, float("nan")) for at in range(len(self.labels))], now)
+    def example(self, labels: dict[int, float], now: float, lower_bounds: dict[int, float] | None = None) -> "Settled":
+        """The example that teaches these labels, by task, as of `now` (Unix seconds); they stay open here.
+
+        `lower_bounds` are those of labels that are censored.
+        """
+        tasks = range(len(self.labels))
+        bounds = [lower_bounds.get(at, _NAN) for at in tasks] if lower_bounds else []
+        return Settled(self.content, [labels.get(at, _NAN) for at in tasks], now, bounds)
 
 
 class Settled(NamedTuple):
@@ -83,12 +91,20 @@ class Settled(NamedTuple):
     content: bytes
     labels: list[float]
     labelled_at: float
+    lower_bounds: Sequence[float] = ()
+    """One for each task where a label is censored, NaN for the others; else none."""
 
     def to_bytes(self, source: SourcePosition | None = None, index: int = 0) -> bytes:
         """An Example in protobuf."""
-        told = PackedExample(source=source, index=index, labelled_at=self.labelled_at, labels=_packed(self.labels))
+        told = PackedExample(
+            source=source,
+            index=index,
+            labelled_at=self.labelled_at,
+            labels=_packed(self.labels),
+            lower_bounds=_packed(self.lower_bounds),
+        )
         return self.content + told.SerializeToString()
 
 
-def _packed(labels: list[float]) -> bytes:
-    return np.array(labels, dtype="<f4").tobytes()
+def _packed(values: Sequence[float]) -> bytes:
+    return np.array(values, dtype="<f4").tobytes()

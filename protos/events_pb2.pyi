@@ -80,12 +80,14 @@ class Click(_message.Message):
     def __init__(self) -> None: ...
 
 class Read(_message.Message):
-    __slots__ = ("seconds", "completion")
+    __slots__ = ("seconds", "completion", "censored")
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     COMPLETION_FIELD_NUMBER: _ClassVar[int]
+    CENSORED_FIELD_NUMBER: _ClassVar[int]
     seconds: float
     completion: float
-    def __init__(self, seconds: _Optional[float] = ..., completion: _Optional[float] = ...) -> None: ...
+    censored: bool
+    def __init__(self, seconds: _Optional[float] = ..., completion: _Optional[float] = ..., censored: _Optional[bool] = ...) -> None: ...
 
 class Purchase(_message.Message):
     __slots__ = ("amount", "currency")

@@ -30,6 +30,7 @@ class _Predict(nn.Module):
     def forward(
         self, x_BF: Tensor, vectors_VD: Tensor, item_B: Tensor, history_1N: Tensor, values_1NS: Tensor, mask_1N: Tensor
     ) -> Tensor:
+        none = x_BF.new_empty(0)
         batch = Batch(
             x_BF=x_BF,
             vectors_VD=vectors_VD,
@@ -37,7 +38,8 @@ class _Predict(nn.Module):
             history_BN=history_1N,
             history_values_BNS=values_1NS,
             history_mask_BN=mask_1N,
-            labels_BT=x_BF.new_empty(0),
+            labels_BT=none,
+            lower_bounds_BT=none,
         )
         return self.model.in_units(self.model(batch))
 

@@ -53,7 +53,7 @@ def candidates_batch(assembled: Assembled, table: ItemTable) -> Batch:
     at_N = np.where(known_N, np.arange(1, 1 + HISTORY), 0)
     values_NS = np.zeros((HISTORY, assembled.history_values_NT1.shape[1]), dtype=np.float32)
     values_NS[:places] = assembled.history_values_NT1
-    tasks = len(table.vocabulary.tasks)
+    unknown_BT = torch.full((size, len(table.vocabulary.tasks)), torch.nan)
     return Batch(
         x_BF=torch.from_numpy(assembled.x_BF),
         vectors_VD=torch.from_numpy(gathered_VD),
@@ -61,7 +61,8 @@ def candidates_batch(assembled: Assembled, table: ItemTable) -> Batch:
         history_BN=torch.from_numpy(at_N)[None],
         history_values_BNS=torch.from_numpy(values_NS)[None],
         history_mask_BN=torch.from_numpy(known_N)[None],
-        labels_BT=torch.full((size, tasks), torch.nan),
+        labels_BT=unknown_BT,
+        lower_bounds_BT=unknown_BT,
     )
 
 

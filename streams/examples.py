@@ -28,7 +28,8 @@ def decode_example(value: bytes | None, vocabulary: Vocabulary) -> Example | Non
         and len(example.labels) == tasks
         and len(example.history_values) == len(example.history_item_ids) * (tasks + 1)
         and math.isfinite(sum(example.features) + sum(example.history_values))
-        and not any(map(math.isinf, example.labels))
+        and len(example.lower_bounds) in (0, tasks)
+        and not any(map(math.isinf, (*example.labels, *example.lower_bounds)))
     )
     return example if fits else None
 
@@ -61,5 +62,6 @@ def batch_of(examples: Sequence[Example], table: ItemTable) -> Batch:
         # Read after the rows: the table may grow meanwhile, and what has a row now is in the array of then.
         vectors=table.vectors[np.array(list(numbers), dtype=np.intp)],
         labels=np.array([example.labels for example in examples], dtype=np.float32),
+        lower_bounds=[example.lower_bounds for example in examples],
         tasks=len(table.vocabulary.tasks),
     )

@@ -84,4 +84,5 @@ def _along(batch: Batch, x_SF: Tensor, item_SD: Tensor, history_SND: Tensor, val
         history_values_BNS=values_SNS,
         history_mask_BN=batch.history_mask_BN.expand(steps, -1),
         labels_BT=batch.labels_BT.expand(steps, -1),
+        lower_bounds_BT=batch.lower_bounds_BT.expand(steps, -1),
     )

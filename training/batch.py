@@ -42,6 +42,8 @@ class Batch:
     """True where the place in the history is taken."""
     labels_BT: Tensor
     """Labels in training space (duration: log1p seconds), float32; NaN where unknown."""
+    lower_bounds_BT: Tensor
+    """Of censored labels, which are unknown in `labels_BT`: the least that each can be, float32; NaN for all others."""
 
     def __len__(self) -> int:
         return int(self.x_BF.shape[0])
@@ -56,6 +58,7 @@ class Batch:
             history_values_BNS=self.history_values_BNS[chosen],
             history_mask_BN=self.history_mask_BN[chosen],
             labels_BT=self.labels_BT[chosen],
+            lower_bounds_BT=self.lower_bounds_BT[chosen],
         )
 
 
@@ -67,6 +70,7 @@ def make_batch(
     history_values: Sequence[npt.NDArray[np.floating]],
     vectors: npt.NDArray[np.float32],
     labels: npt.NDArray[np.floating] | None = None,
+    lower_bounds: Sequence[Sequence[float]] = (),
     tasks: int,
     places: int = HISTORY,
 ) -> Batch:
@@ -79,6 +83,7 @@ def make_batch(
         history_values: for each example (n, tasks + 1), or flat of that size; see `Batch.history_values_BNS`.
         vectors: (rows, D) of all items, such as `ItemTable.vectors`.
         labels: (B, tasks) in training space, NaN where unknown; None when scoring.
+        lower_bounds: for each example one a task, NaN where its label is not censored, or nothing; see `Batch.lower_bounds_BT`.
         tasks: number of declared tasks.
 
     Raises:
@@ -105,6 +110,10 @@ def make_batch(
     gathered[1:] = vectors[distinct[1:]]
     local = torch.from_numpy(inverse[:-1].reshape(size, places + 1).astype(np.int64))
     known = np.full((size, tasks), np.nan, dtype=np.float32) if labels is None else np.array(labels, dtype=np.float32)
+    bounds = np.full((size, tasks), np.nan, dtype=np.float32)
+    for index, told in enumerate(lower_bounds):
+        if len(told):
+            bounds[index] = told
     return Batch(
         x_BF=torch.from_numpy(np.array(features, dtype=np.float32)),
         vectors_VD=torch.from_numpy(gathered),
@@ -113,6 +122,7 @@ def make_batch(
         history_values_BNS=torch.from_numpy(values),
         history_mask_BN=torch.from_numpy(rows[:, 1:] >= 0),
         labels_BT=torch.from_numpy(known),
+        lower_bounds_BT=torch.from_numpy(bounds),
     )
 
 
@@ -127,4 +137,5 @@ def concatenate(first: Batch, second: Batch) -> Batch:
         history_values_BNS=torch.cat((first.history_values_BNS, second.history_values_BNS)),
         history_mask_BN=torch.cat((first.history_mask_BN, second.history_mask_BN)),
         labels_BT=torch.cat((first.labels_BT, second.labels_BT)),
+        lower_bounds_BT=torch.cat((first.lower_bounds_BT, second.lower_bounds_BT)),
     )

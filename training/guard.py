@@ -124,7 +124,12 @@ class Guard:
             the report, whose labels are those of all examples, and the judgement if one was made.
         """
         labels_BT = batch.labels_BT
-        masked = replace(batch, labels_BT=torch.where(held_out_B.unsqueeze(1), torch.nan, labels_BT))
+        held_out_B1 = held_out_B.unsqueeze(1)
+        masked = replace(
+            batch,
+            labels_BT=labels_BT.masked_fill(held_out_B1, torch.nan),
+            lower_bounds_BT=batch.lower_bounds_BT.masked_fill(held_out_B1, torch.nan),
+        )
         report = replace(self.trainer.learn(masked), labels_BT=labels_BT)
         if not report.skipped:
             self._follow(report)

@@ -32,6 +32,7 @@ def batch_of(examples: list[Example], table: ItemTable) -> Batch:
         history_values=[np.array(example.history_values, dtype=np.float32) for example in examples],
         vectors=table.vectors,
         labels=np.array([example.labels for example in examples], dtype=np.float32),
+        lower_bounds=[example.lower_bounds for example in examples],
         tasks=len(table.vocabulary.tasks),
     )
 

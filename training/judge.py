@@ -9,6 +9,7 @@ from torch import Tensor
 
 from feature_repo.tasks import Task
 from training.batch import Batch
+from training.censoring import completed
 from training.losses import prediction_losses
 from training.model import Recommender
 
@@ -76,30 +77,34 @@ def objection(candidate: Recommender, good: Recommender | None, held_out: Batch 
     expected_BT = candidate.expectation(outputs_BT)
     own_BT = torch.where(candidate.calibration.duration_T, candidate.calibration.seconds(outputs_BT), expected_BT)
     good_BT = None if good is None else good.expectation(good(held_out))
+    completed_BT = completed(outputs_BT, held_out.labels_BT, held_out.lower_bounds_BT, candidate.targets.deviation)
     for index, task in enumerate(candidate.vocabulary.tasks):
-        known = (~held_out.labels_BT[:, index].isnan()).nonzero()[:, 0]
-        if len(known) < bounds.labels_at_least:
+        known = (~completed_BT[:, index].isnan()).nonzero()[-bounds.labels_at_most :, 0]
+        labels, lower_bounds = held_out.labels_BT[known, index], held_out.lower_bounds_BT[known, index]
+        if (~labels.isnan()).sum() < bounds.labels_at_least:
             continue
-        known = known[-bounds.labels_at_most :]
-        labels = held_out.labels_BT[known, index]
+        theirs = None if good_BT is None else good_BT[known, index]
         found = _loss_objection(
-            task, labels, expected_BT[known, index], None if good_BT is None else good_BT[known, index], bounds.worse_at_most
-        ) or _calibration_objection(task, labels, own_BT[known, index], bounds.calibration_at_most)
+            task, labels, lower_bounds, expected_BT[known, index], theirs, bounds.worse_at_most
+        ) or _calibration_objection(task, completed_BT[known, index], own_BT[known, index], bounds.calibration_at_most)
         if found is not None:
             return found
     return None
 
 
-def _loss_objection(task: Task, labels: Tensor, mine: Tensor, good: Tensor | None, worse_at_most: float) -> Objection | None:
-    options = {"binary_T": torch.tensor(task.kind == "binary"), "deviation_T": labels.std().clamp_min(1e-3)}
-    mine = prediction_losses(mine, labels, **options)
+def _loss_objection(
+    task: Task, labels: Tensor, lower_bounds: Tensor, mine: Tensor, good: Tensor | None, worse_at_most: float
+) -> Objection | None:
+    whole = labels[~labels.isnan()]
+    options = {"binary_T": torch.tensor(task.kind == "binary"), "deviation_T": whole.std().clamp_min(1e-3)}
+    mine = prediction_losses(mine, labels, lower_bounds, **options)
     if not mine.isfinite().all():
         return Objection(reason="not_finite", task=task.name, detail="predictions are not finite")
-    rivals: list[tuple[Reason, str, Tensor]] = [("mean", "always saying the mean label", labels.mean().expand(len(labels)))]
+    rivals: list[tuple[Reason, str, Tensor]] = [("mean", "always saying the mean label", whole.mean().expand(len(labels)))]
     if good is not None:
         rivals.append(("loss", "the last good weights", good))
     for reason, name, predictions in rivals:
-        theirs = prediction_losses(predictions, labels, **options)
+        theirs = prediction_losses(predictions, labels, lower_bounds, **options)
         if _exceeds(mine, theirs, worse_at_most):
             detail = f"loss {float(mine.mean()):.4f} on {len(mine)} held-out labels, that of {name} {float(theirs.mean()):.4f}"
             return Objection(reason=reason, task=task.name, detail=detail)

@@ -37,6 +37,7 @@ class Replay:
             "values": batch.history_values_BNS,
             "mask": batch.history_mask_BN,
             "labels": batch.labels_BT,
+            "lower_bounds": batch.lower_bounds_BT,
         }
         if not self._ring:
             self._ring = {name: column.new_zeros(self._capacity, *column.shape[1:]) for name, column in columns.items()}
@@ -65,7 +66,8 @@ class Replay:
         """Takes the labels off the last `count` examples, so that sampling them teaches nothing."""
         if self._ring:
             first = self._added - min(count, len(self))
-            self._ring["labels"][torch.arange(first, self._added) % self._capacity] = torch.nan
+            places = torch.arange(first, self._added) % self._capacity
+            self._ring["labels"][places] = self._ring["lower_bounds"][places] = torch.nan
 
     def _gather(self, chosen: Tensor) -> Batch:
         item_B, history_BN = self._ring["item"][chosen], self._ring["history"][chosen]
@@ -75,6 +77,7 @@ class Replay:
             history_values_BNS=self._ring["values"][chosen],
             history_mask_BN=self._ring["mask"][chosen],
             labels_BT=self._ring["labels"][chosen],
+            lower_bounds_BT=self._ring["lower_bounds"][chosen],
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -95,7 +98,10 @@ class Replay:
         self._added = state["added"]
         self._rng.set_state(state["rng"])
         self._ring = {}
-        for name, column in state["ring"].items():
+        ring = dict(state["ring"])
+        if ring:  # a checkpoint of before labels could be censored has no bounds
+            ring.setdefault("lower_bounds", torch.full_like(ring["labels"], torch.nan))
+        for name, column in ring.items():
             self._ring[name] = column.new_zeros(self._capacity, *column.shape[1:])
             self._ring[name][:rows] = column
         self._vectors_PD, self._used = state["vectors"].clone(), len(state["vectors"])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from feature_repo.vocabulary import Vocabulary
 from training.balancing import BalancingName, build_balancing
 from training.batch import Batch, concatenate
+from training.censoring import completed
 from training.losses import task_losses
 from training.model import ModelConfig, Recommender
 from training.replay import Replay
@@ -108,8 +109,8 @@ class Trainer:
         # Weights change only below, so these outputs serve as the score too: that saves a forward pass.
         scored_BT = outputs_BT[: len(batch)].detach() if scored_BT is None else scored_BT
         predictions_BT = self.model.expectation(scored_BT)
-        losses_T = self._losses(outputs_BT, mixed.labels_BT)
-        known_T = (~mixed.labels_BT.isnan()).float().mean(0)
+        losses_T = self._losses(outputs_BT, mixed)
+        known_T = (~(mixed.labels_BT.isnan() & mixed.lower_bounds_BT.isnan())).float().mean(0)
         norm = self._descend(losses_T, known_T)
         skipped = not math.isfinite(norm)
         if skipped:
@@ -121,7 +122,8 @@ class Trainer:
             self._balancing.observe(losses_T.detach(), known_T)
             if not first:
                 self.model.observe(batch)
-                self.model.calibration.observe(scored_BT, batch.labels_BT)
+                labels_BT = completed(scored_BT, batch.labels_BT, batch.lower_bounds_BT, self.model.targets.deviation)
+                self.model.calibration.observe(scored_BT, labels_BT)
         return Report(
             predictions_BT=predictions_BT,
             labels_BT=batch.labels_BT,
@@ -186,7 +188,7 @@ class Trainer:
     def _score_first(self, batch: Batch) -> Tensor:
         """Outputs of the untrained model, which then sees the scale of features and labels before its first step."""
         outputs_BT: Tensor = self.model(batch)
-        if self._losses(outputs_BT, batch.labels_BT).isfinite().all():
+        if self._losses(outputs_BT, batch).isfinite().all():
             self.model.observe(batch)
         return outputs_BT
 
@@ -194,8 +196,14 @@ class Trainer:
         count = round(len(batch) * self.config.replayed)
         return concatenate(batch, self._replay.sample(count)) if count and len(self._replay) else batch
 
-    def _losses(self, outputs_BT: Tensor, labels_BT: Tensor) -> Tensor:
-        return task_losses(outputs_BT, labels_BT, binary_T=self.model.binary_T, deviation_T=self.model.targets.deviation)
+    def _losses(self, outputs_BT: Tensor, batch: Batch) -> Tensor:
+        return task_losses(
+            outputs_BT,
+            batch.labels_BT,
+            batch.lower_bounds_BT,
+            binary_T=self.model.binary_T,
+            deviation_T=self.model.targets.deviation,
+        )
 
     def _descend(self, losses_T: Tensor, known_T: Tensor) -> float:
         """Takes one step and returns the gradient's norm before clipping; NaN, and no step, if it or a loss is not finite."""

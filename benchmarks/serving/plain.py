@@ -50,6 +50,7 @@ class PlainPath:
         else:
             vectors_AD = self._vectors_MD[[self._rows[item_id] for item_id in asked]]
         values_NS = np.array(user["recent_values"][0], dtype=np.float32).reshape(-1, 1 + self._tasks)[:places]
+        unknown_BT = torch.full((size, self._tasks), torch.nan)
         batch = Batch(
             x_BF=torch.from_numpy(x_BF),
             vectors_VD=torch.from_numpy(np.concatenate((np.zeros_like(vectors_AD[:1]), vectors_AD))),
@@ -57,6 +58,7 @@ class PlainPath:
             history_BN=torch.arange(1, 1 + places)[None],
             history_values_BNS=torch.from_numpy(values_NS)[None],
             history_mask_BN=torch.ones((1, places), dtype=torch.bool),
-            labels_BT=torch.full((size, self._tasks), torch.nan),
+            labels_BT=unknown_BT,
+            lower_bounds_BT=unknown_BT,
         )
         return self._model.predict(batch)

@@ -76,6 +76,20 @@ def test_a_broken_constraint_is_named(fields: dict[str, object], word: str) -> N
     assert word in rejection.detail
 
 
+def test_a_censored_read_says_so() -> None:
+    """In protobuf and JSON; a read that says nothing is whole."""
+    cut = decode_event(
+        b'{"event_id": "e", "user_id": "u1", "item_id": "i", "occurred_at": "2023-11-14T00:00:00Z", '
+        b'"read": {"seconds": 9, "censored": true}}',
+        key=b"u1",
+        now=NOW,
+    )
+    whole = check_event(_event(read__seconds=9.0), NOW)
+    assert isinstance(cut, Occurrence)
+    assert isinstance(whole, Occurrence)
+    assert (cut.value, cut.censored, whole.value, whole.censored) == (9.0, True, 9.0, False)
+
+
 def test_a_missing_time_or_body_is_a_broken_constraint() -> None:
     """Neither has a default that would be true."""
     without_time, without_body = _event(), _event()

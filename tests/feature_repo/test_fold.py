@@ -76,6 +76,22 @@ def test_duration_is_learned_on_log_seconds() -> None:
     assert examples[0].labels[DWELL] == pytest.approx(math.log(100.0))
 
 
+def test_a_read_whose_end_was_not_seen_teaches_a_bound_and_counts_in_no_mean() -> None:
+    """It is an engagement with the item, but no label; a whole read of the same impression may still bring that."""
+    cut = dataclasses.replace(event("read", at=1010.0, value=99.0), censored=True)
+    row, examples, actions = run([(0, event(IMPRESSION)), (1, cut), (2, event("read", at=1020.0, value=199.0))])
+    first, second = examples
+    assert math.isnan(first.labels[DWELL])
+    assert first.lower_bounds[DWELL] == pytest.approx(math.log(100.0))
+    assert all(math.isnan(first.lower_bounds[at]) for at in (CLICK, LIKE))
+    assert second.labels[DWELL] == pytest.approx(math.log(200.0))
+    assert not second.lower_bounds
+    assert [action.observations[DWELL] for action in actions] == [0.0, 0.0, 1.0]
+    assert row.recent_ids == ["i0"]
+    alone, _, _ = run([(0, cut)])
+    assert (alone.recent_ids, math.isnan(alone.recent_R[0, 1 + DWELL])) == (["i0"], True)
+
+
 def test_click_without_impression_counts_but_teaches_no_rate() -> None:
     """Positives that have no negatives beside them would teach that everything is clicked."""
     row, examples, actions = run([(0, event("click"))])

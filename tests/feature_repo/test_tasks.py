@@ -1,10 +1,11 @@
 """The tasks file: what it may say, and the words for what it may not."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from feature_repo.tasks import TasksError, load_tasks, parse_tasks
+from feature_repo.tasks import Task, TasksError, load_tasks, parse_tasks
 from feature_repo.vocabulary import Vocabulary
 
 CLICK = '[tasks.click]\nkind = "binary"\nevent = "click"\n'
@@ -41,6 +42,21 @@ def test_mistake_is_named_with_its_place(text: str, words: str) -> None:
     with pytest.raises(TasksError, match=words) as caught:
         parse_tasks(text, source="tasks.toml")
     assert "tasks.toml" in str(caught.value)
+
+
+def test_a_censored_value_says_what_it_has_reached() -> None:
+    """A read cut off after a minute lasted a minute at least: over a threshold of half a one, and not known to be below two."""
+    half, two, seconds, amount, seen = (
+        Task(name="half", kind="binary", event="read", at_least=30.0),
+        Task(name="two", kind="binary", event="read", at_least=120.0),
+        Task(name="seconds", kind="duration", event="read"),
+        Task(name="amount", kind="regression", event="read"),
+        Task(name="seen", kind="binary", event="read"),
+    )
+    assert [task.label(60.0, censored=True) for task in (half, two, seconds, amount, seen)] == [1.0, None, None, None, 1.0]
+    bounds = [task.lower_bound(60.0) for task in (half, two, seconds, amount, seen)]
+    assert bounds == [None, None, pytest.approx(math.log(61.0)), 60.0, None]
+    assert seconds.lower_bound(None) is None
 
 
 def test_missing_file_says_which_setting_to_change(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ FULL: list[tuple[Message, type[Message]]] = [
             history_item_ids=["a"],
             history_values=[3.0],
             labels=[float("nan"), 1.0],
+            lower_bounds=[2.0, float("nan")],
         ),
         PackedExample,
     ),

@@ -55,6 +55,15 @@ def _batch(rng: np.random.Generator, vectors: np.ndarray, features: int, size: i
     signal = (x[:, 1] - 3.0) / 2.0 + rng.normal(scale=0.5, size=size)
     labels = np.column_stack((signal > 0, np.log1p(np.exp(signal + 3.0)), 3.5 + signal))
     labels[rng.random(labels.shape) < 0.1] = np.nan
+    lower_bounds = np.full_like(labels, np.nan)
+    lower_bounds[:, 1] = np.where(np.isnan(labels[:, 1]), 2.0, np.nan)
     return make_batch(
-        features=x, item_rows=items, history_rows=histories, history_values=values, vectors=vectors, labels=labels, tasks=3
+        features=x,
+        item_rows=items,
+        history_rows=histories,
+        history_values=values,
+        vectors=vectors,
+        labels=labels,
+        lower_bounds=lower_bounds.tolist(),
+        tasks=3,
     )

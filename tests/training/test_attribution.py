@@ -1,6 +1,5 @@
 """Contributions to a prediction: they add up, and name what was really used."""
 
-import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -25,15 +24,7 @@ def learned(vocabulary: Vocabulary, stream: Stream) -> Recommender:
 
 
 def single(batch: Batch, at: int) -> Batch:
-    return dataclasses.replace(
-        batch,
-        x_BF=batch.x_BF[at : at + 1],
-        item_B=batch.item_B[at : at + 1],
-        history_BN=batch.history_BN[at : at + 1],
-        history_values_BNS=batch.history_values_BNS[at : at + 1],
-        history_mask_BN=batch.history_mask_BN[at : at + 1],
-        labels_BT=batch.labels_BT[at : at + 1],
-    )
+    return batch.rows(torch.tensor([at]))
 
 
 def test_contributions_sum_to_what_sets_the_prediction_apart(learned: Recommender, stream: Stream) -> None:

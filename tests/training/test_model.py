@@ -84,7 +84,13 @@ def test_losses_pass_over_unknown_labels() -> None:
     """A loss sums over known labels alone, and an unknown one sends no gradient back."""
     outputs_BT = torch.tensor([[0.0, 1.0], [2.0, 5.0]], requires_grad=True)
     labels_BT = torch.tensor([[1.0, 3.0], [math.nan, math.nan]])
-    losses_T = task_losses(outputs_BT, labels_BT, binary_T=torch.tensor([True, False]), deviation_T=torch.tensor([1.0, 2.0]))
+    losses_T = task_losses(
+        outputs_BT,
+        labels_BT,
+        torch.full_like(labels_BT, math.nan),
+        binary_T=torch.tensor([True, False]),
+        deviation_T=torch.tensor([1.0, 2.0]),
+    )
     assert losses_T.tolist() == pytest.approx([math.log(2) / 2, 0.5 * 1.0 / 2])
     losses_T.sum().backward()  # type: ignore[no-untyped-call]  # torch does not type it
     assert outputs_BT.grad is not None
@@ -96,7 +102,9 @@ def test_outliers_pull_no_harder_than_the_bound() -> None:
     """Past four standard deviations of error the gradient of a regression stops growing."""
     outputs_BT = torch.zeros(2, 1, requires_grad=True)
     labels_BT = torch.tensor([[10.0], [1e6]])
-    losses_T = task_losses(outputs_BT, labels_BT, binary_T=torch.tensor([False]), deviation_T=torch.ones(1))
+    losses_T = task_losses(
+        outputs_BT, labels_BT, torch.full_like(labels_BT, math.nan), binary_T=torch.tensor([False]), deviation_T=torch.ones(1)
+    )
     losses_T.sum().backward()  # type: ignore[no-untyped-call]  # torch does not type it
     assert outputs_BT.grad is not None
     assert outputs_BT.grad[0] == outputs_BT.grad[1]

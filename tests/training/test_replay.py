@@ -22,6 +22,7 @@ def rows(batch: Batch) -> set[tuple[object, ...]]:
             batch.history_values_BNS.flatten(1),
             batch.history_mask_BN.float(),
             batch.labels_BT.nan_to_num(nan=-1.0),
+            batch.lower_bounds_BT.nan_to_num(nan=-1.0),
         ),
         dim=1,
     )
@@ -81,6 +82,30 @@ def test_restored_ring_draws_the_same(stream: Stream) -> None:
     first, second = replay.sample(64), restored.sample(64)
     for field in fields(first):
         assert torch.equal(getattr(first, field.name).nan_to_num(), getattr(second, field.name).nan_to_num()), field.name
+
+
+def test_a_state_of_before_labels_could_be_censored_is_taken_up(stream: Stream) -> None:
+    """A checkpoint of an earlier release has no bounds; its examples then have none."""
+    batch = stream(1)[0]
+    replay, restored = Replay(capacity=40, seed=0), Replay(capacity=40, seed=0)
+    replay.add(batch)
+    state = replay.state_dict()
+    del state["ring"]["lower_bounds"]
+    restored.load_state_dict(state)
+    assert rows(restored.all()) == rows(replace(batch, lower_bounds_BT=torch.full_like(batch.lower_bounds_BT, torch.nan)))
+
+
+def test_what_is_forgotten_teaches_nothing(stream: Stream) -> None:
+    """Neither by a label nor by a bound; what came before keeps both."""
+    first, second = stream(2)
+    replay = Replay(capacity=40, seed=0)
+    replay.add(first)
+    replay.add(second)
+    replay.forget(len(second))
+    kept = replay.all()
+    for before, after in ((first.labels_BT, kept.labels_BT), (first.lower_bounds_BT, kept.lower_bounds_BT)):
+        assert torch.equal(after[:16].nan_to_num(), before.nan_to_num())
+        assert after[16:].isnan().all()
 
 
 def test_an_empty_ring_has_nothing_to_draw() -> None:

@@ -26,12 +26,12 @@ def test_learning_beats_the_constant(vocabulary: Vocabulary, stream: Stream) -> 
     reports = [trainer.learn(batch) for batch in stream(400)][-100:]
     labels_BT = torch.cat([report.labels_BT for report in reports])
     predictions_BT = torch.cat([report.predictions_BT for report in reports])
-    binary_T, ones_T = trainer.model.binary_T, torch.ones(3)
+    binary_T, ones_T, none_BT = trainer.model.binary_T, torch.ones(3), torch.full_like(labels_BT, torch.nan)
     outputs_BT = torch.where(binary_T, predictions_BT.logit(), predictions_BT)
     means_T = labels_BT.nanmean(0)
     constant_BT = torch.where(binary_T, means_T.logit(), means_T).expand_as(labels_BT)
-    learned_T = task_losses(outputs_BT, labels_BT, binary_T=binary_T, deviation_T=ones_T)
-    constant_T = task_losses(constant_BT, labels_BT, binary_T=binary_T, deviation_T=ones_T)
+    learned_T = task_losses(outputs_BT, labels_BT, none_BT, binary_T=binary_T, deviation_T=ones_T)
+    constant_T = task_losses(constant_BT, labels_BT, none_BT, binary_T=binary_T, deviation_T=ones_T)
     assert (learned_T < 0.7 * constant_T).all(), (learned_T, constant_T)
 
 
