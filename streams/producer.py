@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from kafka import KafkaProducer
 
+from feature_repo.broker_tls import check_tls
 from feature_repo.settings import KafkaSettings
 from protos.catalogue_pb2 import CatalogueChange
 from protos.events_pb2 import Event
@@ -50,6 +51,7 @@ class EventProducer:
         self._clock = clock
 
         def connect() -> KafkaProducer:
+            check_tls(kafka)
             return KafkaProducer(
                 acks="all",
                 enable_idempotence=True,

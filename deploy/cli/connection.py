@@ -68,13 +68,20 @@ def kafka_settings(bootstrap_servers: str | None, data_dir: Path | None) -> Kafk
     """How to reach the event log, security options from HEADWATER_KAFKA_* included.
 
     Raises:
-        CliError: no broker listens there (the client itself would try for half a minute).
+        CliError: no broker listens there, or TLS does not come about (the client itself would try for half a minute).
     """
     if bootstrap_servers is None:
         bootstrap_servers = _stack(data_dir, "--bootstrap-servers").bootstrap_servers
     if not any(_listens(server.strip()) for server in bootstrap_servers.split(",")):
         raise CliError(f"no Kafka broker listens at {bootstrap_servers}; check the address, or start a stack with `headwater up`")
-    return KafkaSettings(bootstrap_servers=bootstrap_servers)
+    from feature_repo.broker_tls import BrokerTlsError, check_tls
+
+    settings = KafkaSettings(bootstrap_servers=bootstrap_servers)
+    try:
+        check_tls(settings)
+    except BrokerTlsError as error:
+        raise CliError(error.args[0]) from error
+    return settings
 
 
 def server_address(server: str | None, data_dir: Path | None) -> str:

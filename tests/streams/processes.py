@@ -27,8 +27,9 @@ PARTITIONS = 2
 def environment_of(kafka: KafkaSettings, store: StoreSettings, directory: Path) -> dict[str, str]:
     """The settings of a worker on this broker and store; its files go into `directory`."""
     (directory / "tasks.toml").write_text(TASKS)
+    told = kafka.model_dump(exclude_none=True, exclude={"sasl_password"})  # which comes from the environment alone
     return {
-        "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        **{f"HEADWATER_KAFKA_{name.upper()}": value for name, value in told.items()},
         "HEADWATER_STORE_KIND": store.kind,
         "HEADWATER_STORE_DIRECTORY": str(store.directory),
         "HEADWATER_STORE_REDIS_URL": str(store.redis_url),
@@ -58,6 +59,14 @@ class WorkerProcess:
             return 0.0
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         return sum(sample.value for sample in samples if sample.name == name)
+
+    def healthy(self) -> bool:
+        """Whether /healthz says so."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=60):
+                return True
+        except OSError:
+            return False
 
     def wait_for(self, name: str, at_least: float) -> None:
         """Returns once the counter has come so far; fails with the log if it never does."""

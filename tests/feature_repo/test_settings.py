@@ -1,0 +1,75 @@
+"""Each client of the broker is given what it needs for TLS and SASL, under its own names."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+from pydantic import SecretStr
+
+from feature_repo.settings import KafkaSettings
+from streams.app import faust_app
+from streams.settings import WorkerSettings
+from tests.certificates import Authority
+
+SASL = {"sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": "ann", "sasl_plain_password": "secret"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> KafkaSettings:
+    """TLS both ways, and a password."""
+    authority = Authority(tmp_path)
+    own = authority.sign("client")
+    return KafkaSettings(
+        bootstrap_servers="one:9093, two:9093",
+        security_protocol="SASL_SSL",
+        ssl_cafile=str(authority.certificate),
+        ssl_certfile=str(own.certificate),
+        ssl_keyfile=str(own.key),
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="ann",
+        sasl_password=SecretStr("secret"),
+    )
+
+
+def test_kafka_python_is_given_files_and_password(settings: KafkaSettings) -> None:
+    """By names that its three clients know."""
+    options = settings.client_options()
+    files = {name: getattr(settings, name) for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
+    servers = {"bootstrap_servers": ["one:9093", "two:9093"], "security_protocol": "SASL_SSL"}
+    assert options == servers | files | SASL
+    for client in (KafkaConsumer, KafkaProducer, KafkaAdminClient):
+        assert options.keys() <= client.DEFAULT_CONFIG.keys()
+
+
+async def test_aiokafka_is_given_a_context_and_the_password(settings: KafkaSettings) -> None:
+    """The context checks the broker's certificate and its name; a client can be made of the options."""
+    options = settings.aiokafka_options()
+    context = options.pop("ssl_context")
+    assert isinstance(context, ssl.SSLContext)
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert options == {"bootstrap_servers": "one:9093, two:9093", "security_protocol": "SASL_SSL"} | SASL
+    await AIOKafkaProducer(ssl_context=context, **options).stop()
+
+
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
+async def test_faust_connects_as_the_other_clients_do(settings: KafkaSettings, protocol: str) -> None:
+    """Its credentials become the same options of aiokafka."""
+    kafka = settings.model_copy(update={"security_protocol": protocol})
+    app = faust_app("test", kafka=kafka, settings=WorkerSettings(), buffered=1)
+    made = dict(credentials_to_aiokafka_auth(app.conf.broker_credentials))
+    wanted = kafka.aiokafka_options()
+    context, own_context = made.pop("ssl_context", None), wanted.pop("ssl_context", None)
+    assert type(context) is type(own_context)
+    assert made == {name: value for name, value in wanted.items() if name != "bootstrap_servers"}
+    assert [str(url) for url in app.conf.broker] == ["kafka://one:9093", "kafka://two:9093"]
+
+
+def test_sasl_without_a_password_is_refused(settings: KafkaSettings) -> None:
+    """In words that name both settings."""
+    with pytest.raises(ValueError, match="needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD"):
+        settings.model_copy(update={"sasl_password": None}).client_options()
