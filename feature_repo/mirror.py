@@ -12,6 +12,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
 from feature_repo.audience import Audience
+from feature_repo.broker_tls import check_tls
 from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.settings import KafkaSettings
 from feature_repo.table import ItemTable
@@ -30,6 +31,7 @@ class ItemMirror:
     """Reads both topics from their beginning and for ever, without a consumer group; the table's only writer.
 
     A record that does not fit the table (another vocabulary, another encoder) is counted and skipped: the rest stays current.
+    Items of which the log holds another encoder's vector alone are waited for: a table without them would not be ready.
     """
 
     def __init__(self, table: ItemTable, kafka: KafkaSettings, *, encoder_version: str | None = None) -> None:
@@ -47,6 +49,8 @@ class ItemMirror:
         self._hear_failure: Callable[[Exception], None] = lambda error: None
         self._kafka = kafka
         self._encoder_version = encoder_version
+        self._foreign: set[str] = set()
+        """Items that are not in the table, because another encoder wrote their vectors."""
         self._ready = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="item-mirror", daemon=True)
@@ -61,6 +65,11 @@ class ItemMirror:
     def wait_ready(self, timeout: float) -> bool:
         """True once the table holds all that the log held when reading began; False after `timeout` seconds, or on failure."""
         return self._ready.wait(timeout) and self.failure is None
+
+    @property
+    def items_of_another_encoder(self) -> int:
+        """Items that the table lacks until the catalogue worker of this process's encoder has written them."""
+        return len(self._foreign)
 
     def stop(self) -> None:
         self._stop.set()
@@ -82,6 +91,7 @@ class ItemMirror:
                 return
 
     def _follow(self) -> None:
+        check_tls(self._kafka)
         options = self._kafka.client_options()
         # The checksums of records are computed in Python and would cost more than the rest; the broker has checked them.
         consumer = KafkaConsumer(
@@ -105,7 +115,7 @@ class ItemMirror:
                 ends = [consumer.highwater(partition) for partition in partitions]
                 if all(end is not None for end in ends):
                     self.lag_records = sum(ends) - sum(consumer.position(partition) for partition in partitions)
-                    if self.lag_records == 0:
+                    if self.lag_records == 0 and not self._foreign:
                         self._ready.set()
         finally:
             consumer.close()
@@ -151,12 +161,16 @@ class ItemMirror:
 
     def _apply_content(self, item_id: str, value: bytes | None) -> None:
         if value is None:
+            self._foreign.discard(item_id)
             self.table.delete(item_id)
             return
         content = ItemContent.FromString(value)
         if content.vector and self._encoder_version not in (None, content.encoder_version):
+            if not self.table.holds(item_id):
+                self._foreign.add(item_id)
             raise ValueError(
                 f"item {item_id}: encoded by {content.encoder_version}, this process has {self._encoder_version}; "
                 "set one HEADWATER_ENCODER for all processes"
             )
+        self._foreign.discard(item_id)
         self.table.set_content(content.item, np.frombuffer(content.vector, dtype="<f4") if content.vector else None)

@@ -64,6 +64,10 @@ class ItemTable:
         get = self.index.get
         return np.array([get(item_id, -1) for item_id in item_ids], dtype=np.intp)
 
+    def holds(self, item_id: str) -> bool:
+        """Whether the item is in the catalogue as far as it has been read."""
+        return (row := self.index.get(item_id)) is not None and bool(self.live[row])
+
     def priors(self) -> NDArray[np.float64]:
         """Mean label of each task over all items, shape (T,); 0.5 for a binary task and 0 for others before any label."""
         observations_T, sums_T = self._totals

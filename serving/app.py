@@ -202,7 +202,8 @@ class Application:
 
     async def _become_ready(self) -> None:
         while not await asyncio.to_thread(self._mirror.wait_ready, _READY_WAIT_SECONDS):
-            _log.info("server_waits_for_catalogue", lag_records=self._mirror.lag_records)
+            foreign = self._mirror.items_of_another_encoder
+            _log.info("server_waits_for_catalogue", lag_records=self._mirror.lag_records, items_of_another_encoder=foreign)
         await self._set_health(serving=True)
         _log.info("server_ready", items=self._mirror.contents_applied)
 

@@ -85,7 +85,12 @@ async def _run() -> int:
     await publisher.start()
     try:
         if not await asyncio.to_thread(mirror.wait_ready, settings.ready_timeout_seconds):
-            _log.error("items_not_read", seconds=settings.ready_timeout_seconds, hint="check the topics with `headwater topics`")
+            _log.error(
+                "items_not_read",
+                seconds=settings.ready_timeout_seconds,
+                items_of_another_encoder=mirror.items_of_another_encoder,
+                hint="check the topics with `headwater topics`; items of another encoder wait for their catalogue worker",
+            )
             return 1
         return await worker.run()
     finally:

@@ -36,11 +36,19 @@ def publish(kafka: KafkaSettings, topic: str, *messages: ItemContent | ItemActiv
     producer.close()
 
 
+def delete(kafka: KafkaSettings, item_id: str) -> None:
+    """Writes the tombstone of an entry."""
+    producer = KafkaProducer(**kafka.client_options())
+    producer.send(ITEM_CONTENT.name, key=item_id.encode(), value=None)
+    producer.flush()
+    producer.close()
+
+
 def test_vectors_of_another_encoder_are_passed_by() -> None:
     """Even of the same length; an entry without text has no vector and is taken from any; the rest stays current."""
     with running_broker() as kafka:
         ensure_topics(kafka, partitions=1)
-        entries = entry("a", OURS), entry("b", ANOTHER), entry("c", ANOTHER, text=False)
+        entries = entry("a", OURS), entry("a", ANOTHER), entry("c", ANOTHER, text=False)
         publish(kafka, ITEM_CONTENT.name, *entries)
         publish(kafka, ITEM_ACTIVITY.name, ItemActivity(item_id="a", fingerprint=1, values=[0.0, 0.0]))
         mirror = ItemMirror(table_of(0), kafka, encoder_version=OURS)
@@ -53,6 +61,27 @@ def test_vectors_of_another_encoder_are_passed_by() -> None:
     assert live == {"a", "c"}
     assert mirror.contents_applied == 2
     assert mirror.records_skipped == 2
+
+
+def test_a_table_without_items_that_another_encoder_wrote_is_not_ready() -> None:
+    """A server that becomes ready while the catalogue is encoded anew would be ready to answer with a part of it."""
+    with running_broker() as kafka:
+        ensure_topics(kafka, partitions=1)
+        publish(kafka, ITEM_CONTENT.name, entry("a", OURS), entry("b", ANOTHER), entry("c", ANOTHER))
+        publish(kafka, ITEM_ACTIVITY.name, ItemActivity(item_id="a", fingerprint=1, values=[0.0, 0.0]))
+        mirror = ItemMirror(table_of(0), kafka, encoder_version=OURS)
+        mirror.start()
+        try:
+            assert not mirror.wait_ready(2.0)
+            assert mirror.items_of_another_encoder == 2
+            publish(kafka, ITEM_CONTENT.name, entry("b", OURS))
+            assert not mirror.wait_ready(1.0)
+            delete(kafka, "c")
+            assert mirror.wait_ready(60.0)
+        finally:
+            mirror.stop()
+    assert mirror.items_of_another_encoder == 0
+    assert [item_id for item_id in "abc" if mirror.table.holds(item_id)] == ["a", "b"]
 
 
 def test_an_error_that_ends_the_thread_is_handed_on() -> None:
