@@ -180,7 +180,12 @@ def call(address: str, question: "Callable[[Client], _Response]") -> _Response:
 
 
 def _cells(scores: Mapping[str, float], names: list[str]) -> list[str]:
-    return [f"{scores[name]:.3f}" if name in scores else "-" for name in names]
+    return [_figure(scores[name]) if name in scores else "-" for name in names]
+
+
+def _figure(value: float) -> str:
+    """Three digits at least; of seconds by the hundred, none behind the point."""
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
 def print_info(info: "ResponseInfo") -> None:

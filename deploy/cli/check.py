@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.cli.connection import CliError, console
+from deploy.cli.connection import CliError, called, console
 
 if TYPE_CHECKING:
     from training.project import Project
@@ -67,9 +67,11 @@ def check(
     if all(found.labels == 0 or (found.problem or "").startswith("no ") for found in findings):
         raise CliError("nothing would be learned; see the last column, and docs/guides/your-data.md")
     if guessed is None:
-        console.print("Next: `headwater replay` learns from it and judges itself; `headwater up` serves it.", soft_wrap=True)
+        home = Path() if file is None else file if file.is_dir() else file.parent
+        cd, program = "" if home == Path() else f"cd {home} && ", called(home)
+        console.print(f"Next: `{cd}{program} replay` learns from it and judges itself; `{program} up` serves it.", soft_wrap=True)
     else:
-        console.print(f"Next: `headwater init DIRECTORY --history {file}` makes a project of it.", soft_wrap=True)
+        console.print(f"Next: `{called()} init DIRECTORY --history {file}` makes a project of it.", soft_wrap=True)
 
 
 def _project(file: Path | None) -> "tuple[Project, str | None]":

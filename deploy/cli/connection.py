@@ -1,6 +1,9 @@
 """Owns how a command finds what it talks to: a flag or variable first, else the stack that runs on this machine."""
 
+import os
+import shutil
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +29,7 @@ __all__ = [
     "Server",
     "SnapshotDir",
     "TasksFile",
+    "called",
     "console",
     "declared",
     "kafka_settings",
@@ -87,6 +91,14 @@ def kafka_settings(bootstrap_servers: str | None, data_dir: Path | None) -> Kafk
 def server_address(server: str | None, data_dir: Path | None) -> str:
     """host:port of the gRPC server."""
     return server or _stack(data_dir, "--server").server
+
+
+def called(seen_from: Path = Path(".")) -> str:
+    """How this command is called in a directory: by its name where the shell finds that, else by its path."""
+    program = Path(sys.argv[0])
+    if program.name != "headwater" or shutil.which("headwater") is not None:
+        return "headwater"
+    return os.path.relpath(program, seen_from)
 
 
 class ClientSettings(BaseSettings):

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import DecodeError, Message
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from deploy.cli.connection import BootstrapServers, CliError, DataDir, console, kafka_settings
 from protos.catalogue_pb2 import CatalogueChange
@@ -52,14 +53,13 @@ def list_(
 ) -> None:
     """List dead letters, the newest last, and how many there are of each reason."""
     letters = _filtered(read_letters(kafka_settings(bootstrap_servers, data_dir)), reason, topic, key)
-    table = Table("letter", "rejected (UTC)", "reason", "from", "key", "detail", "sent back")
     for letter in letters[-limit:]:
         content = letter.content
         detail = content.detail if len(content.detail) <= 120 else f"{content.detail[:120]}..."
-        back = "yes" if letter.redriven else ""
-        table.add_row(letter.name, _when(content.rejected_at), content.reason, _origin(content), _text(content.key), detail, back)
-    if letters:
-        console.print(table)
+        back = ", sent back" if letter.redriven else ""
+        when, what = f"{_when(content.rejected_at)} UTC", f"{content.reason}{back}: key {_text(content.key)}, {_origin(content)}"
+        console.print(f"{letter.name:<6} {when}  {what}", markup=False)
+        console.print(Padding(Text(detail), (0, 0, 0, 7)))
     counts = Counter(letter.content.reason for letter in letters)
     told = ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "none"
     shown = f"; the newest {limit} are shown" if len(letters) > limit else ""

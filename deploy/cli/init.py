@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.connection import CliError, console
+from deploy.cli.connection import CliError, called, console
 from deploy.cli.questions import ask_catalogue, ask_catalogue_file, ask_history, ask_history_files
 
 if TYPE_CHECKING:
@@ -139,6 +139,6 @@ def _report(directory: Path, drafts: "list[HistoryDraft]") -> None:
             )
     cd = "" if directory.resolve() == Path.cwd() else f"cd {directory} && "
     console.print(
-        f"Wrote {directory / 'headwater.toml'} and {directory / 'tasks.toml'}. Read both, then: {cd}headwater check",
+        f"Wrote {directory / 'headwater.toml'} and {directory / 'tasks.toml'}. Read both, then: {cd}{called(directory)} check",
         soft_wrap=True,
     )

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from deploy import local
-from deploy.cli.connection import console
+from deploy.cli.connection import called, console
 from deploy.cli.own_data import project_here, read_project
 from deploy.local.process import brief, is_calm
 from deploy.local.state import DEFAULT_DIRECTORIES, StackState
@@ -140,12 +140,12 @@ def print_access(state: StackState) -> None:
         f"  gRPC     [bold]{state.server}[/]\n"
         f"  Kafka    [bold]{state.bootstrap_servers}[/]\n"
         f"  logs     {Path(state.store_dir).with_name('logs')}\n"
-        "In another terminal:\n"
-        "  headwater recommend USER       ranked items with a score for each task\n"
-        "  headwater page USER TYPE=N...  a list of each type, in one call\n"
-        "  headwater score USER ITEM...   scores of items that you name\n"
-        "  headwater features USER        what is known of a user by now\n"
-        "  headwater produce FILE         events, one JSON object a line\n"
-        "  headwater topics               what the log holds\n",
+        "In another terminal, in this directory:\n"
+        f"  {called()} recommend USER       ranked items with a score for each task\n"
+        f"  {called()} page USER TYPE=N...  a list of each type, in one call\n"
+        f"  {called()} score USER ITEM...   scores of items that you name\n"
+        f"  {called()} features USER        what is known of a user by now\n"
+        f"  {called()} produce FILE         events, one JSON object a line\n"
+        f"  {called()} topics               what the log holds\n",
         soft_wrap=True,
     )

@@ -112,7 +112,10 @@ def find_running(data_dir: Path | None) -> StackState:
     found = [(place, state) for place in places if (state := DataDirectory(place).running()) is not None]
     if not found:
         where = " or ".join(str(place) for place in places)
-        raise NoStackError(f"no stack runs on {where}; start one with `headwater up`, or say where it is with --data-dir")
+        raise NoStackError(
+            f"no stack runs on {where}; start one with `headwater up`, go to the directory in which it was started, "
+            "or say where its data are with --data-dir"
+        )
     if len(found) > 1:
         raise NoStackError(f"stacks run on {' and '.join(str(place) for place, _ in found)}; choose one with --data-dir")
     return found[0][1]

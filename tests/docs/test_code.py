@@ -131,7 +131,7 @@ def test_the_quick_start_with_own_files(tmp_path: Path) -> None:
     walk, _, last = lines.strip().rpartition("\n")
     assert last.startswith("../.venv/bin/headwater up")
     printed = shell(walk, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}, tmp_path)
-    assert "Next: `headwater replay`" in printed
+    assert "Next: `cd shop && " in printed
     assert "user bias" in printed
 
 
@@ -145,7 +145,7 @@ def test_the_walk_through_own_data(tmp_path: Path) -> None:
     }
     for name, rows in tables.items():
         (tmp_path / f"{name}.dat.gz").write_bytes(gzip.compress("\n".join([*rows, ""]).encode()))
-    init, check, replay, up, _ = blocks("guides/your-data.md", "sh")
-    assert up == "headwater up\n"
+    asked, init, check, replay, up, _ = blocks("guides/your-data.md", "sh")
+    assert (asked, up) == ("headwater init games\n", "headwater up\n")
     printed = shell(init + check + replay, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}, tmp_path)
     assert "50 users, 20 items acted on, 20 in the catalogue" in printed

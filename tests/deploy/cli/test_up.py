@@ -1,11 +1,13 @@
 """What `headwater up` says once it is up fits a terminal of 80 columns."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from deploy.cli import up
+from deploy.cli.connection import called
 from deploy.local.state import StackState
 
 
@@ -28,5 +30,15 @@ def test_the_way_in_fits_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     up.print_access(state)
     lines = [line for line in said.export_text().splitlines() if line]
     assert lines[0] == "Headwater is up. Ctrl-C stops it."
-    assert all(line.startswith("  ") or line == "In another terminal:" for line in lines[1:])
+    assert all(line.startswith("  ") or line == "In another terminal, in this directory:" for line in lines[1:])
     assert "  logs     build/demo/stack/logs" in lines
+
+
+def test_commands_are_told_as_they_were_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By path where the shell does not find `headwater`: what is printed can be pasted, also after a change of directory."""
+    monkeypatch.setattr("sys.argv", [".venv/bin/headwater", "up"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert called() == ".venv/bin/headwater"
+    assert called(Path("shop")) == "../.venv/bin/headwater"
+    (tmp_path / "headwater").touch(mode=0o755)
+    assert called() == "headwater"
