@@ -30,6 +30,7 @@ from serving.metrics import ServerMetrics
 from serving.models import ModelWatcher, ServedModel
 from serving.pipeline import Pipeline
 from serving.probes import Probes
+from serving.pulse import Pulse
 from serving.ranker import Ranker
 from serving.recording import EventRecorder
 from serving.servicer import Servicer
@@ -136,8 +137,16 @@ class Application:
             self._interceptors.append(Access(tokens, refused=refused, clock=time.time, monotonic=time.monotonic))
         self._serving = False
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
-        self._probes = Probes(settings.host, settings.metrics_port, self.metrics.registry, lambda: self._serving)
+        self._pulse = Pulse()
+        self._probes = Probes(
+            settings.host,
+            settings.metrics_port,
+            self.metrics.registry,
+            healthy=lambda: self._serving and self._pulse.alive(),
+            alive=self._pulse.alive,
+        )
         self._tasks: list[asyncio.Task[None]] = []
+        self._beating: asyncio.Task[None] | None = None
         self._grpc: grpc.aio.Server | None = None
         self.address = ""
         """host:port of gRPC, once started."""
@@ -145,6 +154,7 @@ class Application:
 
     async def start(self) -> None:
         """Starts everything; returns as soon as requests are taken."""
+        self._beating = asyncio.create_task(self._pulse.beat(), name="pulse")
         self._probes.start()
         self._index.start()
         self._mirror.start()
@@ -190,6 +200,8 @@ class Application:
         await asyncio.to_thread(self._index.stop)
         await asyncio.to_thread(self._probes.stop)
         await asyncio.to_thread(self._traces.stop)
+        if self._beating is not None:  # while it drains, too, it is alive
+            self._beating.cancel()
         _log.info("server_stopped")
 
     def _tls(self) -> TlsFiles | None:

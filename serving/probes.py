@@ -1,4 +1,4 @@
-"""Owns the HTTP port beside gRPC: /healthz for orchestrators and /metrics for Prometheus."""
+"""Owns the HTTP port beside gRPC: /healthz and /livez for orchestrators, /metrics for Prometheus."""
 
 import threading
 from collections.abc import Callable
@@ -11,9 +11,14 @@ __all__ = ["Probes"]
 
 
 class Probes:
-    """Serves on a thread of its own; `healthy()` is asked at each /healthz: 200 while True, else 503."""
+    """Serves on a thread of its own; `healthy()` is asked at each /healthz, `alive()` at each /livez: 200 while True, else 503.
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, healthy: Callable[[], bool]) -> None:
+    One that is not healthy should get no requests for now, one that is not alive should be started anew.
+    """
+
+    def __init__(
+        self, host: str, port: int, registry: CollectorRegistry, *, healthy: Callable[[], bool], alive: Callable[[], bool]
+    ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path == "/metrics":
@@ -21,8 +26,11 @@ class Probes:
                 elif self.path == "/healthz":
                     ok = healthy()
                     self._send(200 if ok else 503, "text/plain", b"ok\n" if ok else b"not ready, or draining\n")
+                elif self.path == "/livez":
+                    ok = alive()
+                    self._send(200 if ok else 503, "text/plain", b"ok\n" if ok else b"requests stand still: start it anew\n")
                 else:
-                    self._send(404, "text/plain", b"there are /healthz and /metrics\n")
+                    self._send(404, "text/plain", b"there are /healthz, /livez and /metrics\n")
 
             def log_message(self, format: str, *args: object) -> None:
                 """Probes come every second: they are not logged."""

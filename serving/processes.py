@@ -57,7 +57,7 @@ class Supervisor:
         self._metrics = MergedMetrics(self._texts)
         registry = CollectorRegistry()
         registry.register(self._metrics)
-        self._probes = Probes(settings.host, settings.metrics_port, registry, self._healthy)
+        self._probes = Probes(settings.host, settings.metrics_port, registry, healthy=self._healthy, alive=self._alive)
 
     def run(self) -> int:
         """The exit status: 0 after `stop`, 1 if a server could not start; either way no server is left."""
@@ -103,6 +103,11 @@ class Supervisor:
 
     def _healthy(self) -> bool:
         return not self._stopping.is_set() and all(self._ask(child, "healthz") is not None for child in self._children)
+
+    def _alive(self) -> bool:
+        """Whether no child stands still; one that died is replaced, which needs no new start of the whole."""
+        known = [child for child in self._children if child.was_healthy and child.process.poll() is None]
+        return all(self._ask(child, "livez") is not None for child in known)
 
     def _texts(self) -> list[str]:
         """What each child says of itself now, or said last if it does not answer."""

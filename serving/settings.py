@@ -23,7 +23,11 @@ class ServerSettings(BaseSettings):
     port: int = Field(default=50051, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
     processes: int = Field(default=1, ge=1, description="Server processes that share the port, one a core.")
     metrics_port: int = Field(
-        default=9100, ge=0, le=65535, validation_alias=_shared("METRICS_PORT"), description="Port of /healthz and /metrics."
+        default=9100,
+        ge=0,
+        le=65535,
+        validation_alias=_shared("METRICS_PORT"),
+        description="Port of /healthz, /livez and /metrics.",
     )
     snapshot_dir: str = Field(
         default="data/snapshots",

@@ -99,6 +99,9 @@ def test_health_reflection_and_metrics_are_there(running: Running) -> None:
     with grpc.insecure_channel(running.address) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="headwater.v1.Recommender"))
     assert check.status == health_pb2.HealthCheckResponse.SERVING
+    for probe in ("healthz", "livez"):
+        with urllib.request.urlopen(f"{running.http}/{probe}", timeout=5.0) as response:
+            assert response.read() == b"ok\n"
     with urllib.request.urlopen(f"{running.http}/metrics", timeout=5.0) as response:
         text = response.read().decode()
     for name in ("headwater_stage_seconds_bucket", "headwater_event_to_served_seconds_bucket", "headwater_catalogue_items 3.0"):
