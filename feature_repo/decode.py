@@ -6,7 +6,7 @@ Nothing here raises for bad input: what cannot be used comes back as a `Rejectio
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import DecodeError, Message
@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
 from protos.catalogue_pb2 import CatalogueChange, Item, ItemDelete
-from protos.events_pb2 import Event, ServedFeatures
+from protos.events_pb2 import Action, Event, ServedFeatures
 from protos.packed_pb2 import PackedServed
 
 if TYPE_CHECKING:
@@ -99,13 +99,8 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
     Rejection(reason='constraint', detail='item_id is missing')
     """
     body = event.WhichOneof("body")
-    for field, text in (("event_id", event.event_id), ("user_id", event.user_id), ("item_id", event.item_id)):
-        if not text and not (field == "item_id" and body == FORGET):
-            return _broken(f"{field} is missing")
-        if len(text) > _MAX_ID:
-            return _broken(f"{field} has {len(text)} characters, {_MAX_ID} are allowed")
-    if len(event.recommendation_id) > _MAX_ID:
-        return _broken(f"recommendation_id has {len(event.recommendation_id)} characters, {_MAX_ID} are allowed")
+    if (problem := _problem_of_ids(event, body)) is not None:
+        return _broken(problem)
     if not event.HasField("occurred_at"):
         return _broken("occurred_at is missing: send when it happened, on the producer's clock")
     at = _when(event.occurred_at, now)
@@ -113,49 +108,71 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
         return at
     if body is None:
         return _broken("no body: give impression, click, read, purchase, action or forget (or this version does not know it)")
-    kind: str = body
-    value: float | None = None
-    served: Served | None = None
-    problem: str | None = None
-    if body == "impression":
-        if event.impression.HasField("served"):
-            served, problem = _served(event.impression.served)
-    elif body == "read":
-        value = event.read.seconds
-        problem = _bad_magnitude("read.seconds", value)
-        if event.read.HasField("completion") and not 0.0 <= event.read.completion <= 1.0:
-            problem = f"read.completion is {event.read.completion}, not a fraction from 0 to 1"
-    elif body == "purchase":
-        value = event.purchase.amount
-        problem = _bad_magnitude("purchase.amount", value)
-        if event.purchase.currency and not _CURRENCY.fullmatch(event.purchase.currency):
-            problem = f"purchase.currency is {event.purchase.currency[:16]!r}, not an ISO 4217 code such as EUR"
-    elif body == FORGET:
-        if event.item_id:
-            problem = "forget names an item, but a user is forgotten as a whole: leave item_id out"
-    elif body == "action":
-        kind = event.action.name
-        if not _NAME.fullmatch(kind):
-            problem = f"action.name is {kind[:80]!r}: use a lower-case letter, then up to 63 of a-z 0-9 _ . -"
-        elif kind in _RESERVED:
-            problem = f"action.name is {kind!r}, which has a body of its own: send that body"
-        if event.action.HasField("value"):
-            value = event.action.value
-            if not abs(value) <= _MAX_VALUE:
-                problem = f"action.value is {value}, not a number within {_MAX_VALUE:g}"
-    if problem is not None:
-        return _broken(problem)
+    said = _said(event, body)
+    if isinstance(said, str):
+        return _broken(said)
     return Occurrence(
         event_id=event.event_id,
         user_id=event.user_id,
         item_id=event.item_id,
         at=at,
-        kind=kind,
-        value=value,
+        kind=said.kind,
+        value=said.value,
         censored=body == "read" and event.read.censored,
         recommendation_id=event.recommendation_id,
-        served=served,
+        served=said.served,
     )
+
+
+class _Said(NamedTuple):
+    """What a body says."""
+
+    kind: str
+    value: float | None = None
+    served: Served | None = None
+
+
+def _problem_of_ids(event: Event, body: str | None) -> str | None:
+    for field, text in (("event_id", event.event_id), ("user_id", event.user_id), ("item_id", event.item_id)):
+        if not text and not (field == "item_id" and body == FORGET):
+            return f"{field} is missing"
+        if len(text) > _MAX_ID:
+            return f"{field} has {len(text)} characters, {_MAX_ID} are allowed"
+    if len(event.recommendation_id) > _MAX_ID:
+        return f"recommendation_id has {len(event.recommendation_id)} characters, {_MAX_ID} are allowed"
+    if body == FORGET and event.item_id:
+        return "forget names an item, but a user is forgotten as a whole: leave item_id out"
+    return None
+
+
+def _said(event: Event, body: str) -> _Said | str:
+    """What the event's body says, or what is wrong with it."""
+    if body == IMPRESSION:
+        served = _served(event.impression.served) if event.impression.HasField("served") else None
+        return served if isinstance(served, str) else _Said(body, served=served)
+    if body == "read":
+        read = event.read
+        if read.HasField("completion") and not 0.0 <= read.completion <= 1.0:
+            return f"read.completion is {read.completion}, not a fraction from 0 to 1"
+        return _bad_magnitude("read.seconds", read.seconds) or _Said(body, read.seconds)
+    if body == "purchase":
+        purchase = event.purchase
+        if purchase.currency and not _CURRENCY.fullmatch(purchase.currency):
+            return f"purchase.currency is {purchase.currency[:16]!r}, not an ISO 4217 code such as EUR"
+        return _bad_magnitude("purchase.amount", purchase.amount) or _Said(body, purchase.amount)
+    return _said_by_action(event.action) if body == "action" else _Said(body)
+
+
+def _said_by_action(action: Action) -> _Said | str:
+    if not _NAME.fullmatch(action.name):
+        return f"action.name is {action.name[:80]!r}: use a lower-case letter, then up to 63 of a-z 0-9 _ . -"
+    if action.name in _RESERVED:
+        return f"action.name is {action.name!r}, which has a body of its own: send that body"
+    if not action.HasField("value"):
+        return _Said(action.name)
+    if not abs(action.value) <= _MAX_VALUE:
+        return f"action.value is {action.value}, not a number within {_MAX_VALUE:g}"
+    return _Said(action.name, action.value)
 
 
 def check_change(change: CatalogueChange, now: float) -> Rejection | None:
@@ -237,23 +254,22 @@ def _representable(stamp: Timestamp) -> bool:
     return -62_135_596_800 <= stamp.seconds <= 253_402_300_799 and 0 <= stamp.nanos < 1_000_000_000
 
 
-def _served(served: ServedFeatures) -> tuple[Served, str | None]:
+def _served(served: ServedFeatures) -> Served | str:
+    """The features, or what is wrong with them."""
     import numpy as np  # a producer host has none, and nothing to do with what the server sends
 
     packed = PackedServed.FromString(served.SerializeToString())
     features, history = (np.frombuffer(values, dtype="<f4") for values in (packed.values, packed.history_values))
-    problem = None
     if not (_finite(features) and _finite(history)):
-        problem = "impression.served holds values that are not finite"
-    elif len(packed.history_item_ids) > _MAX_HISTORY:
-        problem = f"impression.served names {len(packed.history_item_ids)} history items, {_MAX_HISTORY} are allowed"
-    taken = Served(
+        return "impression.served holds values that are not finite"
+    if len(packed.history_item_ids) > _MAX_HISTORY:
+        return f"impression.served names {len(packed.history_item_ids)} history items, {_MAX_HISTORY} are allowed"
+    return Served(
         fingerprint=packed.fingerprint,
         features=features,
         history_item_ids=packed.history_item_ids[:],
         history_values=history,
     )
-    return taken, problem
 
 
 def _finite(values: "NDArray[np.float32]") -> bool:
