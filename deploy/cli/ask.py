@@ -93,7 +93,7 @@ def recommend(
     table = Table("", "item", "title", *names, "rank score")
     for place, item in enumerate(response.items, start=1):
         table.add_row(str(place), item.item_id, item.title, *_cells(item.scores, names), f"{item.rank_score:.3f}")
-    console.print(table)
+    console.print(table if response.items else "No item can be recommended.")
     print_info(response.info)
 
 
@@ -192,9 +192,10 @@ def print_info(info: "ResponseInfo") -> None:
     """Prints what an answer says of itself, the ways in which it is less than whole included."""
     from protos.recommender_pb2 import Degradation
 
-    as_of = "no events known"
+    features = "no features of the user"
     if info.HasField("features_as_of"):
-        as_of = f"as of {datetime.fromtimestamp(info.features_as_of.seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    console.print(f"model {info.model_version or '(none)'}, features {as_of}, recommendation {info.recommendation_id}")
+        features = f"features as of {datetime.fromtimestamp(info.features_as_of.seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    model = f"model {info.model_version}" if info.model_version else "no model"
+    console.print(f"{model}, {features}, recommendation {info.recommendation_id}")
     for flag in info.degradations:
         console.print(f"[yellow]degraded:[/] {Degradation.Reason.Name(flag.reason)}: {flag.detail}", soft_wrap=True)

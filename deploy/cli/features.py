@@ -48,7 +48,8 @@ def features(user: Annotated[str, typer.Argument(help="User id.")], data_dir: Da
         told = [task.told(label) for task, label in zip(vocabulary.tasks, labels, strict=True)]
         recent.add_row(item_id, _when(at), *("-" if label != label else f"{label:,.2f}" for label in told))
     console.print(recent)
-    console.print(f"first event {_when(row.first_at)}, newest {_when(row.updated_at)} UTC; {len(row.pending)} impressions await")
+    console.print(f"first event {_when(row.first_at)}, newest {_when(row.updated_at)} UTC")
+    console.print(f"impressions whose labels may still come: {len(row.pending):,}")
 
 
 def _when(seconds: float) -> str:

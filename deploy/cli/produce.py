@@ -56,9 +56,8 @@ def produce(
                 if bad <= _SHOWN:
                     refuse.print(f"line {number} was not sent: {error}")
         delivery = producer.flush(raise_on_failure=True)
-    console.print(
-        f"{delivery.acknowledged:,} {'changes' if catalogue else 'events'} acknowledged by {settings.bootstrap_servers}"
-    )
+    noun = ("change" if catalogue else "event") + ("" if delivery.acknowledged == 1 else "s")
+    console.print(f"{delivery.acknowledged:,} {noun} acknowledged by {settings.bootstrap_servers}")
     if bad:
         raise CliError(f"{bad:,} lines were not sent; see above, and `headwater produce --help` for what a line holds")
 

@@ -141,7 +141,7 @@ def print_access(state: StackState) -> None:
         f"  Kafka    [bold]{state.bootstrap_servers}[/]\n"
         f"  logs     {Path(state.store_dir).with_name('logs')}\n"
         "In another terminal, in this directory:\n"
-        f"  {called()} recommend USER       ranked items with a score for each task\n"
+        f"  {called()} recommend USER       ranked items with their scores\n"
         f"  {called()} page USER TYPE=N...  a list of each type, in one call\n"
         f"  {called()} score USER ITEM...   scores of items that you name\n"
         f"  {called()} features USER        what is known of a user by now\n"
