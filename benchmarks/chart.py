@@ -21,8 +21,11 @@ def line_chart(
     *,
     log_x: bool = False,
     log_y: bool = False,
+    from_zero: bool = False,
 ) -> str:
     """An SVG of named lines, each of points (x, y); points that are not finite are left out.
+
+    With `from_zero` the axis begins there, so that what hardly changes looks flat.
 
     >>> line_chart("t", "x", {"a": [(1, 0.5), (2, 0.7)]}).count("<polyline")
     1
@@ -33,7 +36,7 @@ def line_chart(
     margin = 0.05 * (max(ys) - min(ys)) or 0.01
     low, high = min(ys) - margin, max(ys) + margin
     if min(ys) >= 0.0 and not log_y:  # no room below 0 for what cannot be there
-        low = max(low, 0.0)
+        low = 0.0 if from_zero else max(low, 0.0)
     left, right = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1.0
     width, height = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
@@ -48,12 +51,13 @@ def line_chart(
         f'<text x="{_LEFT}" y="22" font-size="15">{html.escape(title)}</text>',
         f'<text x="{_LEFT + width / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{html.escape(x_title)}</text>',
     ]
+    decimals = 0 if not log_y and high - low >= 20.0 else 3
     for step in range(5):
         level = low + (high - low) * step / 4
         value = 10**level if log_y else level
         y = place(10**left if log_x else left, value)[1]
         parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_LEFT + width}" y2="{y:.1f}" class="grid"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3f}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,.{decimals}f}</text>')
     digits = ",.0f" if log_x or right - left >= 5.0 else ".2f"
     for tick in _ticks(left, right, sorted(set(xs)), log_x):
         x = place(tick, 10**low if log_y else low)[0]

@@ -48,5 +48,5 @@ def charts(results: Mapping[str, Any]) -> dict[str, str]:
             for name in found["trends"][quantity]
         }
         flat = all(trend["flat"] for trend in found["trends"][quantity].values())
-        drawn[f"soak-{quantity}.svg"] = line_chart(f"{title} ({'flat' if flat else 'rising'})", "minutes", lines)
+        drawn[f"soak-{quantity}.svg"] = line_chart(f"{title} ({'flat' if flat else 'rising'})", "minutes", lines, from_zero=True)
     return drawn

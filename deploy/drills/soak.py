@@ -82,7 +82,11 @@ def soak(system: System, *, seconds: float, every: float, say: Callable[[str], N
         while (at := time.monotonic() - began) < seconds:
             time.sleep(every)
             system.stack.check()
-            samples.append(_sample(system, load, at + every))
+            sample = _sample(system, load, at + every, every)
+            if min(sample.memory.values()) == 0.0:
+                say(f"{at / 60:.1f} minutes: left out, for a process was too busy to tell of itself")
+                continue
+            samples.append(sample)
             if len(samples) % 10 == 0:
                 say(f"{at / 60:.1f} of {seconds / 60:.0f} minutes")
         load.settle()
@@ -109,9 +113,9 @@ def _trend(points: Sequence[tuple[float, float]], limit: Limit) -> Trend:
     return Trend(mean=mean, growth=growth, allowed=allowed, flat=growth <= allowed)
 
 
-def _sample(system: System, load: Load, at: float) -> Sample:
+def _sample(system: System, load: Load, at: float, every: float) -> Sample:
     readings = {name: system.reading(name) for name in system.state.metrics_ports}
-    seconds = load.take_seconds() or [float("nan")]
+    seconds = load.take_seconds() or [every]  # who waits has waited at least so long
     return Sample(
         at_s=at,
         memory={name: reading.total("process_resident_memory_bytes") for name, reading in readings.items()},

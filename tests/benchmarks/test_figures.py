@@ -39,6 +39,15 @@ def test_seeds_are_shown_as_mean_and_range() -> None:
     assert spread([{"auc": 0.5}, {"auc": 0.75}]) == {"auc": {"mean": 0.625, "min": 0.5, "max": 0.75}}
 
 
+def test_an_axis_from_zero_shows_what_is_flat_as_flat() -> None:
+    """A line between 600 and 610 stays near the top, and large steps are told without decimals."""
+    drawn = chart.line_chart("memory", "minutes", {"server": [(0, 600.0), (1, 610.0)]}, from_zero=True)
+    (_, first), (_, last) = (map(float, point.split(",")) for point in drawn.split('points="')[1].split('"')[0].split())
+    assert 0.0 < first - last < 10.0
+    assert ">0</text>" in drawn
+    assert ">610</text>" in drawn
+
+
 def test_a_chart_is_svg_and_leaves_out_what_is_not_finite() -> None:
     """It parses, has one line a name, and escapes titles."""
     drawn = chart.line_chart("a < b", "x", {"one": [(1, 0.5), (10, float("nan")), (100, 0.7)], "two": [(1, 0.1)]}, log_x=True)
