@@ -138,8 +138,9 @@ def _decode_head(
     position = list(values["position"].int64_list_val.val)
     if position[0] != vocabulary.fingerprint:
         raise RowSchemaError(
-            f"the stored row of {what} was written for other tasks (fingerprint {position[0]:08x}, this process has "
-            f"{vocabulary.fingerprint:08x}): give the changed tasks a store directory of their own and replay the events into it"
+            f"the stored row of {what} was written for other tasks, or by a release with other features (fingerprint "
+            f"{position[0]:08x}, this process has {vocabulary.fingerprint:08x}): give the new ones a store directory of their "
+            "own and replay the events into it (docs/upgrades.md)"
         )
     activity = _from_doubles(values["activity"])
     if not activity.size:

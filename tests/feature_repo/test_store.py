@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,25 @@ def test_row_of_other_tasks_is_refused_in_words(place: StoreSettings) -> None:
     other = Vocabulary(parse_tasks('[tasks.buy]\nkind = "binary"\nevent = "purchase"'))
     with pytest.raises(RowSchemaError, match="other tasks"):
         RowStore(place, other).read_users(["u"])
+
+
+class EarlierRelease(Vocabulary):
+    """The same tasks, and one feature less than today."""
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        return super().features[:-1]
+
+
+def test_row_of_an_earlier_release_is_refused_in_words_and_left_as_it_is(place: StoreSettings) -> None:
+    """Its fingerprint tells it, although the tasks are the same; whoever still runs that release reads it on."""
+    earlier = EarlierRelease(VOCABULARY.tasks)
+    row, _, _ = run([(0, event("click"))])
+    RowStore(place, earlier).write_users([row])
+    words = rf"release with other features .*{earlier.fingerprint:08x}, this process has {VOCABULARY.fingerprint:08x}.*replay"
+    with pytest.raises(RowSchemaError, match=words):
+        RowStore(place, VOCABULARY).read_users(["u"])
+    assert list(RowStore(place, earlier).read_users(["u"])) == ["u"]
 
 
 def test_store_that_was_never_prepared_says_so(tmp_path: Path) -> None:
