@@ -1,4 +1,4 @@
-"""Encoders of three kinds, loaded and judged by their neighbours; those that no package of ours carries run where they are named."""
+"""Encoders of three kinds, loaded and judged by their neighbours; those that no package of ours carries run where named."""
 
 import os
 from collections.abc import Callable
