@@ -29,6 +29,9 @@ _TASKS = Path(local.__file__).with_name("tasks.toml")
 _MOVIELENS_TASKS = Path(local.__file__).parents[1] / "demo" / "movielens.toml"
 _DATASETS = Path("build/demo/datasets")
 _ENCODED_AT_ONCE = 256
+_OF_YES_OR_NO = {"auc": "AUC", "log_loss": "log loss", "ndcg_at_10": "nDCG@10"}
+_OF_VALUES = {"rmse": "RMSE", "mae_seconds": "mean error, seconds"}
+"""What is printed of a task, and how it is called; of durations the RMSE is of ln(1 + seconds)."""
 
 
 def register(app: typer.Typer) -> None:
@@ -126,7 +129,10 @@ def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, spa
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    console.print(_quality_table(figures))
+    console.print(_quality_table(figures, "all", "Each example predicted before it was learned from"))
+    console.print(_quality_table(figures, "last_fifth", "The last fifth of them"))
+    if any(windows["all"]["headwater"]["mae_seconds"] is not None for windows in figures.values()):
+        console.print("RMSE of a duration is that of ln(1 + seconds).", style="dim")
     console.print(
         f"{run.fold.events:,} events ({run.fold.duplicates:,} repeats) gave {run.trainer.examples:,} examples "
         f"in {seconds:.1f} s, {run.fold.events / seconds:,.0f} events/s. Figures: {out}",
@@ -202,18 +208,19 @@ def _parts(items: "list[Item]") -> "Iterator[list[Item]]":
         yield items[start : start + _ENCODED_AT_ONCE]
 
 
-def _quality_table(figures: "dict[str, Any]") -> Table:
+def _quality_table(figures: "dict[str, Any]", window: str, title: str) -> Table:
+    """The figures of one window, `all` or `last_fifth`, beside the baselines."""
     models = {"headwater": "Headwater", "user_item_mean": "user bias + item mean", "item_mean": "item mean"}
-    table = Table("", "labels", *models.values(), title="Each example predicted before it was learned from")
+    table = Table("", "labels", *models.values(), title=title, title_justify="left")
     for task, windows in figures.items():
-        for window, judged in windows.items():
-            for metric in ("auc", "log_loss", "rmse"):
-                if judged["headwater"][metric] is not None:
-                    cells = (_shown(judged[model][metric]) for model in models)
-                    name = f"{task}: {metric.replace('_', ' ')}, {window.replace('_', ' ')}"
-                    table.add_row(name, f"{judged['headwater']['count']:,}", *cells)
+        judged = windows[window]
+        ours = judged["headwater"]
+        for metric, name in (_OF_YES_OR_NO if ours["auc"] is not None else _OF_VALUES).items():
+            if ours[metric] is not None:
+                cells = (_shown(judged[model][metric]) for model in models)
+                table.add_row(f"{task}: {name}", f"{ours['count']:,}", *cells)
     return table
 
 
 def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
