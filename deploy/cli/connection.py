@@ -94,11 +94,11 @@ def server_address(server: str | None, data_dir: Path | None) -> str:
 
 
 def called(seen_from: Path = Path(".")) -> str:
-    """How this command is called in a directory: by its name where the shell finds that, else by its path."""
+    """How this command is called in a directory: by its name where the shell finds that, else by its shortest path."""
     program = Path(sys.argv[0])
     if program.name != "headwater" or shutil.which("headwater") is not None:
         return "headwater"
-    return os.path.relpath(program, seen_from)
+    return min(os.path.relpath(program, seen_from), os.path.abspath(program), key=len)
 
 
 class ClientSettings(BaseSettings):

@@ -133,14 +133,16 @@ def interrupt_on_signals() -> None:
 
 def print_access(state: StackState) -> None:
     """Says how to talk to a running stack."""
+    data_dir = Path(state.store_dir).parent
+    found = data_dir.resolve() in [place.resolve() for place in DEFAULT_DIRECTORIES]
     console.print("\n[bold green]Headwater is up.[/] Ctrl-C stops it.")
     if state.console is not None:
         console.print(f"  console  [bold]{state.console}[/]  (open it in a browser)")
     console.print(
         f"  gRPC     [bold]{state.server}[/]\n"
         f"  Kafka    [bold]{state.bootstrap_servers}[/]\n"
-        f"  logs     {Path(state.store_dir).with_name('logs')}\n"
-        "In another terminal, in this directory:\n"
+        f"  logs     {data_dir / 'logs'}\n"
+        f"In another terminal, {'in this directory' if found else f'with --data-dir {data_dir} behind each'}:\n"
         f"  {called()} recommend USER       ranked items with their scores\n"
         f"  {called()} page USER TYPE=N...  a list of each type, in one call\n"
         f"  {called()} score USER ITEM...   scores of items that you name\n"
