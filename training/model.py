@@ -29,9 +29,9 @@ class ModelConfig:
     """Dimensions E that the adapter keeps of a text vector."""
     trunk: TrunkName = "shared_bottom"
     hidden: tuple[int, ...] = (64, 32)
-    """Widths of the trunk's layers (of each expert's, in an MMoE)."""
+    """Widths of the trunk's layers (of each network's, where a trunk has several)."""
     experts: int = 4
-    """Experts of an MMoE; unused by the shared bottom."""
+    """Experts of an MMoE; unused by the other trunks."""
 
     def __post_init__(self) -> None:
         if not self.hidden or min(self.text_dimension, self.width, self.experts, *self.hidden) < 1:

@@ -1,4 +1,4 @@
-"""Owns the trunks, where what is known of user and item meets before the heads: shared-bottom, MMoE, separate."""
+"""Owns the trunks, where what is known of user and item meets before the heads: shared-bottom, MMoE, shared-private, separate."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-__all__ = ["TRUNKS", "MMoE", "Separate", "SharedBottom", "TrunkName", "build_trunk"]
+__all__ = ["TRUNKS", "MMoE", "Separate", "SharedBottom", "SharedPrivate", "TrunkName", "build_trunk"]
 
-TrunkName = Literal["shared_bottom", "mmoe", "separate"]
+TrunkName = Literal["shared_bottom", "mmoe", "shared_private", "separate"]
 TRUNKS: tuple[TrunkName, ...] = get_args(TrunkName)
 
 
@@ -62,6 +62,24 @@ class Separate(nn.Module):
         return torch.stack([tower(z_BI) for tower in self.towers], dim=1)
 
 
+class SharedPrivate(nn.Module):
+    """A network that all tasks share plus one of each task's own (Liu, Qiu and Huang, ACL 2017, section 3.2; here added up).
+
+    No other task reaches a task's own network, so a rare label is not drowned there, and what tasks have in common is still
+    learned from all of them.
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int], *, tasks: int) -> None:
+        super().__init__()
+        self.shared = SharedBottom(inputs, hidden, tasks=tasks)
+        self.private = Separate(inputs, hidden, tasks=tasks)
+
+    def forward(self, z_BI: Tensor) -> Tensor:
+        """Hidden state for each task, (B, T, H)."""
+        h_BTH: Tensor = self.shared(z_BI) + self.private(z_BI)
+        return h_BTH
+
+
 def build_trunk(name: TrunkName, inputs: int, hidden: Sequence[int], *, tasks: int, experts: int) -> nn.Module:
     """The trunk called `name`, from `inputs` columns to (B, tasks, hidden[-1])."""
     match name:
@@ -69,6 +87,8 @@ def build_trunk(name: TrunkName, inputs: int, hidden: Sequence[int], *, tasks: i
             return SharedBottom(inputs, hidden, tasks=tasks)
         case "mmoe":
             return MMoE(inputs, hidden, tasks=tasks, experts=experts)
+        case "shared_private":
+            return SharedPrivate(inputs, hidden, tasks=tasks)
         case "separate":
             return Separate(inputs, hidden, tasks=tasks)
     raise ValueError(f"trunk {name!r} is unknown; choose one of {', '.join(TRUNKS)}")

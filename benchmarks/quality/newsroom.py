@@ -27,6 +27,7 @@ from training.history import HistoryFold
 from training.losses import prediction_losses
 from training.simulation import Simulation, SimulationConfig, Truth
 from training.trainer import Trainer, TrainerConfig
+from training.trunks import TRUNKS, TrunkName
 
 __all__ = ["CONFIG", "World", "distance", "measure", "recovery", "simulate"]
 
@@ -121,15 +122,16 @@ def recovery(world: World, predictions: Predictions) -> dict[str, Any]:
     return {"before": before, "impressions": recovered, "days": ends, "distances": distances}
 
 
-def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: SimulationConfig = CONFIG) -> dict[str, Any]:
-    """Everything of this section, ready for JSON; `say` is told what is under way."""
+def measure(
+    encoder: Encoder, *, seed: int, say: Callable[[str], None], config: SimulationConfig = CONFIG, seeds: int = 3
+) -> dict[str, Any]:
+    """Everything of this section, ready for JSON; `say` is told what is under way. Trunks are compared over so many `seeds`."""
     say("simulating and folding")
     world = simulate(config, encoder, seed=seed)
     examples, tasks = world.examples, world.vocabulary.tasks
     base = make_trainer(world.vocabulary, examples.vectors.shape[1], seed).config
     recipes: dict[str, TrainerConfig] = {name: replace(base, balancing=name) for name in BALANCINGS}
-    recipes["separate"] = replace(base, model=replace(base.model, trunk="separate"))
-    recipes["mmoe"] = replace(base, model=replace(base.model, trunk="mmoe"))
+    recipes |= {trunk: replace(base, model=replace(base.model, trunk=trunk)) for trunk in TRUNKS if trunk != base.model.trunk}
     predictions: dict[str, Predictions] = {}
     for name, recipe in recipes.items():
         say(f"learning: {name}")
@@ -143,7 +145,12 @@ def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: 
     predictions["lightgbm_daily"], trainings = peers.lightgbm_daily(
         examples, expected=means, at_least=1, objectives=objectives, settled_seconds=settled, seed=seed
     )
-    late = slice(len(examples) - len(examples) // 5, len(examples))
+    found = {name: _late_distances(world, said) for name, said in predictions.items()}
+    by_trunk = {"shared_bottom": found["fixed"], **found}
+    trunks = {trunk: {task: [far] for task, far in by_trunk[trunk].items()} for trunk in TRUNKS}
+    for other in range(seed + 1, seed + seeds):
+        say(f"trunks, seed {other}")
+        _add_trunks(trunks, simulate(config, encoder, seed=other), seed=other)
     return {
         "seed": seed,
         "users": config.users,
@@ -152,13 +159,27 @@ def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: 
         "shift_at_day": config.shift_at * config.days,
         "impressions": int((~np.isnan(world.truths[:, 0])).sum()),
         "lightgbm_retrainings": trainings,
-        "distance": {
-            name: {task.name: distance(task, world.truths[late, index], said[late, index]) for index, task in enumerate(tasks)}
-            for name, said in predictions.items()
-        },
+        "distance": found,
+        "trunks": trunks,
         "recovery": {name: recovery(world, predictions[name]) for name in ("fixed", "guarded", "lightgbm_daily")},
         "guarded": guarded,
     }
+
+
+def _late_distances(world: World, predictions: Predictions) -> dict[str, float]:
+    """By task, over the last fifth of the examples."""
+    late = slice(len(predictions) - len(predictions) // 5, len(predictions))
+    tasks = enumerate(world.vocabulary.tasks)
+    return {task.name: distance(task, world.truths[late, at], predictions[late, at]) for at, task in tasks}
+
+
+def _add_trunks(trunks: dict[TrunkName, dict[str, list[float]]], world: World, *, seed: int) -> None:
+    """Adds what each trunk comes to in another world, from other first weights."""
+    base = make_trainer(world.vocabulary, world.examples.vectors.shape[1], seed).config
+    for trunk in TRUNKS:
+        trainer = Trainer(replace(base, model=replace(base.model, trunk=trunk)), world.vocabulary, seed=seed)
+        for task, far in _late_distances(world, _progressive(world.examples, trainer)).items():
+            trunks[trunk][task].append(far)
 
 
 def _progressive(examples: Examples, trainer: Trainer) -> Predictions:

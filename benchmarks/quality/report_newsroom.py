@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from benchmarks.chart import line_chart
 
 __all__ = ["charts", "part"]
@@ -17,13 +19,14 @@ _NAMES = {
     "priorities": "priorities (here all equal)",
     "separate": "separate networks, fixed weights",
     "mmoe": "MMoE, fixed weights",
+    "shared_private": "shared and own networks, fixed weights",
     "guarded": "the default behind the guard",
     "lightgbm_daily": "LightGBM, same features, retrained daily",
     "item_mean": "running item mean",
 }
-_TOGETHER = ("fixed", "dynamic", "uncertainty", "pcgrad", "upgrad", "mgda", "priorities", "mmoe")
-_TOLERANCE = 1.02
-"""Times the distance of separate networks that counts as no worse."""
+_TRUNKS = {"shared_bottom": "shared bottom (the default)", "mmoe": "MMoE", "shared_private": "shared and own networks"}
+_TOLERANCE = 2.0
+"""Percent above the distance of separate networks that count as no worse."""
 _SHOWN = {"fixed": "Headwater", "guarded": "Headwater, guarded", "lightgbm_daily": "LightGBM, daily"}
 
 
@@ -45,7 +48,7 @@ def part(found: Mapping[str, Any]) -> str:
             "clicks and purchases, RMSE against the expected log1p seconds for reading. 0 is perfect. One seed; LightGBM was "
             f"trained {found['lightgbm_retrainings']} times, each time on all impressions whose windows had passed.",
             "\n".join(rows),
-            _goal(found["distance"]),
+            *_together(found["trunks"]),
             f"### After a sudden shift of taste\n\nAt day {found['shift_at_day']:g} every user's taste is drawn anew. "
             + " ".join(_recovery(title, found["recovery"][name]) for name, title in _SHOWN.items())
             + f" The guard judged {guarded['judged']} times and refused {guarded['refused']}. {_drifts(guarded['drifts'])}",
@@ -54,18 +57,31 @@ def part(found: Mapping[str, Any]) -> str:
     )
 
 
-def _goal(distance: Mapping[str, Mapping[str, float]]) -> str:
-    """Says plainly which ways of learning the tasks together are no worse on any of them than learning each by itself."""
-    alone = distance["separate"]
-    together = {name: distance[name] for name in _TOGETHER if name in distance}
-    met = [_NAMES[name] for name, far in together.items() if all(far[task] <= _TOLERANCE * alone[task] for task in alone)]
-    worst = ", ".join(f"{task} {round(100.0 * (distance['fixed'][task] / alone[task] - 1.0)):+d} %" for task in alone)
-    told = f"is met by {'; '.join(met)}" if met else "is not met by any of them"
-    return (
-        "The goal that tasks learned together are on none farther from the oracle than tasks learned by separate networks "
-        f"(within {100.0 * (_TOLERANCE - 1.0):.0f} %) {told}. The default beside separate networks: {worst}. "
-        "Those cost a network for each task, at serving too; `HEADWATER_LEARNER_TRUNK=separate` chooses them."
+def _together(trunks: Mapping[str, Mapping[str, list[float]]]) -> tuple[str, str]:
+    """Trunks beside separate networks, a ratio for each seed; and plainly which are on no task worse than those."""
+    alone = trunks["separate"]
+    rows = [f"| beside separate networks | {' | '.join(alone)} |", "| --- |" + " --- |" * len(alone)]
+    met = []
+    for trunk, title in _TRUNKS.items():
+        more = {task: 100.0 * (np.array(trunks[trunk][task]) / np.array(alone[task]) - 1.0) for task in alone}
+        cells = (f"{_percent(one.mean())} ({_percent(one.min())} to {_percent(one.max())})" for one in more.values())
+        rows.append(f"| {title} | {' | '.join(cells)} |")
+        if all(one.mean() <= _TOLERANCE for one in more.values()):
+            met.append(title)
+    seeds = len(next(iter(alone.values())))
+    told = f"is met by {', '.join(met)}" if met else "is not met by any of them"
+    return "\n".join(rows), (
+        f"Distance by trunk, mean of {seeds} seeds (lowest to highest). The goal that tasks learned together are on "
+        f"none farther from the oracle than tasks learned by separate networks (within {_TOLERANCE:g} %) {told}. Of what moves "
+        "layers that all tasks share, little comes from purchases, which are rare; a network of a task's own gets full steps "
+        "from Adam. So the shared bottom falls behind there, and a network of each task's own beside the shared one "
+        "(`shared_private`) does not, at the price of one more network than separate ones, at serving too. "
+        "`HEADWATER_LEARNER_TRUNK` chooses."
     )
+
+
+def _percent(value: float) -> str:
+    return f"{round(value):+d} %"
 
 
 def charts(found: Mapping[str, Any]) -> dict[str, str]:

@@ -35,6 +35,18 @@ def part(found: Mapping[str, Any]) -> str:
             "error of AUC is about .01.",
             "\n".join(rows),
             f'On cold games text gains {min(gains):.3f} to {max(gains):.3f} of AUC. "Each task alone" are two models, each '
-            "with the labels of one task.",
+            f"with the labels of one task. {_cold_hours(found['cold_games']['models'])}",
         )
+    )
+
+
+def _cold_hours(models: Mapping[str, Mapping[str, float]]) -> str:
+    """Says plainly who tells the hours of cold games better."""
+    means = models["means"]["rmse"]
+    best = min(figures["rmse"] for name, figures in models.items() if name != "means" and "alone" not in name)
+    if best <= means:
+        return f"Hours of cold games are told better than by means, RMSE {best:.3f} against {means:.3f}."
+    return (
+        f"Hours of cold games are told worse than by means, RMSE {best:.3f} at best against {means:.3f}: all that teaches what "
+        "to make of a game without any history is the first row of each other game."
     )

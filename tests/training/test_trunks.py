@@ -30,6 +30,7 @@ def test_separate_trunks_free_tasks_that_need_different_things(vocabulary: Vocab
         return float(torch.cat([(report.predictions_BT - report.labels_BT)[:, 1:] for report in reports]).square().mean())
 
     assert error("separate") < 0.5 * error("shared_bottom")
+    assert error("shared_private") < 0.5 * error("shared_bottom")
 
 
 def test_unknown_trunk_is_refused() -> None:
