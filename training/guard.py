@@ -77,7 +77,7 @@ class _Rung:
     since: int
     """How many it had seen when it last learned on from here: then, or when it came back."""
     losses: dict[str, float]
-    """Mean progressive loss by task on the way here, of tasks with enough labels."""
+    """Mean progressive loss by task on the way here, of tasks with enough labels; of binary ones, with labels of both kinds."""
 
 
 class Guard:
@@ -152,7 +152,7 @@ class Guard:
             "judged_examples": self._judged_examples,
             "held_out_count": self._held_out_count,
             "surprises": self._surprises,
-            "interval": self._interval_3T.clone(),
+            "interval": self._interval_4T.clone(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -167,7 +167,9 @@ class Guard:
         self._ladder = deque((_Rung(**copy.deepcopy(rung)) for rung in state["ladder"]), maxlen=_RUNGS)
         self._judged_examples, self._held_out_count = state["judged_examples"], state["held_out_count"]
         self._surprises = state["surprises"]
-        self._interval_3T = state["interval"].clone()
+        self._begin_interval()
+        if len(state["interval"]) == len(self._interval_4T):  # an earlier release counted less: its interval begins anew
+            self._interval_4T.copy_(state["interval"])
 
     def _judge(self) -> Judgement:
         trainer = self.trainer
@@ -198,25 +200,33 @@ class Guard:
         return Judgement(objection=reason, undone=seen - last.since)
 
     def _begin_interval(self) -> None:
-        self._interval_3T = torch.zeros(3, len(self.trainer.vocabulary.tasks), dtype=torch.float64)
+        self._interval_4T = torch.zeros(4, len(self.trainer.vocabulary.tasks), dtype=torch.float64)
 
     def _follow(self, report: Report) -> None:
-        """Adds up labels, losses and their squares, by task."""
+        """Counts labels, adds up losses, their squares and the labels, by task."""
         model = self.trainer.model
         losses_BT = prediction_losses(
             report.predictions_BT, report.labels_BT, binary_T=model.binary_T, deviation_T=model.targets.deviation
         ).double()
         known_BT = ~losses_BT.isnan()
         losses_BT = losses_BT.nan_to_num()
-        self._interval_3T += torch.stack((known_BT, losses_BT, losses_BT.square())).sum(1)
+        labels_BT = report.labels_BT.double().nan_to_num()
+        self._interval_4T += torch.stack((known_BT, losses_BT, losses_BT.square(), labels_BT)).sum(1)
 
     def _end_interval(self) -> tuple[dict[str, float], Objection | None]:
-        """Mean progressive losses since the last judgement, and the objection if one is far above those of the good weights."""
+        """Mean progressive losses since the last judgement, and the objection if one is far above those of the good weights.
+
+        Where all labels are of one kind, as at a beginning, when clicks are known and what was passed over is not, hardly any
+        loss is left; to call that usual would make the first labels of the other kind a surprise.
+        """
         losses, found, bounds = {}, None, self.config.bounds
-        for task, (count, total, squares) in zip(self.trainer.vocabulary.tasks, self._interval_3T.T.tolist(), strict=True):
+        sums = self._interval_4T.T.tolist()
+        for task, (count, total, squares, labels) in zip(self.trainer.vocabulary.tasks, sums, strict=True):
             if count < bounds.labels_at_least:
                 continue
-            loss = losses[task.name] = total / count
+            loss = total / count
+            if task.kind != "binary" or 0.0 < labels < count:
+                losses[task.name] = loss
             usual = [rung.losses[task.name] for rung in self._ladder if task.name in rung.losses]
             error = math.sqrt(max(squares / count - loss**2, 0.0) / count)
             if usual and loss > bounds.surprise_at_most * fmean(usual) and loss - fmean(usual) > STANDARD_ERRORS * error:

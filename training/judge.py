@@ -100,7 +100,9 @@ def _loss_objection(
     mine = prediction_losses(mine, labels, lower_bounds, **options)
     if not mine.isfinite().all():
         return Objection(reason="not_finite", task=task.name, detail="predictions are not finite")
-    rivals: list[tuple[Reason, str, Tensor]] = [("mean", "always saying the mean label", whole.mean().expand(len(labels)))]
+    rivals: list[tuple[Reason, str, Tensor]] = []
+    if whole.min() < whole.max():  # of labels that are all alike the mean is never wrong
+        rivals.append(("mean", "always saying the mean label", whole.mean().expand(len(labels))))
     if good is not None:
         rivals.append(("loss", "the last good weights", good))
     for reason, name, predictions in rivals:

@@ -57,6 +57,17 @@ def test_held_out_examples_are_scored_and_not_learned(vocabulary: Vocabulary, st
     assert torch.equal(report.labels_BT.nan_to_num(), batch.labels_BT.nan_to_num())
 
 
+def test_labels_of_one_kind_make_no_usual_loss(vocabulary: Vocabulary, stream: Stream) -> None:
+    """As at a beginning, when clicks are known and what was passed over is not: the first of the others are no surprise."""
+    batches = stream(160)
+    for batch in batches[:80]:
+        batch.labels_BT[:, 0] = 1.0
+    made = _learn(_guard(vocabulary), batches)
+    assert [one.objection for one in made[:2]] == [None, None]
+    assert "surprise" not in {one.objection.reason for one in made if one.objection}
+    assert made[-1].objection is None
+
+
 def test_a_poisoned_burst_is_refused_and_the_good_weights_do_not_move(vocabulary: Vocabulary, stream: Stream) -> None:
     """Thirty batches of contrary labels: without the guard they turn the model round, with it nothing of them stays."""
     batches, test = stream(220), stream(1, size=800, seed=9)[0]
