@@ -1,18 +1,21 @@
-"""Owns the form in which a model scores: its forward pass recorded once, with constants folded and no Python between operations.
+"""Owns the form in which a model scores: its forward pass recorded once, without Python between operations.
 
 It takes half the time of the same pass in Python for 100 candidates, and lets go of the interpreter's lock once a pass and not
-once an operation: scoring does not queue for it behind the event loop.
+once an operation: scoring does not queue for it behind the event loop. PyTorch never lets go of a recording, so all models of
+the same shape share one.
 """
 
+import copy
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
-from feature_repo.vocabulary import HISTORY
+from feature_repo.vocabulary import HISTORY, Vocabulary
 from training.batch import Batch
-from training.model import Recommender
+from training.model import ModelConfig, Recommender
 
 __all__ = ["compiled"]
 
@@ -47,24 +50,12 @@ class _Predict(nn.Module):
 def compiled(model: Recommender) -> Callable[[Batch], Tensor]:
     """`model.predict`, for batches whose history all candidates share; later changes of the model do not show in it.
 
-    Recording takes a tenth of a second.
+    The first model of its shape is recorded, which takes a tenth of a second; the next ones are copies with weights of their own.
     """
-    vocabulary = model.vocabulary
-    example = (
-        torch.zeros(_EXAMPLE, len(vocabulary.features)),
-        torch.zeros(1 + HISTORY + _EXAMPLE, model.config.text_dimension),
-        torch.arange(_EXAMPLE),
-        torch.arange(HISTORY)[None],
-        torch.zeros(1, HISTORY, 1 + len(vocabulary.tasks)),
-        torch.ones(1, HISTORY, dtype=torch.bool),
-    )
-    with torch.inference_mode(), warnings.catch_warnings():
-        # PyTorch would rather have torch.compile, which needs a C++ compiler where it serves; so it leaves these without types.
-        warnings.simplefilter("ignore")
-        trace = torch.jit.trace(_Predict(model).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
-        recorded = torch.jit.freeze(trace)
-        for _ in range(_WARMING):
-            recorded(*example)
+    recorded = copy.deepcopy(_recorded(model.config, model.vocabulary))
+    copied = _weights(recorded)
+    for name, weight in _weights(_Predict(model)).items():
+        copied[name].copy_(weight)
 
     @torch.inference_mode()
     def predict(batch: Batch) -> Tensor:
@@ -79,3 +70,30 @@ def compiled(model: Recommender) -> Callable[[Batch], Tensor]:
         return values_BT
 
     return predict
+
+
+@lru_cache(maxsize=8)
+def _recorded(config: ModelConfig, vocabulary: Vocabulary) -> nn.Module:
+    """The forward pass of models of this shape."""
+    example = (
+        torch.zeros(_EXAMPLE, len(vocabulary.features)),
+        torch.zeros(1 + HISTORY + _EXAMPLE, config.text_dimension),
+        torch.arange(_EXAMPLE),
+        torch.arange(HISTORY)[None],
+        torch.zeros(1, HISTORY, 1 + len(vocabulary.tasks)),
+        torch.ones(1, HISTORY, dtype=torch.bool),
+    )
+    module = _Predict(Recommender(config, vocabulary)).requires_grad_(False).eval()
+    with warnings.catch_warnings():
+        # PyTorch would rather have torch.compile, which needs a C++ compiler where it serves; so it leaves these without types.
+        warnings.simplefilter("ignore")
+        recorded: nn.Module = torch.jit.trace(module, example, check_trace=False)  # type: ignore[no-untyped-call]
+        with torch.inference_mode():
+            for _ in range(_WARMING):
+                recorded(*example)
+    return recorded
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    """By name, those that are no parameters included."""
+    return {name: tensor.detach() for name, tensor in (*module.named_parameters(), *module.named_buffers())}

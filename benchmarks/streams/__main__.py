@@ -18,7 +18,7 @@ _SECTIONS: dict[str, Any] = {
 _QUICK: dict[str, dict[str, Any]] = {
     "throughput": {"count": 20_000, "rounds": 1},
     "two_workers": {"count": 20_000},
-    "stages": {"count": 5_000},
+    "stages": {"count": 16_000},
     "latency": {"seconds": 8.0},
     "memory": {"count": 60_000},
 }

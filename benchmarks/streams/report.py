@@ -104,7 +104,7 @@ def _memory(found: Mapping[str, Any]) -> str:
             "### Memory",
             f"One worker over {found['events']:,} events, with room for {found['cached_rows']:,} rows of users and of items in "
             f"its caches ({found['cache_hit_rate']:.0%} hits): {megabytes['after_a_tenth']:,.0f} MB after a tenth of them, "
-            f"{megabytes['at_the_end']:,.0f} MB at the end.",
+            f"{megabytes['at_the_end']:,.0f} MB at the end. A row in a cache grows until it remembers 512 ids of events.",
             "![Memory of the features worker](charts/streams-memory.svg)",
         )
     )

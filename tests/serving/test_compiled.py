@@ -25,6 +25,19 @@ def test_what_a_model_has_learned_is_recorded() -> None:
     check_same(trained_model())
 
 
+def test_models_of_one_shape_share_a_recording_and_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch keeps recordings for good: one for each model that takes over would fill the memory."""
+    one, other = trained_model(), trained_model(seed=1)
+    table = filled_table()
+    batch = candidates_batch(assemble(user_row(), table, np.arange(8) % ITEMS, NOW), table)
+    first = compiled(one)
+    monkeypatch.setattr(torch.jit, "trace", None)
+    second = compiled(other)
+    assert not torch.equal(first(batch), second(batch))
+    torch.testing.assert_close(first(batch), one.predict(batch), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(second(batch), other.predict(batch), rtol=1e-6, atol=1e-7)
+
+
 def check_same(model: Recommender) -> None:
     table, predict = filled_table(), compiled(model)
     for count in (1, 2, 8, 500):
