@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from urllib.parse import urlsplit
 
 from kafka.errors import KafkaError
 
@@ -10,6 +11,7 @@ from feature_repo.settings import KafkaSettings
 __all__ = ["BrokerTlsError", "check_tls"]
 
 _SECONDS = 5.0
+_PORT = 9092  # which the clients take where none is named
 
 
 class BrokerTlsError(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -26,13 +28,13 @@ def check_tls(kafka: KafkaSettings) -> None:
         return
     context = _context(kafka)
     for server in kafka.bootstrap_servers.split(","):
-        host, _, port = server.strip().rpartition(":")
+        address = urlsplit(f"//{server.strip()}")
         try:
-            plain = socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS)
+            plain = socket.create_connection((address.hostname, address.port or _PORT), timeout=_SECONDS)
         except OSError:
             continue
         try:
-            with plain, context.wrap_socket(plain, server_hostname=host.strip("[]")):
+            with plain, context.wrap_socket(plain, server_hostname=address.hostname):
                 return
         except ssl.SSLCertVerificationError as error:
             authority = f"HEADWATER_KAFKA_SSL_CAFILE={kafka.ssl_cafile}" if kafka.ssl_cafile else "the system's authorities"
