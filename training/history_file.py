@@ -2,9 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from feature_repo.occurrence import IMPRESSION, Occurrence
 from protos.catalogue_pb2 import CatalogueChange, Item
 from protos.events_pb2 import Event
 from training.tables import HistoryFileError, read_rows
+from training.times import unix_seconds
 
 __all__ = [
     "Columns",
@@ -25,11 +25,11 @@ __all__ = [
     "read_catalogue",
     "read_event",
     "read_history",
-    "unix_seconds",
+    "time_of",
 ]
 
 _BODIES = ("impression", "click", "read", "purchase", "action")
-_VALUES = re.compile(r"(?<= is )[^:,]*(?=[:,])|\b\d[\d.e+]*\b")
+_VALUES = re.compile(r"(?<= is )[^:,]*(?=[:,])|^\d+")
 
 
 class RowError(ValueError):
@@ -47,7 +47,7 @@ class Columns:
     user_id: str = "user_id"
     item_id: str = "item_id"
     occurred_at: str = "occurred_at"
-    """Unix time (in ms, us or ns where it is too large for seconds), ISO 8601 (UTC where it names no zone), or a time type."""
+    """As training.times.unix_seconds takes it."""
     event: str = "event"
     """`impression`, `click`, `read`, `purchase` or an action's name."""
     value: str = "value"
@@ -109,12 +109,15 @@ def read_catalogue(path: Path, *, now: float) -> list[Item]:
     return list(items.values())
 
 
-def read_event(row: dict[str, Any], columns: Columns, *, event: str, event_id: str, now: float) -> Occurrence:
+def read_event(
+    row: dict[str, Any], columns: Columns, *, event: str, event_id: str, now: float, time_formats: Sequence[str] = ()
+) -> Occurrence:
     """The checked event of a row, which may be flat or an event as `headwater produce` takes it.
 
     Args:
         event: what the row is, where no column says so.
         event_id: for a row that has none.
+        time_formats: forms of times, beside those that are always read.
 
     Raises:
         RowError: the row is no event, or the stream would reject it.
@@ -122,7 +125,7 @@ def read_event(row: dict[str, Any], columns: Columns, *, event: str, event_id: s
     try:
         # Protobuf's JSON holds the body as an object; a flat row has plain values only.
         nested = any(isinstance(row.get(body), dict) for body in _BODIES)
-        message = ParseDict(row, Event()) if nested else flat_event(row, columns, event)
+        message = ParseDict(row, Event()) if nested else flat_event(row, columns, event, time_formats=time_formats)
     except ParseError as error:
         raise RowError("no event in the JSON form of `headwater produce`", str(error)) from error
     message.event_id = message.event_id or event_id
@@ -137,13 +140,22 @@ def checked_event(message: Event, now: float) -> Occurrence:
     return checked
 
 
-def flat_event(row: Mapping[str, Any], columns: Columns, event: str, *, at: float | None = None, unit: float = 1.0) -> Event:
+def flat_event(
+    row: Mapping[str, Any],
+    columns: Columns,
+    event: str,
+    *,
+    at: float | None = None,
+    unit: float = 1.0,
+    time_formats: Sequence[str] = (),
+) -> Event:
     """The event of a row of plain values.
 
     Args:
         event: what the row is; empty where a column says so.
         at: Unix seconds, for a table that has no time.
         unit: what a value is multiplied with, such as 3600 for hours.
+        time_formats: forms of times, beside those that are always read.
 
     Raises:
         RowError: a column is missing or holds what it cannot.
@@ -156,7 +168,7 @@ def flat_event(row: Mapping[str, Any], columns: Columns, event: str, *, at: floa
         recommendation_id=str(row.get(columns.recommendation_id) or ""),
     )
     if at is None:
-        at = unix_seconds(_cell(row, columns.occurred_at), columns.occurred_at)
+        at = time_of(_cell(row, columns.occurred_at), columns.occurred_at, time_formats)
     try:
         message.occurred_at.FromNanoseconds(round(at * 1e6) * 1000)
     except ValueError:
@@ -194,20 +206,11 @@ def _number(value: Any, column: str) -> float:
     return number
 
 
-def unix_seconds(value: Any, column: str) -> float:
-    """Unix seconds of a cell, as `Columns.occurred_at` allows; raises RowError that names the column."""
-    if isinstance(value, str) and any(mark in value[1:] for mark in "-/:"):
-        try:
-            value = datetime.fromisoformat(value.replace("/", "-"))
-        except ValueError:
-            problem = "neither Unix seconds nor an ISO 8601 time"
-            raise RowError(f"column {column!r} holds {problem}", f"column {column!r} holds {value!r}, {problem}") from None
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    seconds = _number(value, column)
-    # Seconds reach 1e11 in the year 5138, milliseconds reached it in 1973.
-    while seconds >= 1e11:
-        seconds /= 1000.0
-    return seconds
+def time_of(value: Any, column: str, formats: Sequence[str]) -> float:
+    """Unix seconds of a cell; raises RowError that names the column and what to do."""
+    try:
+        return unix_seconds(value, formats)
+    except (TypeError, ValueError):
+        problem = "neither Unix seconds nor an ISO 8601 time"
+        hint = "nor of a form among its time_formats in headwater.toml"
+        raise RowError(f"column {column!r} holds {problem}, {hint}", f"column {column!r} holds {value!r}, {problem}") from None

@@ -52,6 +52,8 @@ class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     header: bool = True
     item_type: str = "item"
     """For items whose row names no type."""
+    time_formats: tuple[str, ...] = ()
+    """Forms of `published_at` that are neither Unix seconds nor ISO 8601, such as "%d.%m.%Y"."""
     columns: ItemColumns = ItemColumns()
 
 
@@ -69,6 +71,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """By event, the column that is neither empty, 0 nor false where it happened; its number is the event's value."""
     timed: bool = True
     """False for a file without times: rows then follow each other as in the file, in the 90 days before now."""
+    time_formats: tuple[str, ...] = ()
+    """Forms of times that are neither Unix seconds nor ISO 8601, such as "%d.%m.%Y %H:%M"."""
     value_unit: Literal["", "milliseconds", "seconds", "minutes", "hours"] = ""
     imply_impressions: bool = False
     """Put an impression before each event: the item must have been in view."""

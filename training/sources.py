@@ -13,7 +13,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from feature_repo.decode import check_change
 from feature_repo.occurrence import IMPRESSION, Occurrence
 from protos.catalogue_pb2 import CatalogueChange, Item
-from training.history_file import RowError, checked_event, flat_event, read_event, unix_seconds
+from training.history_file import RowError, checked_event, flat_event, read_event, time_of
 from training.project import VALUE_UNITS, Catalogue, History, Project
 from training.synthetic import simulated
 from training.tables import read_rows
@@ -124,12 +124,14 @@ class Sources:
             if kind == "skip":
                 return []
             if history.timed and not kind and unit == 1.0:
-                return [read_event(row, columns, event="", event_id=made_id, now=self._now)]
+                forms = history.time_formats
+                return [read_event(row, columns, event="", event_id=made_id, now=self._now, time_formats=forms)]
             happened = {kind: columns.value}
         events = []
         for place, (kind, column) in enumerate(happened.items()):
             named = replace(columns, value=column)
-            message = flat_event(row, named, kind, at=None if history.timed else 1.0 + place, unit=unit)
+            at = None if history.timed else 1.0 + place
+            message = flat_event(row, named, kind, at=at, unit=unit, time_formats=history.time_formats)
             message.event_id = f"{message.event_id or made_id}{f'#{kind}' if history.outcomes else ''}"
             event = checked_event(message, self._now)
             events.append(replace(event, at=event.at + _APART * place) if history.timed else event)
@@ -209,5 +211,5 @@ def _change(row: dict[str, Any], catalogue: Catalogue) -> CatalogueChange:
     parts = categories if isinstance(categories, list) else str(categories).split("|")
     upsert.categories.extend(part for part in (str(part).strip() for part in parts) if part)
     if (published := row.get(columns.published_at)) is not None:
-        upsert.published_at.FromMicroseconds(round(unix_seconds(published, columns.published_at) * 1e6))
+        upsert.published_at.FromMicroseconds(round(time_of(published, columns.published_at, catalogue.time_formats) * 1e6))
     return CatalogueChange(upsert=upsert)

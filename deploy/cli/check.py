@@ -1,6 +1,7 @@
 """Owns `headwater check`: what a project's files hold, which rows cannot be used and why, and what will be learned."""
 
 import math
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ __all__ = ["check", "register"]
 
 _KINDS_SHOWN = 8
 _HOUR = 3600.0
+_ENCODER = "HEADWATER_ENCODER"
 
 
 def register(app: typer.Typer) -> None:
@@ -53,6 +55,7 @@ def check(
     if not read.events:
         raise CliError("not one row can be used; see above, and mend the columns in headwater.toml")
     _print_contents(read, titles=project.catalogue is not None or project.simulate is not None)
+    _print_script(read, project)
     with console.status("looking for labels"):
         findings = find_labels(Vocabulary(declared), read.events)
     table = Table("task", "kind", "event", "labels", "rate or mean", "will it be learned?")
@@ -150,6 +153,19 @@ def _print_contents(read: "SourcesRead", *, titles: bool) -> None:
         console.print(
             f"[yellow]{len(read.items) - titled:,} of {len(read.items):,} items have neither title nor text:[/] name the columns "
             "in headwater.toml, [catalogue.columns]".replace("[catalogue.columns]", "\\[catalogue.columns]"),
+            soft_wrap=True,
+        )
+
+
+def _print_script(read: "SourcesRead", project: "Project") -> None:
+    """Warns where the built-in encoder is to read what is not written in its letters."""
+    if _ENCODER in project.settings or os.environ.get(_ENCODER):
+        return
+    foreign = sum(not any(letter.isascii() for letter in item.title if letter.isalpha()) for item in read.items if item.title)
+    if foreign > len(read.items) / 2:
+        console.print(
+            f"[yellow]{foreign:,} of {len(read.items):,} titles are not in Latin letters:[/] the built-in encoder reads English"
+            f" and makes little of them; name a multilingual one as {_ENCODER} in headwater.toml (docs/guides/encoders.md)",
             soft_wrap=True,
         )
 

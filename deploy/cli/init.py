@@ -49,7 +49,7 @@ def init(
 
     For example: headwater init shop --history clicks.csv --history orders.csv --catalogue products.csv --item-type product
     """
-    from deploy.project.draft import Said, draft_catalogue, draft_history, finish_drafts
+    from deploy.project.draft import Said, draft_catalogue, draft_history, finish_drafts, known_items
     from training.project import PROJECT_FILE, VALUE_UNITS
 
     if (directory / PROJECT_FILE).exists() and not force:
@@ -60,19 +60,23 @@ def init(
     files = list(history or []) or (ask_history_files() if ask else [])
     if not files:
         raise CliError("name a file of what users did: headwater init --history FILE")
+    if ask and catalogue is None:
+        catalogue = ask_catalogue_file()
     if len(event or []) > len(files):
         raise typer.BadParameter(f"--event is given {len(event or [])} times for {len(files)} --history")
     named = _named(column or [])
     _check_named(named, [*files, *([catalogue] if catalogue else [])], header)
+    known = frozenset() if catalogue is None else known_items(catalogue, named)
     drafts = []
     for file, kind in zip(files, [*(event or []), *[""] * len(files)], strict=False):
         said = Said(columns=named, event=kind, value_unit=value_unit)
-        drafts.append(draft_history(file, ask_history(file, said, header=header) if ask else said, header=header))
+        if ask:
+            said = ask_history(file, said, header=header, items=known)
+        drafts.append(draft_history(file, said, header=header, items=known))
     kinds = finish_drafts(drafts)
-    catalogue = catalogue or (ask_catalogue_file() if ask else None)
     items = None if catalogue is None else (ask_catalogue if ask else draft_catalogue)(catalogue, item_type, named)
     _write(directory, drafts, items, kinds, force=force)
-    _report(directory, drafts)
+    _report(directory, drafts, items)
 
 
 def _write(
@@ -126,10 +130,9 @@ def _from(directory: Path, file: Path) -> Path:
     return full.relative_to(root) if full.is_relative_to(root) else full
 
 
-def _report(directory: Path, drafts: "list[HistoryDraft]") -> None:
+def _report(directory: Path, drafts: "list[HistoryDraft]", items: "CatalogueDraft | None") -> None:
     for draft in drafts:
-        found = ", ".join(f"{field} = {column}" for field, column in draft.columns.items())
-        console.print(f"{draft.file.name}: {' and '.join(sorted(draft.kinds))}; {found}", soft_wrap=True)
+        _report_columns(draft, " and ".join(sorted(draft.kinds)))
         if not draft.timed:
             console.print("  [yellow]no column looks like a time:[/] its rows count as following each other", soft_wrap=True)
         if draft.sampled_impressions:
@@ -137,8 +140,20 @@ def _report(directory: Path, drafts: "list[HistoryDraft]") -> None:
                 f"  [yellow]nothing says what was shown and passed over:[/] {draft.sampled_impressions} other items stand"
                 " in for it; scores then rank well but are no true probabilities"
             )
+    if items is not None and items.columns:
+        _report_columns(items, f"items of type {items.item_type}")
     cd = "" if directory.resolve() == Path.cwd() else f"cd {directory} && "
     console.print(
         f"Wrote {directory / 'headwater.toml'} and {directory / 'tasks.toml'}. Read both, then: {cd}{called(directory)} check",
         soft_wrap=True,
     )
+
+
+def _report_columns(draft: "HistoryDraft | CatalogueDraft", holds: str) -> None:
+    """What a file is taken to hold, which column is which, and which ones mean nothing to us."""
+    found = ", ".join(f"{field} = {column}" for field, column in draft.columns.items())
+    console.print(f"{draft.file.name}: {holds}; {found}", soft_wrap=True, markup=False)
+    if draft.time_formats:
+        console.print(f"  times are read as {' or '.join(draft.time_formats)} too", markup=False)
+    if draft.unused:
+        console.print(f"  not used: {', '.join(draft.unused)}; if one is, say so by --column FIELD=COLUMN", markup=False)

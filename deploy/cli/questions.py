@@ -1,6 +1,6 @@
 """Owns the questions that `headwater init` asks at a terminal; Enter takes the guess, a wrong answer is asked again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,8 +48,8 @@ def ask_catalogue_file() -> Path | None:
     return Path(answer) if answer else None
 
 
-def ask_history(file: Path, said: "Said", *, header: bool) -> "Said":
-    """What the columns of a file of events mean, beginning from what flags say and names tell.
+def ask_history(file: Path, said: "Said", *, header: bool, items: Set[str]) -> "Said":
+    """What the columns of a file of events mean, beginning from what flags say and names and values tell.
 
     Raises:
         HistoryFileError: the file cannot be read.
@@ -59,8 +59,8 @@ def ask_history(file: Path, said: "Said", *, header: bool) -> "Said":
     from training.project import VALUE_UNITS
 
     rows = sample(file, header=header)
-    guess = guess_history(rows)
-    likely = {**guess.columns, **said.columns}
+    guess = guess_history(rows, said.columns, items)
+    likely = guess.columns
     wanted = ("occurred_at",) if said.event else ("occurred_at", "event")
     columns = _ask_columns(file, rows, likely, needed=("user_id", "item_id"), wanted=wanted)
     event = said.event
@@ -84,14 +84,13 @@ def ask_catalogue(file: Path, item_type: str, said: Mapping[str, str]) -> "Catal
     Raises:
         HistoryFileError: the file cannot be read.
     """
-    from deploy.project.draft import ITEM_FIELDS, draft_catalogue
-    from deploy.project.guess import guess_fields, sample
+    from deploy.project.draft import draft_catalogue
+    from deploy.project.guess import guess_items, sample
 
     rows = sample(file)
     columns = dict(said)
     if not isinstance(rows[0].get("upsert"), dict):
-        guess = {**guess_fields(rows, ITEM_FIELDS), **said}
-        columns |= _ask_columns(file, rows, guess, needed=("item_id",), wanted=("title", "text", "categories"))
+        columns |= _ask_columns(file, rows, guess_items(rows, said), needed=("item_id",), wanted=("title", "text", "categories"))
     item_type = typer.prompt("  an item is a (product, article, video, ...)", default=item_type)
     return draft_catalogue(file, item_type, columns)
 
@@ -100,7 +99,7 @@ def _ask_columns(
     file: Path, rows: Sequence[dict[str, Any]], guess: Mapping[str, str], *, needed: Sequence[str], wanted: Sequence[str]
 ) -> dict[str, str]:
     """Shows the file's columns with their first values, and asks which column holds each field; an empty name is none."""
-    from deploy.project.draft import columns_of
+    from deploy.project.evidence import columns_of
 
     console.print(f"\n[bold]{escape(file.name)}[/] has these columns:")
     for name in columns_of(rows):
@@ -112,7 +111,7 @@ def _ask_columns(
 
 def _ask_column(rows: Sequence[dict[str, Any]], guess: str | None, question: str, *, needed: bool) -> str:
     """The name of a column; empty for none, where that may be."""
-    from deploy.project.draft import columns_of
+    from deploy.project.evidence import columns_of
 
     choices = [*columns_of(rows), *([] if needed else [_NONE])]
     default = guess if guess in choices else None if needed else _NONE

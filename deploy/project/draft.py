@@ -1,19 +1,18 @@
 """Owns a project in the making: what is said of a file, completed by what its columns' names and first rows tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.project.guess import guess_fields, guess_history, guess_names, sample
+from deploy.project.evidence import cells_of, columns_of
+from deploy.project.guess import HISTORY_FIELDS, ITEM_FIELDS, guess_history, guess_items, guess_names, sample
 from deploy.project.write import CatalogueDraft, HistoryDraft
 from training.tables import HistoryFileError
+from training.times import formats_of
 
-__all__ = ["HISTORY_FIELDS", "ITEM_FIELDS", "Said", "columns_of", "draft_catalogue", "draft_history", "finish_drafts"]
+__all__ = ["Said", "draft_catalogue", "draft_history", "finish_drafts", "known_items"]
 
-HISTORY_FIELDS = ("user_id", "item_id", "occurred_at", "event", "value", "event_id", "recommendation_id")
-ITEM_FIELDS = ("item_id", "title", "text", "type", "categories", "language", "published_at")
-_NEEDED = ("user_id", "item_id")
 _SAMPLED = 2
 _COURSE = ("impression", "click", "purchase")
 """How events of one user and item follow each other where the data has no times; all others come after these."""
@@ -28,40 +27,39 @@ class Said:
     value_unit: str = ""
 
 
-def columns_of(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Names of the columns, in the order in which the rows bring them."""
-    return list(dict.fromkeys(name for row in rows for name in row))
-
-
-def draft_history(file: Path, said: Said | None = None, *, header: bool = True) -> HistoryDraft:
+def draft_history(file: Path, said: Said | None = None, *, header: bool = True, items: Set[str] = frozenset()) -> HistoryDraft:
     """What a file of events holds by what is said and guessed; columns that are said and that it lacks are left out.
+
+    Args:
+        items: ids of items in the catalogue, or some of them.
 
     Raises:
         HistoryFileError: it cannot be read, or no column is found for what is needed; the message lists those that there are.
     """
     said = said or Said()
     rows = sample(file, header=header)
-    guess = guess_history(rows)
-    columns = _chosen(rows, guess.columns, said.columns, HISTORY_FIELDS)
-    for needed in _NEEDED:
-        _require(file, rows, columns, needed, needed)
+    guess = guess_history(rows, _said_of(rows, said.columns, HISTORY_FIELDS), items)
+    columns = _in_order(guess.columns, HISTORY_FIELDS)
+    _require(file, rows, columns, {"user_id": "user_id", "item_id": "item_id"})
     event = said.event or ("" if "event" in columns else guess.event)
     if event:
         columns.pop("event", None)
     names = {} if event else guess_names(rows, columns["event"])[0]
     draft = HistoryDraft(file=file, header=header, columns=columns, event=event, names=names, timed="occurred_at" in columns)
     if "read" in draft.kinds:
-        _require(file, rows, columns, "value", "the time read")
+        _require(file, rows, columns, {"value": "the time read"})
         draft.value_unit = said.value_unit or guess.value_unit
     elif draft.kinds == {"rate"}:
-        _require(file, rows, columns, "value", "the rating")
+        _require(file, rows, columns, {"value": "the rating"})
     elif draft.kinds <= {"click", "impression"}:
         columns.pop("value", None)
+    draft.time_formats = _formats(rows, columns.get("occurred_at"))
+    draft.unused = _unused(rows, columns)
     draft.rated_up_to = _highest(rows, columns.get("value")) if "rate" in draft.kinds else None
     return draft
 
 
-def draft_catalogue(file: Path, item_type: str, said: dict[str, str] | None = None) -> CatalogueDraft:
+def draft_catalogue(file: Path, item_type: str, said: Mapping[str, str] | None = None) -> CatalogueDraft:
     """What a file of items holds; one of catalogue messages, as `headwater produce --catalogue` takes them, needs no columns.
 
     Raises:
@@ -70,9 +68,17 @@ def draft_catalogue(file: Path, item_type: str, said: dict[str, str] | None = No
     rows = sample(file)
     if isinstance(rows[0].get("upsert"), dict):
         return CatalogueDraft(file=file, item_type=item_type, columns={})
-    columns = _chosen(rows, guess_fields(rows, ITEM_FIELDS), said or {}, ITEM_FIELDS)
-    _require(file, rows, columns, "item_id", "item_id")
-    return CatalogueDraft(file=file, item_type=item_type, columns=columns)
+    columns = _in_order(guess_items(rows, _said_of(rows, said or {}, ITEM_FIELDS)), ITEM_FIELDS)
+    _require(file, rows, columns, {"item_id": "item_id"})
+    formats = _formats(rows, columns.get("published_at"))
+    return CatalogueDraft(file=file, item_type=item_type, columns=columns, time_formats=formats, unused=_unused(rows, columns))
+
+
+def known_items(catalogue: Path, said: Mapping[str, str]) -> frozenset[str]:
+    """Ids of the first items of a catalogue; none where no column is found that holds them."""
+    rows = sample(catalogue)
+    column = guess_items(rows, _said_of(rows, said, ITEM_FIELDS)).get("item_id")
+    return frozenset(str(cell) for cell in cells_of(rows, column)) if column else frozenset()
 
 
 def finish_drafts(drafts: list[HistoryDraft]) -> set[str]:
@@ -94,22 +100,31 @@ def _course(draft: HistoryDraft) -> int:
     return min(_COURSE.index(kind) if kind in _COURSE else len(_COURSE) for kind in draft.kinds or {""})
 
 
-def _chosen(
-    rows: Sequence[dict[str, Any]], guessed: dict[str, str], said: dict[str, str], fields: Sequence[str]
-) -> dict[str, str]:
-    """Column of each field: as said where the file has that column, else as guessed."""
+def _said_of(rows: Sequence[dict[str, Any]], said: Mapping[str, str], fields: Sequence[str]) -> dict[str, str]:
+    """What is said of this file: of the fields that it may have, in columns that it has, or in none."""
     present = columns_of(rows)
-    ours = {name: column for name, column in said.items() if name in fields and (column in present or not column)}
-    taken = set(ours.values())
-    left = {name: column for name, column in guessed.items() if column not in taken}
-    chosen = {**left, **ours}
-    return {name: chosen[name] for name in fields if chosen.get(name)}
+    return {name: column for name, column in said.items() if name in fields and (column in present or not column)}
 
 
-def _require(file: Path, rows: Sequence[dict[str, Any]], columns: dict[str, str], name: str, meaning: str) -> None:
-    if name not in columns:
+def _in_order(columns: Mapping[str, str], fields: Sequence[str]) -> dict[str, str]:
+    return {name: columns[name] for name in fields if columns.get(name)}
+
+
+def _formats(rows: Sequence[dict[str, Any]], column: str | None) -> tuple[str, ...]:
+    return (formats_of(cells_of(rows, column)) or ()) if column else ()
+
+
+def _unused(rows: Sequence[dict[str, Any]], columns: Mapping[str, str]) -> list[str]:
+    return [name for name in columns_of(rows) if name not in columns.values()]
+
+
+def _require(file: Path, rows: Sequence[dict[str, Any]], columns: Mapping[str, str], needed: Mapping[str, str]) -> None:
+    """Raises HistoryFileError that names the fields without a column; `needed` has their meanings."""
+    if missing := [name for name in needed if name not in columns]:
+        meanings = ", nor like ".join(needed[name] for name in missing)
+        flags = " ".join(f"--column {name}=COLUMN" for name in missing)
         raise HistoryFileError(
-            f"{file}: no column looks like {meaning}; say which it is: --column {name}=COLUMN, of {', '.join(columns_of(rows))}"
+            f"{file}: no column looks like {meanings}; say which it is: {flags}, of {', '.join(columns_of(rows))}"
         )
 
 

@@ -2,56 +2,47 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from deploy.project.evidence import history_evidence, item_evidence
 from training.tables import HistoryFileError, read_rows
 
-__all__ = ["FIELDS", "Guess", "guess_fields", "guess_history", "guess_names", "sample"]
+__all__ = ["FIELDS", "HISTORY_FIELDS", "ITEM_FIELDS", "Guess", "guess_history", "guess_items", "guess_names", "sample"]
+
+HISTORY_FIELDS = ("user_id", "item_id", "occurred_at", "event", "value", "event_id", "recommendation_id")
+ITEM_FIELDS = ("item_id", "title", "text", "type", "categories", "language", "published_at")
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "user_id": (
-        "userid",
-        "user",
-        "uid",
-        "customerid",
-        "customer",
-        "visitorid",
-        "visitor",
-        "memberid",
-        "sessionid",
-        "accountid",
-        "who",
+        *("userid", "user", "uid", "customerid", "customer", "visitorid", "visitor", "memberid", "sessionid", "accountid", "who"),
+        *("用户", "用户id", "用户编号"),
     ),
     "item_id": (
         *("itemid", "item", "iid", "productid", "product", "movieid", "videoid", "gameid", "articleid", "newsid", "songid"),
         *("trackid", "adid", "bookid", "postid", "contentid", "asin", "sku", "id"),
+        *("商品id", "商品编号", "物品id", "编号"),
     ),
-    "occurred_at": ("occurredat", "timestamp", "time", "datetime", "date", "ts", "eventtime", "createdat", "at", "unixtime"),
-    "event": ("event", "eventtype", "eventname", "action", "behavior", "behaviour", "activity", "what"),
+    "occurred_at": (
+        *("occurredat", "timestamp", "time", "datetime", "date", "ts", "eventtime", "createdat", "at", "unixtime"),
+        "时间",
+    ),
+    "event": ("event", "eventtype", "eventname", "action", "behavior", "behaviour", "activity", "what", "行为"),
     "value": (
         *("value", "rating", "stars", "score", "hours", "minutes", "seconds", "duration", "dwell", "dwelltime", "readseconds"),
         *("watchtime", "playtime", "watchseconds", "amount", "price", "revenue", "purchase", "quantity"),
     ),
     "event_id": ("eventid",),
     "recommendation_id": ("recommendationid", "requestid", "impressionid"),
-    "title": ("title", "name", "itemname", "productname", "gamename", "headline", "caption", "movietitle"),
-    "text": ("text", "description", "desc", "body", "abstract", "content", "summary"),
+    "title": ("title", "name", "itemname", "productname", "gamename", "headline", "caption", "movietitle", "标题", "名称"),
+    "text": ("text", "description", "desc", "body", "abstract", "content", "summary", "描述", "简介"),
     "type": ("type", "itemtype", "kind"),
     "categories": (
-        "categories",
-        "category",
-        "genres",
-        "genre",
-        "topic",
-        "topics",
-        "tags",
-        "section",
-        "group",
-        "firstlevelcategoryname",
+        *("categories", "category", "genres", "genre", "topic", "topics", "tags", "section", "group", "firstlevelcategoryname"),
+        *("分类", "类别"),
     ),
     "language": ("language", "lang"),
     "published_at": ("publishedat", "published", "releasedate", "publishdate"),
@@ -93,33 +84,36 @@ def sample(path: Path, *, header: bool = True) -> list[dict[str, Any]]:
     return rows
 
 
-def guess_fields(rows: Sequence[dict[str, Any]], wanted: Iterable[str]) -> dict[str, str]:
-    """Column of each wanted field that a column's name tells.
+def guess_fields(rows: Sequence[dict[str, Any]], wanted: Iterable[str], said: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Column of each wanted field that is said, or that a column's name tells; an empty name says that there is none.
 
     >>> guess_fields([{"User_ID": "1", "Game Name": "Spore"}], ["user_id", "item_id", "title"])
     {'user_id': 'User_ID', 'title': 'Game Name'}
     """
     columns = {_plain(name): name for row in reversed(rows) for name in row}
-    found: dict[str, str] = {}
+    found = dict(said or {})
     for name in wanted:
-        for alias in FIELDS[name]:
-            column = columns.get(alias)
-            if column is not None and column not in found.values():
-                found[name] = column
-                break
+        free = (columns[alias] for alias in FIELDS[name] if alias in columns and columns[alias] not in found.values())
+        if name not in found and (column := next(free, None)) is not None:
+            found[name] = column
     return found
 
 
-def guess_history(rows: Sequence[dict[str, Any]]) -> Guess:
-    """What a file of events holds."""
-    wanted = ("user_id", "item_id", "occurred_at", "event", "value", "event_id", "recommendation_id")
-    columns = guess_fields(rows, wanted)
+def guess_history(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None = None, items: Set[str] = frozenset()) -> Guess:
+    """What a file of events holds, by what is said, what names tell, and then what values tell; `items` are ids of known ones."""
+    columns = guess_fields(rows, HISTORY_FIELDS, said)
+    columns = history_evidence(rows, columns, events=lambda cell: _event(cell) is not None, items=items)
     guess = Guess(columns=columns)
     value = _plain(columns.get("value", ""))
-    if "event" not in columns:
+    if not columns.get("event"):
         guess.event = next((event for event, names in _BY_VALUE.items() if value in names), "click")
     guess.value_unit = next((unit for unit in ("hours", "minutes") if unit in value), "")
     return guess
+
+
+def guess_items(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Column of each field of a file of items, by what is said, what names tell, and then what values tell."""
+    return item_evidence(rows, guess_fields(rows, ITEM_FIELDS, said))
 
 
 def guess_names(rows: Sequence[dict[str, Any]], column: str) -> tuple[dict[str, str], Counter[str]]:
@@ -131,12 +125,16 @@ def guess_names(rows: Sequence[dict[str, Any]], column: str) -> tuple[dict[str, 
     counts = Counter(str(row[column]) for row in rows if row.get(column) is not None)
     names = {}
     for value in counts:
-        plain = _plain(value)
         action = re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_")
         named = action if action[:1].isalpha() else f"event_{action}"
-        names[value] = next((event for event, aliases in _EVENTS.items() if plain in aliases), named)
+        names[value] = _event(value) or named
     return names, counts
 
 
+def _event(value: str) -> str | None:
+    """The event that a value means, where that is known."""
+    return next((event for event, aliases in _EVENTS.items() if _plain(value) in aliases), None)
+
+
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\W_]", "", name.lower())

@@ -20,6 +20,9 @@ class HistoryDraft:
     names: dict[str, str] = field(default_factory=dict)
     value_unit: str = ""
     timed: bool = True
+    time_formats: tuple[str, ...] = ()
+    unused: Sequence[str] = ()
+    """Columns that mean nothing to us."""
     imply_impressions: bool = False
     sampled_impressions: int = 0
     rated_up_to: float | None = None
@@ -37,6 +40,8 @@ class CatalogueDraft:
     file: Path
     item_type: str
     columns: dict[str, str]
+    time_formats: tuple[str, ...] = ()
+    unused: Sequence[str] = ()
 
 
 def project_text(histories: Sequence[HistoryDraft], catalogue: CatalogueDraft | None) -> str:
@@ -60,6 +65,7 @@ def project_text(histories: Sequence[HistoryDraft], catalogue: CatalogueDraft | 
             )
         if not history.timed:
             lines.append("timed = false  # no column holds a time: rows count as following each other, up to now")
+        lines += _formats(history.time_formats)
         if history.value_unit:
             lines.append(f"value_unit = {_quoted(history.value_unit)}  # of the value column")
         if history.imply_impressions:
@@ -89,6 +95,7 @@ def project_text(histories: Sequence[HistoryDraft], catalogue: CatalogueDraft | 
             "[catalogue]  # the items, with the text by which new ones are understood",
             f"file = {_quoted(catalogue.file)}",
             f"item_type = {_quoted(catalogue.item_type)}  # where no column `type` says another",
+            *_formats(catalogue.time_formats),
             "[catalogue.columns]  # also: text, type, categories (parted by |), language, published_at",
             *_pairs(catalogue.columns),
         ]
@@ -134,6 +141,12 @@ def tasks_text(kinds: set[str], *, timed: bool, rated_up_to: float | None = None
 def _binary(name: str, question: str, window: str) -> str:
     task = name.replace(".", "_").replace("-", "_")
     return f'[tasks.{task}]  # {question}\nkind = "binary"\nevent = {_quoted(name)}\nwindow_seconds = {window}'
+
+
+def _formats(formats: Sequence[str]) -> list[str]:
+    """The line about forms of times, where any are needed."""
+    listed = ", ".join(map(_quoted, formats))
+    return [f"time_formats = [{listed}]  # beside ISO 8601 and Unix seconds; a time without a zone is UTC"] if formats else []
 
 
 def _pairs(pairs: Mapping[str, str]) -> list[str]:

@@ -55,6 +55,53 @@ def test_columns_that_names_tell_are_found(here: Path) -> None:
     assert (project.catalogue.item_type, project.catalogue.columns.title) == ("product", "name")
 
 
+AWKWARD = "Wer?;Recipe No.;What they did;Zeitpunkt (lokal);device\n" + "".join(
+    f"cook{n % 12};R-{n % 9};{('open', 'cooked')[n % 4 == 0]};"
+    f"{f'{1 + n // 40:02d}.03.2024 10:{n % 60:02d}' if n % 3 else f'2024-03-{1 + n // 40:02d}T10:{n % 60:02d}:00Z'};Web\n"
+    for n in range(400)
+)
+RECIPES = "Recipe No.,标题,Küche / 菜系,Prep (mins),First online,Beschreibung; lang\n" + "".join(
+    f"R-{n},番茄炒蛋{n},{('川菜', '甜点')[n % 2]},{10 + n} min,2024/01/0{1 + n},家常的番茄炒蛋做法第{n}种很好吃\n"
+    for n in range(9)
+)
+
+
+def test_columns_whose_names_tell_nothing_are_found_by_their_values(here: Path) -> None:
+    """Dates in two forms, events, the catalogue's ids, Chinese titles: the user's id alone has to be said; the rest is told."""
+    (here / "log.csv").write_text(AWKWARD)
+    (here / "菜谱.csv").write_text(RECIPES)
+    files = ("init", "--history", "log.csv", "--catalogue", "菜谱.csv")
+    with pytest.raises(HistoryFileError, match=r"looks like user_id; say which it is: --column user_id=COLUMN, of Wer\?"):
+        CliRunner().invoke(app, list(files), catch_exceptions=False)
+    made = headwater(*files, "--column", "user_id=Wer?")
+    assert made.exit_code == 0, made.output
+    assert "not used: device" in made.output
+    project = load_project(here)
+    [history] = project.history
+    assert history.columns == {
+        "user_id": "Wer?",
+        "item_id": "Recipe No.",
+        "occurred_at": "Zeitpunkt (lokal)",
+        "event": "What they did",
+    }
+    assert history.time_formats == ("%d.%m.%Y %H:%M",)
+    assert project.catalogue is not None
+    columns = project.catalogue.columns
+    assert (columns.item_id, columns.title, columns.text) == ("Recipe No.", "标题", "Beschreibung; lang")
+    assert (columns.categories, columns.published_at) == ("Küche / 菜系", "First online")
+    checked = " ".join(headwater("check").output.split())
+    assert "rows:" not in checked, "every row can be used"
+    assert "from 2024-03-01 to 2024-03-10" in checked
+    assert "9 of 9 titles are not in Latin letters" in checked
+
+
+def test_all_columns_that_are_missing_are_named_at_once(here: Path) -> None:
+    """So that one more try is enough."""
+    (here / "log.csv").write_text(AWKWARD)
+    with pytest.raises(HistoryFileError, match=r"like user_id, nor like item_id; .*user_id=COLUMN --column item_id=COLUMN"):
+        CliRunner().invoke(app, ["init", "--history", "log.csv"], catch_exceptions=False)
+
+
 def test_the_project_is_checked_and_learned_from(here: Path) -> None:
     """check finds both tasks learnable; replay needs no argument, and gives figures beside the baselines."""
     headwater(*MAKE, *COLUMNS)
@@ -165,7 +212,7 @@ def test_gzipped_tables_of_games_owned_and_played_are_walked_in_four_commands(he
 
 def test_what_is_answered_wrongly_is_asked_again(here: Path) -> None:
     """At a terminal: a column that is not there, and a file that is not there, cost no other answer."""
-    answers = ("visitor", "prodct", "Product", "when", "what", "-", "absent.csv", "products.csv", "", "", "", "", "product")
+    answers = ("absent.csv", "products.csv", "visitor", "prodct", "Product", "when", "what", "-", "", "", "", "", "product")
     said = at_a_terminal(here, answers, "--history", "views.csv")
     assert "'prodct' is none of visitor, Product, when, what" in said
     assert "absent.csv is no file" in said
@@ -186,7 +233,7 @@ def test_questions_alone_make_a_project_of_two_files(here: Path) -> None:
     (here / "buys.csv").write_text("who,game,price\nu,g,5\n")
     files = ("plays.csv", "buys.csv", "")
     plays = ("", "game", "-", "-", "read", "", "spent", "fortnights", "minutes")
-    said = at_a_terminal(here, (*files, *plays, "", "game", "", "", "", "-", ""))
+    said = at_a_terminal(here, (*files, "", *plays, "", "game", "", "", "", "-"))
     assert "spent: 90" in said
     assert "'fortnights' is none of milliseconds, seconds, minutes, hours" in said
     bought, played = load_project(here).history
