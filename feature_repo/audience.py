@@ -77,10 +77,10 @@ def affinities(
     one over the candidates sums those users' opinions by it.
     """
     size, tasks, _ = opinions_BTA.shape
-    sums_BT = np.zeros((size, tasks))
-    residual_NT = residual_NT.astype(np.float32)
-    for task in range(tasks if len(places_NA) else 0):
-        shares_NA = opinions_NTA[:, task] * residual_NT[:, task, None]
-        weights_P = np.bincount(places_NA.ravel(), weights=shares_NA.ravel(), minlength=PLACES).astype(np.float32)
+    sums_BT, places_M = np.zeros((size, tasks)), places_NA.ravel().astype(np.intp)
+    for task in np.flatnonzero(residual_NT.any(axis=0)).tolist():
+        shares_NA = opinions_NTA[:, task] * residual_NT[:, task, None].astype(np.float32)
+        weights_P = np.zeros(PLACES, dtype=np.float32)
+        np.add.at(weights_P, places_M, shares_NA.ravel())
         sums_BT[:, task] = np.einsum("ba,ba->b", weights_P.take(places_BA), opinions_BTA[:, task])
     return sums_BT
