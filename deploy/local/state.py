@@ -72,6 +72,7 @@ class DataDirectory:
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        self.state_file.unlink(missing_ok=True)  # of one that was killed
 
     def release(self) -> None:
         """Gives the directory back; stack.json goes with it."""
@@ -86,18 +87,22 @@ class DataDirectory:
         partial.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
         partial.replace(self.state_file)
 
-    def running(self) -> StackState | None:
-        """The state of the stack that holds this directory; None where none does or it is still starting."""
+    @property
+    def held(self) -> bool:
+        """Whether a stack has this directory, be it still starting."""
         try:
             with self._lock_file.open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
         except FileNotFoundError:
-            return None
+            return False
         except BlockingIOError:
-            pass  # held: that is what a running stack looks like
+            return True
+        return False
+
+    def running(self) -> StackState | None:
+        """The state of the stack that holds this directory; None where none does or it is still starting."""
         try:
-            return msgspec.json.decode(self.state_file.read_bytes(), type=StackState)
+            return msgspec.json.decode(self.state_file.read_bytes(), type=StackState) if self.held else None
         except FileNotFoundError:
             return None
 
@@ -106,11 +111,13 @@ def find_running(data_dir: Path | None) -> StackState:
     """The stack that runs on `data_dir`, or on one of the default directories.
 
     Raises:
-        NoStackError: none runs there, or both defaults do.
+        NoStackError: none runs there, it is still starting or stopping, or both defaults do.
     """
     places = DEFAULT_DIRECTORIES if data_dir is None else (data_dir,)
     found = [(place, state) for place in places if (state := DataDirectory(place).running()) is not None]
     if not found:
+        if held := [str(place) for place in places if DataDirectory(place).held]:
+            raise NoStackError(f"the stack on {held[0]} is still starting, or stopping: try again in some seconds")
         where = " or ".join(str(place) for place in places)
         raise NoStackError(
             f"no stack runs on {where}; start one with `headwater up`, go to the directory in which it was started, "

@@ -36,8 +36,8 @@ def test_the_running_stack_is_found(tmp_path: Path) -> None:
     """While the directory is held, its state reads back as written; afterwards no stack is found."""
     directory = DataDirectory(tmp_path)
     directory.acquire()
-    with pytest.raises(NoStackError):
-        find_running(tmp_path)  # still starting
+    with pytest.raises(NoStackError, match=f"the stack on {tmp_path} is still starting"):
+        find_running(tmp_path)
     directory.write(STATE)
     assert find_running(tmp_path) == STATE
     directory.release()
@@ -58,6 +58,8 @@ def test_a_killed_holder_leaves_no_trace(tmp_path: Path) -> None:
     assert DataDirectory(tmp_path).running() is None
     heir = DataDirectory(tmp_path)
     heir.acquire()
+    with pytest.raises(NoStackError, match="still starting"):
+        find_running(tmp_path)
     heir.release()
 
 
