@@ -84,7 +84,11 @@ class Flow:
             self._wait(live, lambda: self.account().outstanding <= 0)
             if self.account().outstanding < 0:
                 raise FlowError(f"more events came out than went in: {self.account()}; the counters of a worker are wrong")
-            self._wait(live, lambda: self._unlearned() < batch)
+            self._wait(live, lambda: self.learned_all(batch))
+
+    def learned_all(self, batch: int) -> bool:
+        """Whether, as of the last look, every event is folded and all examples but an unfilled batch are learned."""
+        return self.account().outstanding <= 0 and self._unlearned() < batch
 
     def account(self) -> Account:
         """The counts as of the last look."""

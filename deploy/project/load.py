@@ -1,5 +1,6 @@
 """Owns filling a running stack with a project's items and recorded events, paced and shown."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -12,12 +13,14 @@ from feature_repo.occurrence import IMPRESSION, Occurrence
 from feature_repo.settings import KafkaSettings
 from protos.catalogue_pb2 import CatalogueChange
 from protos.events_pb2 import Event
+from streams.learner_settings import LearnerSettings
 from streams.producer import EventProducer
 from training.sources import SourcesRead
 
 __all__ = ["LoadError", "load", "wire_event"]
 
 _CATALOGUE_STALLED_SECONDS = 120.0
+_MODEL_STALLED_SECONDS = 15.0  # the learner publishes at most every 10 s, and the server looks every second
 
 
 class LoadError(RuntimeError):
@@ -25,7 +28,7 @@ class LoadError(RuntimeError):
 
 
 def load(read: SourcesRead, state: StackState, *, check: Callable[[], None], console: Console) -> None:
-    """Publishes the items, waits until the server knows them, and publishes the events in order.
+    """Publishes the items, waits until the server knows them, publishes the events in order, and waits for what they teach.
 
     Args:
         check: raises when a part of the stack has died.
@@ -43,7 +46,11 @@ def load(read: SourcesRead, state: StackState, *, check: Callable[[], None], con
             console=console, send=producer.send, check=check, metrics_ports=state.metrics_ports, expected=len(read.events)
         )
         flow.publish(map(wire_event, read.events))
-    console.print(f"{len(read.events):,} events published; the learner may lag some seconds behind", soft_wrap=True)
+        producer.flush(raise_on_failure=True)
+    with console.status("learning from the last of them"):
+        version = _await_model(flow, state.metrics_ports["server"])
+    taught = f"scored by model {version:.0f}" if version else "no model yet: it takes 512 examples"
+    console.print(f"{len(read.events):,} events published, {flow.learned:,} examples learned; {taught}", soft_wrap=True)
 
 
 def wire_event(occurrence: Occurrence) -> Event:
@@ -83,4 +90,20 @@ def _await_items(state: StackState, wanted: int, check: Callable[[], None]) -> N
             known, since = found, time.monotonic()
         elif time.monotonic() - since > _CATALOGUE_STALLED_SECONDS:
             raise LoadError(f"the server knows {known:.0f} of {wanted} items and hears of no more; look at the log of catalogue")
+        time.sleep(0.2)
+
+
+def _await_model(flow: Flow, server_port: int) -> float:
+    """Number of the model that scores, once it knows every example; else once neither learner nor model has moved for a while."""
+    batch = LearnerSettings().batch_size
+    seen, since, due = (-1, -1.0), time.monotonic(), math.inf
+    while True:
+        flow.look()
+        version = scrape(server_port).total("headwater_model_version")
+        if flow.learned_all(batch):
+            due = min(due, version + 1)
+        if (flow.learned, version) != seen:
+            seen, since = (flow.learned, version), time.monotonic()
+        if version >= due or time.monotonic() - since > _MODEL_STALLED_SECONDS:
+            return version
         time.sleep(0.2)
