@@ -1,5 +1,6 @@
 """Owns a clock that jumps: libfaketime shifts what processes read as the time of day, as a step by NTP or a hand does."""
 
+import os
 from pathlib import Path
 
 __all__ = ["clock_environment", "faketime_library", "set_clock"]
@@ -16,7 +17,9 @@ def faketime_library() -> Path | None:
 def clock_environment(library: Path, file: Path) -> dict[str, str]:
     """For a process whose clock is to follow `file`. Monotonic clocks stay true, as they do when the time of day is stepped."""
     set_clock(file, 0)
+    paths = [str(Path(__file__).parent / "steady_sleep"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
+        "PYTHONPATH": os.pathsep.join(paths),
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(file),
         "FAKETIME_CACHE_DURATION": "1",  # seconds until a change of the file is seen

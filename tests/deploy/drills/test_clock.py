@@ -1,4 +1,4 @@
-"""A process given the jumping clock reads the time of day that the file says, while its monotonic clock stays true."""
+"""A process given the jumping clock reads the time of day that the file says, while its monotonic clock and sleep stay true."""
 
 import os
 import subprocess
@@ -13,6 +13,9 @@ from deploy.drills.clock import clock_environment, faketime_library, set_clock
 PROGRAM = """
 import sys, time
 for line in sys.stdin:
+    began = time.monotonic()
+    time.sleep(0.05)  # libfaketime by itself lets any sleep fail
+    assert time.monotonic() - began > 0.04
     print(time.time(), time.monotonic(), flush=True)
 """
 
