@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 import structlog
@@ -31,11 +32,17 @@ class ItemMirror:
     """Reads both topics from their beginning and for ever, without a consumer group; the table's only writer.
 
     A record that does not fit the table (another vocabulary, another encoder) is counted and skipped: the rest stays current.
-    Items of which the log holds another encoder's vector alone are waited for: a table without them would not be ready.
+    Items of which the log holds another encoder's vector alone are waited for, since a table that lacks many would not be ready.
+    A few are not: their catalogue worker may never come to write them, and who waits for it would never answer.
     """
 
-    def __init__(self, table: ItemTable, kafka: KafkaSettings, *, encoder_version: str | None = None) -> None:
-        """Args: `encoder_version` is this process's: vectors of another mean something else, even if they fit. None takes any."""
+    def __init__(
+        self, table: ItemTable, kafka: KafkaSettings, *, encoder_version: str | None = None, foreign_ratio: float = 0.0
+    ) -> None:
+        """Args:
+        encoder_version: This process's; vectors of another mean something else, even if they fit. None takes any.
+        foreign_ratio: Part of the items that may be missing for that reason, from 0 to 1, without being waited for.
+        """
         self.table = table
         self.activities_applied = 0
         self.contents_applied = 0
@@ -49,6 +56,7 @@ class ItemMirror:
         self._hear_failure: Callable[[Exception], None] = lambda error: None
         self._kafka = kafka
         self._encoder_version = encoder_version
+        self._foreign_ratio = foreign_ratio
         self._foreign: set[str] = set()
         """Items that are not in the table, because another encoder wrote their vectors."""
         self._ready = threading.Event()
@@ -63,13 +71,18 @@ class ItemMirror:
         self._hear_failure = hear
 
     def wait_ready(self, timeout: float) -> bool:
-        """True once the table holds all that the log held when reading began; False after `timeout` seconds, or on failure."""
+        """True once the table holds what the log held when reading began; False after `timeout` seconds, or on failure."""
         return self._ready.wait(timeout) and self.failure is None
 
     @property
     def items_of_another_encoder(self) -> int:
-        """Items that the table lacks until the catalogue worker of this process's encoder has written them."""
+        """Items that the table lacks until the catalogue worker of this process's encoder writes them, or deletes them."""
         return len(self._foreign)
+
+    @property
+    def some_of_another_encoder(self) -> list[str]:
+        """Ids of ten of those, for a log."""
+        return sorted(islice(self._foreign, 10))
 
     def stop(self) -> None:
         self._stop.set()
@@ -115,7 +128,7 @@ class ItemMirror:
                 ends = [consumer.highwater(partition) for partition in partitions]
                 if all(end is not None for end in ends):
                     self.lag_records = sum(ends) - sum(consumer.position(partition) for partition in partitions)
-                    if self.lag_records == 0 and not self._foreign:
+                    if self.lag_records == 0 and not self._ready.is_set() and self._complete():
                         self._ready.set()
         finally:
             consumer.close()
@@ -128,6 +141,15 @@ class ItemMirror:
             _log.info("item_mirror_waits_for_topics", missing=[topic for topic in _TOPICS if not numbers[topic]])
             self._stop.wait(0.5)
         return []
+
+    def _complete(self) -> bool:
+        """Whether no more items are missing than may be."""
+        missing = len(self._foreign)
+        if missing > self._foreign_ratio * (missing + np.count_nonzero(self.table.live)):
+            return False
+        if missing:
+            _log.warning("ready_without_items", items_of_another_encoder=missing, some_of_them=self.some_of_another_encoder)
+        return True
 
     def _apply(self, record: ConsumerRecord) -> None:
         self.applied_at = record.timestamp / 1000.0 if record.timestamp else time.time()

@@ -85,11 +85,18 @@ class StoreSettings(BaseSettings):
 
 
 class FeatureSettings(BaseSettings):
-    """What is predicted and so counted; read from HEADWATER_*."""
+    """What is predicted and so counted, and of which items; read from HEADWATER_*."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True)
 
     tasks_file: Path = Field(default=Path("tasks.toml"), description="TOML file that declares the tasks.")
+    foreign_items_ratio: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Part of the items that a process starts without, because the log holds only another encoder's vectors of "
+        "them; while there are more, it waits.",
+    )
 
     def vocabulary(self) -> Vocabulary:
         """Names and order of all counters and features; raises TasksError for a file that cannot be used."""

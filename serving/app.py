@@ -76,7 +76,7 @@ class Application:
         table = ItemTable(vocabulary, dimensions=encoder.dimension)
         self._index = CatalogueIndex(table, clock=time.time)
         self.metrics = ServerMetrics()
-        self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
+        self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
         self._log = EventLog(kafka)
         self._impressions = ImpressionWriter(
             self._log,
@@ -130,6 +130,7 @@ class Application:
         )
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
+        self.metrics.foreign_items.set_function(lambda: self._mirror.items_of_another_encoder)
         self._interceptors: list[Access] = []
         if settings.tokens_file is not None:
             tokens = TokenFile(settings.tokens_file, monotonic=time.monotonic)
@@ -214,8 +215,12 @@ class Application:
 
     async def _become_ready(self) -> None:
         while not await asyncio.to_thread(self._mirror.wait_ready, _READY_WAIT_SECONDS):
-            foreign = self._mirror.items_of_another_encoder
-            _log.info("server_waits_for_catalogue", lag_records=self._mirror.lag_records, items_of_another_encoder=foreign)
+            _log.info(
+                "server_waits_for_catalogue",
+                lag_records=self._mirror.lag_records,
+                items_of_another_encoder=self._mirror.items_of_another_encoder,
+                some_of_them=self._mirror.some_of_another_encoder,
+            )
         await self._set_health(serving=True)
         _log.info("server_ready", items=self._mirror.contents_applied)
 

@@ -61,6 +61,11 @@ class ServerMetrics:
             "headwater_model_load_failures_total", "Snapshots that could not be served.", registry=registry
         )
         self.catalogue_items = Gauge("headwater_catalogue_items", "Items that can be recommended.", registry=registry)
+        self.foreign_items = Gauge(
+            "headwater_items_of_another_encoder",
+            "Items left out, because only another encoder has written their vectors.",
+            registry=registry,
+        )
         self.mirror_lag = Gauge("headwater_mirror_lag_records", "Item records not yet in the table.", registry=registry)
 
     def observe_answer(self, report: Report, info: Info) -> None:

@@ -43,7 +43,7 @@ async def _run() -> int:
     registry = CollectorRegistry()
     metrics = FeatureMetrics(registry)
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
-    mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
     mirror.on_failure(worker.fail_from_thread)
     publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
     logs: dict[str, int] = {}
@@ -84,13 +84,7 @@ async def _run() -> int:
     mirror.start()
     await publisher.start()
     try:
-        if not await asyncio.to_thread(mirror.wait_ready, settings.ready_timeout_seconds):
-            _log.error(
-                "items_not_read",
-                seconds=settings.ready_timeout_seconds,
-                items_of_another_encoder=mirror.items_of_another_encoder,
-                hint="check the topics with `headwater topics`; items of another encoder wait for their catalogue worker",
-            )
+        if not await worker.items_ready(mirror):
             return 1
         return await worker.run()
     finally:

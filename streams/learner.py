@@ -156,7 +156,7 @@ async def _run() -> int:
     registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
     metrics = LearnerMetrics(registry, tasks)
     worker = Worker("learner", kafka=kafka, settings=settings, registry=registry, prepare_thread=_use_one_core)
-    mirror = ItemMirror(table, kafka, encoder_version=encoder.version)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
     mirror.on_failure(worker.fail_from_thread)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
@@ -179,13 +179,7 @@ async def _run() -> int:
     )
     mirror.start()
     try:
-        if not await asyncio.to_thread(mirror.wait_ready, settings.ready_timeout_seconds):
-            _log.error(
-                "items_not_read",
-                seconds=settings.ready_timeout_seconds,
-                items_of_another_encoder=mirror.items_of_another_encoder,
-                hint="check the topics with `headwater topics`; items of another encoder wait for their catalogue worker",
-            )
+        if not await worker.items_ready(mirror):
             return 1
         settling = asyncio.create_task(agent.keep_settling())
         status = await worker.run()

@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from pydantic_settings import BaseSettings
 
+from feature_repo.mirror import ItemMirror
 from feature_repo.settings import KafkaSettings
 from protos.topics import Topic
 from streams.group import Group
@@ -102,6 +103,20 @@ class Worker:
     def fail_from_thread(self, error: BaseException) -> None:
         """The same for who runs in a thread of their own."""
         self._loop.call_soon_threadsafe(self.fail, error)
+
+    async def items_ready(self, mirror: ItemMirror) -> bool:
+        """Waits until the items are read; False, and why in the log, where that takes too long."""
+        seconds = self._settings.ready_timeout_seconds
+        if await asyncio.to_thread(mirror.wait_ready, seconds):
+            return True
+        _log.error(
+            "items_not_read",
+            seconds=seconds,
+            items_of_another_encoder=mirror.items_of_another_encoder,
+            some_of_them=mirror.some_of_another_encoder,
+            hint="check the topics with `headwater topics`; items of another encoder: docs/runbooks/ItemsOfAnotherEncoder.md",
+        )
+        return False
 
     async def run(self) -> int:
         """Runs until a signal or a failure; returns the exit status."""

@@ -84,6 +84,25 @@ def test_a_table_without_items_that_another_encoder_wrote_is_not_ready() -> None
     assert [item_id for item_id in "abc" if mirror.table.holds(item_id)] == ["a", "b"]
 
 
+def test_a_few_items_that_nobody_will_write_again_are_left_out() -> None:
+    """A process that starts does not wait for them for ever, and has no vector of theirs."""
+    with running_broker() as kafka:
+        ensure_topics(kafka, partitions=1)
+        publish(kafka, ITEM_CONTENT.name, entry("lost", ANOTHER), *(entry(f"i{number}", OURS) for number in range(8)))
+        publish(kafka, ITEM_ACTIVITY.name, ItemActivity(item_id="i0", fingerprint=1, values=[0.0, 0.0]))
+        mirror = ItemMirror(table_of(0), kafka, encoder_version=OURS, foreign_ratio=0.1)
+        mirror.start()
+        try:
+            assert not mirror.wait_ready(2.0)  # one of nine is too many
+            publish(kafka, ITEM_CONTENT.name, entry("i8", OURS))
+            assert mirror.wait_ready(60.0)
+            assert mirror.some_of_another_encoder == ["lost"]
+        finally:
+            mirror.stop()
+    assert np.count_nonzero(mirror.table.live) == 9
+    assert not mirror.table.holds("lost")
+
+
 def test_an_error_that_ends_the_thread_is_handed_on() -> None:
     """A table that silently stands still would look fresh; whoever hears of it can end the process."""
     broken = table_of(0)
