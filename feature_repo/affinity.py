@@ -31,6 +31,7 @@ def kernels(cosine_BN: NDArray[np.float32], overlap_BN: NDArray[np.float32], ite
     for kernel_BN in (text_BN, popularity_BN, age_BN):
         np.exp(kernel_BN, out=kernel_BN)
     text_BN[~items.known_B] = 0.0
+    popularity_BN[~items.touched_B] = 0.0
     age_BN *= np.logical_and.outer(items.dated_B, past.dated_N)
     return kernels_4BN
 
@@ -76,5 +77,6 @@ def slopes(items: Items, past: Past, centred_NT: NDArray[np.float64]) -> NDArray
     off_N3T = (values_N3T - middle_3T) * known_N1T
     slope_3T = (centred_NT[:, None] * off_N3T).sum(axis=0) / ((off_N3T**2).sum(axis=0) + _SLOPE_RIDGES_3[:, None])
     risen_B3T: NDArray[np.float64] = slope_3T * (values_B3T - middle_3T)
+    risen_B3T[:, :2] *= items.touched_B[:, None, None]
     risen_B3T[:, 2] *= items.dated_B[:, None]
     return risen_B3T

@@ -23,6 +23,8 @@ class Items:
     """B items; all zeros where one is unknown, and its means are the priors."""
 
     known_B: NDArray[np.bool_]
+    touched_B: NDArray[np.bool_]
+    """Whether it was shown or acted on; of an untouched one nothing tells of activity, not even that there is little."""
     mean_BT: NDArray[np.float64]
     trend_BT: NDArray[np.float64]
     """How far the mean of the last month is from that of all time."""
@@ -86,8 +88,10 @@ def items_at(table: ItemTable, rows_B: NDArray[np.intp], priors_T: NDArray[np.fl
     recent_BT = (month_BC[:, tasks:] + _PRIOR_COUNT * mean_BT) / (month_BC[:, :tasks] + _PRIOR_COUNT)
     dated_B, log_age_B = _ages(table.published_at[rows_B], now)
     dated_B &= known_B
+    touched_B = np.logical_or.reduce(all_BC != 0.0, axis=1)
     return Items(
         known_B=known_B,
+        touched_B=touched_B,
         mean_BT=mean_BT,
         trend_BT=recent_BT - mean_BT,
         # Not of the sums of labels, which may be less than -1.
@@ -95,7 +99,7 @@ def items_at(table: ItemTable, rows_B: NDArray[np.intp], priors_T: NDArray[np.fl
         log_impressions_day_B=np.log1p(counters_BCH[:, 0, DAY] * left_BH[:, DAY]),
         dated_B=dated_B,
         log_age_B=log_age_B * dated_B,
-        log_silence_B=np.log1p(np.maximum(now - updated_at_B, 0.0)) * known_B,
+        log_silence_B=np.log1p(np.maximum(now - updated_at_B, 0.0)) * touched_B,
     )
 
 

@@ -39,6 +39,12 @@ class LearnerSettings(BaseSettings):
     weight_decay: float = Field(default=1e-2, ge=0, description="Of AdamW: how strongly weights are drawn to zero.")
     clip_norm: float = Field(default=1.0, gt=0, description="Gradients are scaled down to this norm.")
     replayed: float = Field(default=2.0, ge=0, description="Recent examples that are learned again beside each new one.")
+    seen_as_new: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Part of those that is learned as if the item were new, so that text tells of new ones; 0.1 if they matter.",
+    )
     replay_capacity: int = Field(default=16_384, ge=1, description="Examples that are kept to replay from.")
     checkpoint_examples: int = Field(default=4096, ge=1, description="A checkpoint is written after so many examples,")
     checkpoint_seconds: float = Field(default=10.0, gt=0, description="or after so many seconds in which any were learned.")
@@ -87,6 +93,7 @@ class LearnerSettings(BaseSettings):
             weight_decay=self.weight_decay,
             clip_norm=self.clip_norm,
             replayed=self.replayed,
+            seen_as_new=self.seen_as_new,
             replay_capacity=self.replay_capacity,
         )
 
@@ -121,6 +128,7 @@ class ChallengerSettings(BaseSettings):
     weight_decay: float | None = Field(default=None, ge=0, description="In place of the champion's.")
     clip_norm: float | None = Field(default=None, gt=0, description="In place of the champion's.")
     replayed: float | None = Field(default=None, ge=0, description="In place of the champion's.")
+    seen_as_new: float | None = Field(default=None, ge=0, le=1, description="In place of the champion's.")
     promote_better_by: float = Field(
         default=0.0,
         ge=0,

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from training.batch import Batch, concatenate
 from training.censoring import completed
 from training.losses import task_losses
 from training.model import ModelConfig, Recommender
+from training.new_items import NewItems
 from training.replay import Replay
 
 __all__ = ["Report", "Trainer", "TrainerConfig", "TrainerError"]
@@ -35,6 +36,8 @@ class TrainerConfig:
     """Gradients are scaled down to this norm."""
     replayed: float = 2.0
     """Recent examples learned again beside each new one."""
+    seen_as_new: float = 0.0
+    """Part of the replayed examples that are learned as if nothing had been done with their items yet (DropoutNet)."""
     replay_capacity: int = 16_384
     """How many of the last examples are kept to replay from; they are part of every checkpoint."""
 
@@ -42,6 +45,8 @@ class TrainerConfig:
         for name in ("learning_rate", "clip_norm"):
             if not (math.isfinite(value := getattr(self, name)) and value > 0):
                 raise ValueError(f"TrainerConfig: {name} must be a positive number, not {value}")
+        if not 0.0 <= self.seen_as_new <= 1.0:
+            raise ValueError(f"TrainerConfig: seen_as_new must lie between 0 and 1, not {self.seen_as_new}")
         if self.replay_capacity < 1 or self.replayed < 0 or self.weight_decay < 0:
             raise ValueError(f"TrainerConfig: replay_capacity must be 1 or more, replayed and weight_decay 0 or more, got {self}")
 
@@ -85,6 +90,7 @@ class Trainer:
         self._own = list(self.model.heads.parameters())
         self._shared = [parameter for name, parameter in self.model.named_parameters() if not name.startswith("heads.")]
         self._replay = Replay(capacity=config.replay_capacity, seed=seed)
+        self._new_items = NewItems(vocabulary)
         self.examples = 0
         """Examples learned from, replays not counted."""
         self.batches = 0
@@ -194,7 +200,15 @@ class Trainer:
 
     def _with_replayed(self, batch: Batch) -> Batch:
         count = round(len(batch) * self.config.replayed)
-        return concatenate(batch, self._replay.sample(count)) if count and len(self._replay) else batch
+        if not count or not len(self._replay):
+            return batch
+        replayed = self._replay.sample(count)
+        if new := round(count * self.config.seen_as_new):
+            # Samples come in random order, so the first are as good as any.
+            x_BF = replayed.x_BF.clone()
+            x_BF[:new] = self._new_items(x_BF[:new], self.model.targets.mean)
+            replayed = replace(replayed, x_BF=x_BF)
+        return concatenate(batch, replayed)
 
     def _losses(self, outputs_BT: Tensor, batch: Batch) -> Tensor:
         return task_losses(

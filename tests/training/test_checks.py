@@ -30,3 +30,10 @@ def test_every_balancing_conforms(check: Check, balancing: BalancingName, vocabu
     """Whatever balancing is configured, the guarantees of `training.checks` hold."""
     config = TrainerConfig(model=ModelConfig(text_dimension=24, width=8, hidden=(16, 8)), balancing=balancing)
     check(lambda: Trainer(config, vocabulary, seed=3), stream(1)[0])
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_learning_of_items_seen_as_new_conforms(check: Check, vocabulary: Vocabulary, stream: Stream) -> None:
+    """With part of the examples seen as of new items, the guarantees of `training.checks` hold."""
+    config = TrainerConfig(model=ModelConfig(text_dimension=24, width=8, hidden=(16, 8)), seen_as_new=0.5)
+    check(lambda: Trainer(config, vocabulary, seed=3), stream(1)[0])
