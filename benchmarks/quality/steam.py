@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.quality.headwater import BATCH, make_trainer
+from benchmarks.quality.headwater import BATCH
 from deploy.demo.quality import auc, rmse
 from feature_repo.assemble import assemble_served
 from feature_repo.occurrence import Occurrence
@@ -21,7 +21,8 @@ from protos.catalogue_pb2 import Item
 from protos.streams_pb2 import Example
 from training.cache import Encoder
 from training.history import HistoryFold, batch_of
-from training.trainer import Trainer
+from training.model import ModelConfig
+from training.trainer import Trainer, TrainerConfig
 
 __all__ = ["Pair", "figures", "load", "measure", "splits"]
 
@@ -35,8 +36,10 @@ at_least = 1
 kind = "duration"
 event = "play"
 """
-_EVERY = 8
+_EVERY = 2
 """One user in so many is taken, so that the section takes minutes."""
+_SEEN_AS_NEW = 0.1
+"""Of the replayed examples, as the learner's setting: here new games matter as much as known ones."""
 _SCORED_AT_ONCE = 1024
 
 
@@ -50,7 +53,7 @@ class Pair:
 
 
 def load(directory: Path) -> tuple[list[Pair], dict[str, str]]:
-    """Pairs of every eighth user, and the games' names; raises FileNotFoundError."""
+    """Pairs of one user in `_EVERY`, and the games' names; raises FileNotFoundError."""
     keys = ["User_ID", "Game_ID"]
     owned = pd.read_csv(directory / "game_purchase.dat.gz", sep="\t").drop_duplicates(keys)
     played = pd.read_csv(directory / "game_play.dat.gz", sep="\t").drop_duplicates(keys)
@@ -91,6 +94,7 @@ def measure(
         centred = centred - centred.mean(axis=0)
         vectors[name] = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
     found: dict[str, Any] = {"pairs": len(pairs), "users": len({pair.user for pair in pairs}), "games": len(games), "seed": seed}
+    found |= {"one_user_in": _EVERY, "seen_as_new": _SEEN_AS_NEW}
     for split, (learned, judged) in splits(pairs, seed=seed).items():
         found[split] = {"learned": len(learned), "judged": len(judged), "models": {}}
         for name, vectors_ID in vectors.items():
@@ -101,6 +105,7 @@ def measure(
             if name == "none":
                 models["means"] = figures(world.expected(), world.labels)
             if name == next(iter(encoders), None):
+                models[f"{name}, no game seen as new"] = world.judge(world.learn(seed, seen_as_new=0.0))
                 alone = [world.judge(world.learn(seed, only=task)) for task in range(2)]
                 models[f"{name}, each task alone"] = {"auc": alone[0]["auc"], "rmse": alone[1]["rmse"]}
     return found
@@ -129,9 +134,10 @@ class _World:
         self._judged = [_example(run, pair, now) for pair in judged]
         self.labels = np.array([example.labels for example in self._judged], dtype=np.float32)
 
-    def learn(self, seed: int, *, only: int | None = None) -> Trainer:
+    def learn(self, seed: int, *, only: int | None = None, seen_as_new: float = _SEEN_AS_NEW) -> Trainer:
         """A trainer that has seen all that is learned once, in order; `only` one task's labels of it."""
-        trainer = make_trainer(self._vocabulary, self._dimensions, seed)
+        config = TrainerConfig(model=ModelConfig(text_dimension=self._dimensions), seen_as_new=seen_as_new)
+        trainer = Trainer(config, self._vocabulary, seed=seed)
         for start in range(0, len(self._learned), BATCH):
             batch = batch_of(self._learned[start : start + BATCH], self._table)
             if only is not None:
