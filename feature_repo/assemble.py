@@ -66,7 +66,7 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
         *(user.log_silence, user.log_session, user.log_actions_day, user.log_tenure, user.log_impressions),
         *(items.log_counts_BC[:, 0], items.log_impressions_day_B, items.log_silence_B, items.log_age_B),
         *by_pair,
-        *(row.updated_at > 0.0, known_B),
+        *(row.updated_at > 0.0, known_B, *items.type_BK.T),
     )
     return Assembled(
         x_BF=_columns(by_task, context, len(item_rows_B), len(priors_T)),

@@ -35,6 +35,8 @@ class Items:
     log_age_B: NDArray[np.float64]
     """log1p of seconds since publication, 0 where that is not known."""
     log_silence_B: NDArray[np.float64]
+    type_BK: NDArray[np.float32]
+    """What type of item it is, as `feature_repo.table.type_signs` puts it."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -100,6 +102,7 @@ def items_at(table: ItemTable, rows_B: NDArray[np.intp], priors_T: NDArray[np.fl
         dated_B=dated_B,
         log_age_B=log_age_B * dated_B,
         log_silence_B=np.log1p(np.maximum(now - updated_at_B, 0.0)) * touched_B,
+        type_BK=table.types[rows_B] * known_B[:, None],
     )
 
 

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from feature_repo.audience import Audience
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
-from feature_repo.vocabulary import AUDIENCE, Vocabulary
+from feature_repo.vocabulary import AUDIENCE, TYPE_BITS, Vocabulary
 from protos.catalogue_pb2 import Item
 
-__all__ = ["ItemTable", "category_bits"]
+__all__ = ["ItemTable", "category_bits", "type_signs"]
 
 _CATEGORY_WORDS = 4
-_ARRAYS = "counters", "updated_at", "published_at", "vectors", "categories", "places", "opinions", "live"
+_ARRAYS = "counters", "updated_at", "published_at", "vectors", "categories", "types", "places", "opinions", "live"
 
 
 def category_bits(categories: Iterable[str]) -> NDArray[np.uint64]:
@@ -24,6 +24,12 @@ def category_bits(categories: Iterable[str]) -> NDArray[np.uint64]:
         bit = zlib.crc32(category.casefold().encode()) % (64 * _CATEGORY_WORDS)
         words[bit // 64] |= 1 << (bit % 64)
     return np.array(words, dtype=np.uint64)
+
+
+def type_signs(item_type: str) -> NDArray[np.float32]:
+    """A type of items as the model sees it, shape (8,): the bits of a hash, each -1 or 1."""
+    digest = zlib.crc32(item_type.encode())
+    return np.array([1.0 if digest >> bit & 1 else -1.0 for bit in range(TYPE_BITS)], dtype=np.float32)
 
 
 class ItemTable:
@@ -44,6 +50,7 @@ class ItemTable:
         self.published_at = np.zeros(capacity)
         self.vectors = np.zeros((capacity, dimensions), dtype=np.float32)
         self.categories = np.zeros((capacity, _CATEGORY_WORDS), dtype=np.uint64)
+        self.types = np.zeros((capacity, TYPE_BITS), dtype=np.float32)
         self.places = np.zeros((capacity, AUDIENCE), dtype=np.uint16)
         self.opinions = np.zeros((capacity, len(vocabulary.tasks), AUDIENCE), dtype=np.float32)
         self.live = np.zeros(capacity, dtype=bool)
@@ -104,6 +111,7 @@ class ItemTable:
         row = self._row(item.item_id)
         self.vectors[row] = 0.0 if vector_D is None else vector_D
         self.categories[row] = category_bits(item.categories)
+        self.types[row] = type_signs(item.type)
         self.published_at[row] = item.published_at.seconds
         self.content[row] = item
         self._tell(row)
@@ -116,6 +124,7 @@ class ItemTable:
             self.content[row] = None
             self.vectors[row] = 0.0
             self.categories[row] = 0
+            self.types[row] = 0.0
             self.published_at[row] = 0.0
             self._tell(row)
 

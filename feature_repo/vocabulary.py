@@ -6,7 +6,7 @@ from functools import cached_property
 
 from feature_repo.tasks import Task
 
-__all__ = ["AUDIENCE", "HALF_LIVES", "HISTORY", "RECENT", "Vocabulary"]
+__all__ = ["AUDIENCE", "HALF_LIVES", "HISTORY", "RECENT", "TYPE_BITS", "Vocabulary"]
 
 HALF_LIVES: tuple[tuple[str, float], ...] = (
     ("10m", 600.0),
@@ -24,6 +24,9 @@ AUDIENCE = 256
 
 HISTORY = 20
 """Engagements of those that the model's attention sees."""
+
+TYPE_BITS = 8
+"""Bits of a hash by which the model tells types of items apart: two types look alike by a chance of 1 in 256."""
 
 _ITEM = ("item_mean", "item_trend", "item_count_log")
 _USER = ("user_mean", "user_count_log", "user_bias", "user_session", "user_last", "user_last3")
@@ -53,6 +56,7 @@ _CONTEXT = (
     "category_overlap",
     "user_known",
     "item_known",
+    *(f"item_type_{bit}" for bit in range(TYPE_BITS)),
 )
 
 

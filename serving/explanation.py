@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_repo.tasks import Kind, Task
-from feature_repo.vocabulary import Vocabulary
+from feature_repo.vocabulary import TYPE_BITS, Vocabulary
 from serving.answers import Info
 
 __all__ = ["Contribution", "Explained", "PastItem", "Reason", "TaskExplained", "amount", "largest", "past_words", "reasons_of"]
@@ -21,6 +21,7 @@ _WORDS = {
     "audience": "what those think of it who agree with this user on other items",
     "category": "how its categories match what the user has liked",
     "popularity": "how popular it is and whether this user goes by that",
+    "type": "what type of item it is",
     "newness": "how new it is and whether this user goes by that",
 }
 """Each reason by its name; a feature belongs to one."""
@@ -58,6 +59,7 @@ _REASON_OF = {
     "age_affinity": "newness",
     "age_slope": "newness",
     "item_age_log": "newness",
+    **{f"item_type_{bit}": "type" for bit in range(TYPE_BITS)},
 }
 
 

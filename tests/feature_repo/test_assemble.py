@@ -4,7 +4,9 @@ import numpy as np
 
 from feature_repo.assemble import assemble
 from feature_repo.rows import UserRow
-from feature_repo.vocabulary import HISTORY
+from feature_repo.table import type_signs
+from feature_repo.vocabulary import HISTORY, TYPE_BITS
+from protos.catalogue_pb2 import Item
 from tests.feature_repo.worlds import VOCABULARY, at_offset, event, fold_over, table_of
 
 NAMES = VOCABULARY.features
@@ -53,6 +55,18 @@ def test_unknown_item_and_unknown_user_get_priors_that_say_so() -> None:
     assert named["like:item_count_log"] == 0.0
     np.testing.assert_allclose(named["like:item_mean"], table.priors()[2], rtol=1e-6)
     assert made.history_values_NT1.shape == (0, 4)
+
+
+def test_types_of_items_are_told_apart() -> None:
+    """A page of articles, videos and ads: each type has bits of its own, the same in every process; an unknown item has none."""
+    table, places = table_of(), [NAMES.index(f"item_type_{bit}") for bit in range(TYPE_BITS)]
+    for item_id, item_type in (("i1", "article"), ("i2", "video"), ("i3", "article"), ("i4", "ad")):
+        table.set_content(Item(item_id=item_id, type=item_type), None)
+    items = table.rows(["i1", "i2", "i3", "i4", "nowhere"])
+    article, video, other, ad, unknown = assemble(busy_row(), table, items, 2000.0).x_BF[:, places].tolist()
+    assert article == other == type_signs("article").tolist()
+    assert len({tuple(bits) for bits in (article, video, ad)}) == 3
+    assert unknown == [0.0] * TYPE_BITS
 
 
 def test_own_label_does_not_hide_in_the_items_mean() -> None:

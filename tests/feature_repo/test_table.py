@@ -39,6 +39,7 @@ def test_deleted_item_is_not_live_and_may_come_back() -> None:
     assert not table.live[3]
     assert not table.vectors[3].any()
     assert not table.categories[3].any()
+    assert not table.types[3].any()
     table.delete("never heard of")
     table.set_content(Item(item_id="i3"), None)
     assert table.live[3]
