@@ -26,11 +26,16 @@ def part(results: Mapping[str, Any]) -> str:
             figures = (f"{factor * trend[key]:,.1f}" for key in ("mean", "growth", "allowed"))
             rows.append(f"| {title}: {name} | {' | '.join(figures)} | {'yes' if trend['flat'] else '**no**'} |")
     verdict = "Everything is flat." if found["flat"] else "**Not everything is flat.**"
+    counted = (
+        f"**{found['uncounted']:,} of them not counted** in the end"
+        if found.get("uncounted")
+        else "all of them counted in the end"
+    )
     return "\n\n".join(
         (
             "## Soak",
             f"{found['minutes']:,.0f} minutes of the load of the drills, with Redis as the store: {found['events']:,} events, "
-            f"all of them counted in the end, and {found['requests']:,} requests, {found['failed']:,} failed. {verdict} The rise "
+            f"{counted}, and {found['requests']:,} requests, {found['failed']:,} failed. {verdict} The rise "
             "is that of a straight line through the last three quarters of the time, as everything fills up in the first.",
             "\n".join(rows),
             "\n".join(f"![{title}](charts/soak-{quantity}.svg)" for quantity, (title, _) in _SHOWN.items()),

@@ -72,10 +72,11 @@ def replay(
     seed: Annotated[int, typer.Option(help="Of the initial weights and of what is learned again.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = 32,
 ) -> None:
-    """Learn from a recorded history offline, exactly as the stream would have, and say how good each prediction was.
+    """Learn from a recorded history offline, by the stream's own fold, join and learning, and say how good each prediction was.
 
-    Each example is predicted before it is learned from. A row of the file is one event: user_id, item_id, occurred_at, event
-    and, for reads, purchases and actions, value; a JSON line may also be an event as `headwater produce` takes it.
+    Each example is predicted before it is learned from. The learner's guard is left out: nothing is held out or refused. A row of
+    the file is one event: user_id, item_id, occurred_at, event and, for reads, purchases and actions, value; a JSON line may also
+    be an event as `headwater produce` takes it.
 
     For example: headwater replay ratings.csv --column user_id=userId --column item_id=movieId --column occurred_at=timestamp
     --column value=rating --event rate --imply-impressions --tasks my_tasks.toml

@@ -66,11 +66,11 @@ class Trend:
     """Whether it rises by no more than is allowed. Falling is no fault."""
 
 
-def soak(system: System, *, seconds: float, every: float, say: Callable[[str], None]) -> tuple[list[Sample], Load]:
-    """Samples of `seconds` under load, taken `every` so many; and the load as it ended, every event counted.
+def soak(system: System, *, seconds: float, every: float, say: Callable[[str], None]) -> tuple[list[Sample], Load, int]:
+    """Samples of `seconds` under load, taken `every` so many; the load as it ended; and how many events are not counted then.
 
     Raises:
-        DrillError: the system does not become whole, a part ends, or an event is not counted in the end.
+        DrillError: the system does not become whole, a part ends, or an event is counted twice.
     """
     users = [f"soak-{number}" for number in range(_USERS)]
     samples: list[Sample] = []
@@ -90,9 +90,11 @@ def soak(system: System, *, seconds: float, every: float, say: Callable[[str], N
             if len(samples) % 10 == 0:
                 say(f"{at / 60:.1f} of {seconds / 60:.0f} minutes")
         load.settle()
-        if not eventually(lambda: system.counted(users) == load.sent, _READY_SECONDS):
-            raise DrillError(f"{(load.sent - system.counted(users)).total()} events are not counted after the soak")
-    return samples, load
+        eventually(lambda: system.counted(users) == load.sent, _READY_SECONDS)
+        counted = system.counted(users)
+        if twice := (counted - load.sent).total():
+            raise DrillError(f"{twice} events are counted more than once")
+    return samples, load, (load.sent - counted).total()
 
 
 def trends(samples: Sequence[Sample]) -> dict[str, dict[str, Trend]]:

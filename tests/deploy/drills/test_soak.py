@@ -44,9 +44,10 @@ def test_a_leak_is_found() -> None:
 def test_a_short_soak_counts_every_event(tmp_path: Path) -> None:
     """Some seconds of load give samples of every process, and each event that was sent is counted."""
     with running_system(tmp_path / "system", snapshot_dir=None) as system:
-        taken, load = soak(system, seconds=6.0, every=1.0, say=lambda line: None)
+        taken, load, uncounted = soak(system, seconds=6.0, every=1.0, say=lambda line: None)
     assert len(taken) >= 5
     for sample in taken:
         assert set(sample.memory) == {"features", "catalogue", "learner", "server"}
         assert min(*sample.memory.values(), *sample.files.values(), *sample.threads.values()) > 0
     assert load.sent.total() > 0
+    assert uncounted == 0
