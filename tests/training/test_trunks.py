@@ -16,21 +16,28 @@ Stream = Callable[..., list[Batch]]
 
 
 def test_separate_trunks_free_tasks_that_need_different_things(vocabulary: Vocabulary, stream: Stream) -> None:
-    """With one hidden unit to see with, two tasks that hang on the bends of two features share badly; one unit each is enough."""
+    """Two hidden units cannot see the bends of two features, one for each task; two units for each task can.
+
+    A bend takes both units, and from many starts so few do not find it: the best of five says what a trunk is able to.
+    """
 
     def bent(batch: Batch) -> Batch:
         first_B, second_B = ((batch.x_BF[:, at] - 3.0) / 2.0 for at in (5, 9))
         labels_BT = torch.stack((torch.full_like(first_B, torch.nan), 3 + first_B.abs(), 3 + second_B.abs()), dim=1)
         return replace(batch, labels_BT=labels_BT)
 
-    def error(trunk: TrunkName) -> float:
+    batches = [bent(batch) for batch in stream(600, size=32)]
+
+    def error(trunk: TrunkName, seed: int) -> float:
         model = ModelConfig(text_dimension=24, width=2, trunk=trunk, hidden=(2,))
-        trainer = Trainer(TrainerConfig(model=model, learning_rate=1e-2), vocabulary, seed=0)
-        reports = [trainer.learn(bent(batch)) for batch in stream(600, size=32)][-100:]
+        trainer = Trainer(TrainerConfig(model=model, learning_rate=1e-2), vocabulary, seed=seed)
+        reports = [trainer.learn(batch) for batch in batches][-100:]
         return float(torch.cat([(report.predictions_BT - report.labels_BT)[:, 1:] for report in reports]).square().mean())
 
-    assert error("separate") < 0.5 * error("shared_bottom")
-    assert error("shared_private") < 0.5 * error("shared_bottom")
+    trunks: tuple[TrunkName, ...] = ("shared_bottom", "separate", "shared_private")
+    shared_bottom, separate, shared_private = (min(error(trunk, seed) for seed in range(5)) for trunk in trunks)
+    assert separate < 0.5 * shared_bottom
+    assert shared_private < 0.5 * shared_bottom
 
 
 def test_unknown_trunk_is_refused() -> None:
