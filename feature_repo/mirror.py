@@ -82,7 +82,7 @@ class ItemMirror:
     @property
     def some_of_another_encoder(self) -> list[str]:
         """Ids of ten of those, for a log."""
-        return sorted(islice(self._foreign, 10))
+        return sorted(islice(self._foreign.copy(), 10))  # a copy, since the thread that reads goes on changing it
 
     def stop(self) -> None:
         self._stop.set()

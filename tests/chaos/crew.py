@@ -4,7 +4,8 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +52,16 @@ class Crew:
         self._running[name].process.kill()
         self._running[name].process.wait()
         self.killed += 1
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """A worker stands still while the block runs."""
+        process = self._running[name].process
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def leave(self, name: str) -> None:
         """Asks a worker to stop, waits until it has, and does not start it again."""
