@@ -2,8 +2,9 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, RedisDsn, SecretStr
+from pydantic import Field, RedisDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from feature_repo.tasks import load_tasks
@@ -31,6 +32,19 @@ class KafkaSettings(BaseSettings):
     )
     sasl_username: str | None = Field(default=None, description="Needed with SASL_*.")
     sasl_password: SecretStr | None = Field(default=None, description="Needed with SASL_*; masked in the log.")
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _are_addresses(cls, servers: str) -> str:
+        for server in servers.split(","):
+            try:
+                named = urlsplit(f"//{server.strip()}")
+                whole = bool(named.hostname) and named.port != 0
+            except ValueError:
+                whole = False
+            if not whole:
+                raise ValueError(f"{server.strip()!r} is no address of a broker: name each as host:port, by comma")
+        return servers
 
     def client_options(self) -> dict[str, object]:
         """Keyword arguments for any client of kafka-python."""

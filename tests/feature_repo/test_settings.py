@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from feature_repo.settings import KafkaSettings
 from streams.app import faust_app
@@ -73,3 +73,11 @@ def test_sasl_without_a_password_is_refused(settings: KafkaSettings) -> None:
     """In words that name both settings."""
     with pytest.raises(ValueError, match="needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD"):
         settings.model_copy(update={"sasl_password": None}).client_options()
+
+
+@pytest.mark.parametrize("servers", ["one:abc", "one:99999", ":9092", "one:9092,", ""])
+def test_what_is_no_address_of_a_broker_is_refused(servers: str) -> None:
+    """At the start and in words; where the port is left out, the clients take Kafka's own."""
+    with pytest.raises(ValidationError, match="is no address of a broker: name each as host:port"):
+        KafkaSettings(bootstrap_servers=servers)
+    assert KafkaSettings(bootstrap_servers="one, [::1]:9093").bootstrap_servers == "one, [::1]:9093"
