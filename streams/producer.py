@@ -24,8 +24,6 @@ from streams.spooled_outlet import SpooledOutlet
 
 __all__ = ["Delivery", "DeliveryError", "EventProducer"]
 
-_LINGER_MS = 5
-
 
 class EventProducer:
     """Sends events keyed by user and catalogue changes keyed by item; safe for several threads.
@@ -42,8 +40,11 @@ class EventProducer:
         spool: Spool | None = None,
         clock: Callable[[], float] = time.time,
         give_up_seconds: float = 120.0,
+        linger_seconds: float = 0.005,
     ) -> None:
         """Args: `clock` gives Unix seconds; a record without an answer after `give_up_seconds` has failed, or stays spooled.
+
+        A record waits for others up to `linger_seconds`: fewer, larger batches cost the broker less and come so much later.
 
         Raises:
             KafkaError: the broker cannot be reached, and there is no spool.
@@ -55,8 +56,8 @@ class EventProducer:
             return KafkaProducer(
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=_LINGER_MS,
-                request_timeout_ms=int(min(30.0, give_up_seconds) * 1000) - 2 * _LINGER_MS,
+                linger_ms=int(linger_seconds * 1000),
+                request_timeout_ms=int((min(30.0, give_up_seconds) - 2 * linger_seconds) * 1000),
                 delivery_timeout_ms=int(give_up_seconds * 1000),
                 batch_size=256 * 1024,
                 allow_auto_create_topics=False,  # topics made by accident have the wrong partitions

@@ -33,6 +33,8 @@ class LoadConfig:
     deadline_seconds: float = 1.0
     give_up_seconds: float = 60.0
     """After it the producer calls an event failed, and the load sends it again at the end."""
+    linger_seconds: float = 0.005
+    """How long the producer lets an event wait for others to go with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +136,9 @@ class Load:
     def _producer(self) -> EventProducer:
         while True:
             try:
-                return EventProducer(self._kafka, give_up_seconds=self.config.give_up_seconds)
+                return EventProducer(
+                    self._kafka, give_up_seconds=self.config.give_up_seconds, linger_seconds=self.config.linger_seconds
+                )
             except KafkaError:
                 time.sleep(_RETRY_SECONDS)
 

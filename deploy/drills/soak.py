@@ -12,6 +12,7 @@ from deploy.drills.system import DrillError, System, eventually
 
 __all__ = ["LIMITS", "Limit", "Sample", "Trend", "soak", "trends"]
 
+_LINGER_SECONDS = 1.0  # the embedded broker reads the more slowly, the more batches its log holds
 _USERS = 200
 _READY_SECONDS = 300.0
 _WARM = 0.25
@@ -74,7 +75,8 @@ def soak(system: System, *, seconds: float, every: float, say: Callable[[str], N
     """
     users = [f"soak-{number}" for number in range(_USERS)]
     samples: list[Sample] = []
-    with Load(LoadConfig(users=users, items=system.items), server=system.state.server, kafka=system.kafka) as load:
+    config = LoadConfig(users=users, items=system.items, linger_seconds=_LINGER_SECONDS)
+    with Load(config, server=system.state.server, kafka=system.kafka) as load:
         if not eventually(lambda: load.whole_since is not None and system.healthy(), _READY_SECONDS):
             raise DrillError(f"the system is not whole after {_READY_SECONDS:.0f} s; logs are in {system.directory}")
         load.take_seconds()

@@ -152,6 +152,17 @@ def test_a_record_that_no_broker_takes_holds_up_no_other(broker: KafkaSettings, 
     assert delivery.reasons[0].startswith("key u9: ")
 
 
+def test_a_record_waits_for_others_to_go_with_it(broker: KafkaSettings) -> None:
+    """A batch costs the broker the same however many records it has."""
+    ensure_topics(broker, partitions=1)
+    with EventProducer(broker, linger_seconds=2.0) as producer:
+        for number in range(3):
+            producer.send(Event(user_id=f"u{number}", item_id="i1"))
+            time.sleep(0.1)
+        assert {state.name: state.records for state in describe(broker)}[EVENTS.name] == 0, "none is sent for itself"
+        assert producer.flush().acknowledged == 3, "a flush waits for no others"
+
+
 def test_an_event_without_user_is_refused_at_once(broker: KafkaSettings) -> None:
     """It could not be keyed."""
     producer = EventProducer(broker)
