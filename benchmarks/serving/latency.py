@@ -13,29 +13,31 @@ from protos.recommender_pb2 import Degradation, ScoreRequest, ScoreResponse
 
 __all__ = ["checked", "degradations", "measure_floor", "measure_latency", "measure_plain", "summary"]
 
-_RPS = 200.0
+_OFFERED = {"score_100": (100, 200.0), "score_500": (500, 200.0), "score_500_at_50": (500, 50.0)}  # candidates, requests/s
+_ECHO_RPS = 200.0
 _ROUNDS, _SECONDS, _WARM_SECONDS = 3, 5.0, 3.0
 _REQUESTS = 1_000
 
 
 def measure_latency(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
-    """`Score` of 100 and of 500 candidates on each store, at 200 requests/s: the median round of three, by its p99."""
+    """`Score` of 100 and of 500 candidates on each store, at an offered rate: the median round of three, by its p99."""
     found: dict[str, Any] = {}
     stores: tuple[Store, ...] = ("redis", "sqlite")
     for store in stores:
         found[store] = {}
         with deployment.server(store) as server:
-            for candidates in (100, 500):
-                say(f"{candidates} candidates at {_RPS:g}/s, {store}")
+            for name, (candidates, rps) in _OFFERED.items():
+                say(f"{candidates} candidates at {rps:g}/s, {store}")
                 requests = deployment.world.score_requests(candidates, _REQUESTS)
-                client.offer(server.address, requests, rps=_RPS, seconds=_WARM_SECONDS)
+                client.offer(server.address, requests, rps=rps, seconds=_WARM_SECONDS)
                 rounds = [
-                    summary(checked(client.offer(server.address, requests, rps=_RPS, seconds=_SECONDS))) for _ in range(_ROUNDS)
+                    summary(checked(client.offer(server.address, requests, rps=rps, seconds=_SECONDS))) for _ in range(_ROUNDS)
                 ]
                 rounds.sort(key=lambda one: float(one["p99_s"]))
                 middle = rounds[_ROUNDS // 2]
-                found[store][f"score_{candidates}"] = {
-                    "offered_rps": _RPS,
+                found[store][name] = {
+                    "candidates": candidates,
+                    "offered_rps": rps,
                     **middle,
                     "p99_s_of_rounds": [one["p99_s"] for one in rounds],
                 }
@@ -87,12 +89,12 @@ def measure_floor(deployment: Deployment, client: Client, say: Callable[[str], N
         client.keep(address, [b""], in_flight=1, seconds=1.0, method=echo.METHOD)
         empty = client.keep(address, [b""], in_flight=1, seconds=3.0, method=echo.METHOD)
         sized = client.keep(address, [answer], in_flight=1, seconds=3.0, method=echo.METHOD)
-        offered = client.offer(address, [b""], rps=_RPS, seconds=5.0, method=echo.METHOD)
+        offered = client.offer(address, [b""], rps=_ECHO_RPS, seconds=5.0, method=echo.METHOD)
     return {
         "echo_p50_s": quantile(empty.answered, 0.5),
         "echo_answer_500_p50_s": quantile(sized.answered, 0.5),
         "answer_500_bytes": len(answer),
-        "echo_offered": {"offered_rps": _RPS, **summary(offered)},
+        "echo_offered": {"offered_rps": _ECHO_RPS, **summary(offered)},
         "matmul_100_s": matrix_seconds(deployment.world, 100),
         "matmul_500_s": matrix_seconds(deployment.world, 500),
     }

@@ -78,12 +78,11 @@ def charts(results: Mapping[str, Any]) -> dict[str, str]:
 def _latency(found: Mapping[str, Any]) -> str:
     rows = []
     for store, title in _STORES.items():
-        for name, seen in found[store].items():
+        for seen in found[store].values():
             worst = f"{_ms(min(seen['p99_s_of_rounds']))} to {_ms(max(seen['p99_s_of_rounds']))}"
-            candidates = name.removeprefix("score_")
             unanswered = f"{1.0 - seen['statuses']['OK'] / sum(seen['statuses'].values()):.1%}"
             offered = f"{seen['offered_rps']:g}/s"
-            rows.append((candidates, title, offered, _ms(seen["p50_s"]), _ms(seen["p99_s"]), worst, unanswered))
+            rows.append((seen["candidates"], title, offered, _ms(seen["p50_s"]), _ms(seen["p99_s"]), worst, unanswered))
     table = _table(("candidates", "store", "offered", "p50", "p99", "p99 of three rounds", "not answered"), rows)
     return f"### Latency of `Score`\n\n{table}"
 

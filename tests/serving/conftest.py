@@ -1,10 +1,14 @@
 """The world that this package's tests share."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from feature_repo.tracing import Traces
+from protos.recommender_pb2_grpc import RecommenderStub
+from serving.metrics import ServerMetrics
+from tests.serving.stubs import served
 from tests.serving.worlds import World, trained_model
 from training.model import Recommender
 
@@ -21,3 +25,15 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(directory=tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def metrics() -> ServerMetrics:
+    return ServerMetrics()
+
+
+@pytest.fixture
+async def stub(world: World, metrics: ServerMetrics) -> AsyncIterator[RecommenderStub]:
+    """A client of a server that answers from the world."""
+    async with served(world, metrics, Traces()) as client:
+        yield client

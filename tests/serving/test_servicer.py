@@ -1,63 +1,25 @@
-"""The gRPC face over real parts: answers, flags, statuses, overload and deadlines, through a real channel."""
+"""The gRPC face over real parts: answers, flags and statuses, through a real channel."""
 
-import asyncio
-import math
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import Sequence
 
 import grpc
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from feature_repo.settings import KafkaSettings
 from feature_repo.tracing import Traces
 from protos import recommender_pb2 as pb
 from protos.events_pb2 import Event
-from protos.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
-from serving.errors import Overloaded
-from serving.event_log import EventLog
+from protos.recommender_pb2_grpc import RecommenderStub
 from serving.impressions import impressions_of
 from serving.metrics import ServerMetrics
-from serving.recording import EventRecorder
-from serving.servicer import Servicer
+from tests.serving.stubs import reasons, served
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 from training.model import Recommender
 
 Reason = pb.Degradation.Reason
-
-
-@pytest.fixture
-def metrics() -> ServerMetrics:
-    return ServerMetrics()
-
-
-@pytest.fixture
-async def stub(world: World, metrics: ServerMetrics) -> AsyncIterator[RecommenderStub]:
-    """A client of a server whose Kafka does not exist; at most two requests at once."""
-    async with served(world, metrics, Traces()) as client:
-        yield client
-
-
-@asynccontextmanager
-async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncIterator[RecommenderStub]:
-    """The same, with a place for spans."""
-    log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
-    recorder = EventRecorder(log, world.limits, clock=lambda: NOW)
-    servicer = Servicer(
-        world.pipeline, world.explainer, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0, traces=traces
-    )
-    server = grpc.aio.server()
-    add_RecommenderServicer_to_server(servicer, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield RecommenderStub(channel)
-    await server.stop(None)
 
 
 def with_filter(condition: pb.Condition) -> pb.RecommendRequest:
@@ -71,10 +33,6 @@ def with_rules(*, pins: Sequence[pb.Pin] = (), caps: Sequence[pb.Cap] = ()) -> p
 def slates(*names: str, pin: str = "") -> pb.RecommendSlatesRequest:
     rules = pb.Rules(pins=[pb.Pin(item_id=pin)] if pin else [])
     return pb.RecommendSlatesRequest(user_id="ann", slates=[pb.Slate(name=name, count=1, rules=rules) for name in names])
-
-
-def reasons(info: pb.ResponseInfo) -> set[str]:
-    return {Reason.Name(one.reason) for one in info.degradations}
 
 
 async def test_whole_answer_carries_no_flag(world: World, stub: RecommenderStub, model: Recommender) -> None:
@@ -299,96 +257,6 @@ async def test_events_without_a_log_are_unavailable_unless_all_are_unsound(stub:
     response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
     assert response.accepted == 0
     assert response.rejected[0].detail == "item_id is missing"
-
-
-async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub, metrics: ServerMetrics) -> None:
-    """With both places taken, the third request is refused without waiting, in clear words, and counted; the two are answered."""
-    world.threads.submit(time.sleep, 0.3)
-    request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
-    held = [asyncio.ensure_future(stub.Score(request)) for _ in range(2)]
-    await asyncio.sleep(0.1)
-    started = time.perf_counter()
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await stub.Score(request)
-    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert time.perf_counter() - started < 0.1
-    assert "2 requests are in flight" in str(refused.value.details())
-    labels = {"grpc_method": "Score", "grpc_code": "RESOURCE_EXHAUSTED"}
-    assert metrics.registry.get_sample_value("grpc_server_handled_total", labels) == 1.0
-    assert all(response.items for response in await asyncio.gather(*held))
-
-
-async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stub: RecommenderStub) -> None:
-    """What would wait too long is refused whatever it asks; events, which wait for no scoring, are looked at."""
-    world.threads.submit(time.sleep, 0.5).result()
-    with ExitStack() as places:
-        with suppress(Overloaded):
-            while True:
-                places.enter_context(world.threads.place(math.inf))
-        with pytest.raises(grpc.aio.AioRpcError, match="of work waits before this request: retry with backoff"):
-            await stub.Score(pb.ScoreRequest())
-        response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
-        assert len(response.rejected) == 1
-    assert (await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0"]))).items
-
-
-async def test_deadline_is_kept_and_frees_its_place(world: World, stub: RecommenderStub) -> None:
-    """A caller that cannot wait is not waited for, and the requests after it are answered."""
-    world.threads.submit(time.sleep, 0.3)
-    request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
-    for _ in range(3):
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.Score(request, timeout=0.05)
-        assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert (await stub.Score(request)).items
-
-
-async def test_a_cancelled_call_harms_no_other(world: World, stub: RecommenderStub) -> None:
-    """One caller leaves while its request waits for its turn; its neighbour is answered, and its place is free for others."""
-    request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
-    for _ in range(3):
-        world.threads.submit(time.sleep, 0.5)
-        leaves, stays = stub.Score(request), stub.Score(request)
-        await asyncio.sleep(0.05)
-        leaves.cancel()
-        assert (await stays).items
-        with pytest.raises(asyncio.CancelledError):
-            await leaves
-    both = await asyncio.gather(stub.Score(request), stub.Score(request))
-    assert all(response.items for response in both)
-
-
-async def test_encoder_too_slow_for_the_deadline_costs_the_words_only(
-    world: World, stub: RecommenderStub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The list comes in time, without the context and saying so."""
-
-    def slow(texts: Sequence[str]) -> NDArray[np.float32]:
-        time.sleep(0.5)
-        return np.zeros((len(texts), 8), dtype=np.float32)
-
-    monkeypatch.setattr(world.encoder, "encode", slow)
-    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=2, context_text="axis 1"), timeout=0.45)
-    assert len(response.items) == 2
-    assert "CONTEXT_SKIPPED" in reasons(response.info)
-
-
-async def test_swaps_under_load_drop_no_request(world: World, stub: RecommenderStub, model: Recommender) -> None:
-    """Every answer comes from one of the versions published while it was under way."""
-    world.publish(model)
-    await world.watcher.refresh()
-    watching = asyncio.create_task(world.watcher.watch())
-    versions: list[str] = []
-    for _ in range(4):
-        world.publish(model)
-        for _ in range(10):
-            response = await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0", "i5"]))
-            versions.append(response.info.model_version)
-            assert not reasons(response.info) & {"NO_MODEL"}
-            await asyncio.sleep(0.005)
-    watching.cancel()
-    assert versions == sorted(versions)
-    assert len(set(versions)) > 1
 
 
 async def test_a_call_leaves_its_stages_in_its_callers_trace(world: World, metrics: ServerMetrics) -> None:

@@ -1,0 +1,40 @@
+"""Owns clients of a servicer in this very process, over a real channel."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+
+from feature_repo.settings import KafkaSettings
+from feature_repo.tracing import Traces
+from protos import recommender_pb2 as pb
+from protos.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
+from serving.event_log import EventLog
+from serving.metrics import ServerMetrics
+from serving.recording import EventRecorder
+from serving.servicer import Servicer
+from tests.serving.worlds import NOW, World
+
+__all__ = ["reasons", "served"]
+
+
+@asynccontextmanager
+async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncIterator[RecommenderStub]:
+    """A client of a server whose Kafka does not exist; at most two requests at once."""
+    log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
+    recorder = EventRecorder(log, world.limits, clock=lambda: NOW)
+    servicer = Servicer(
+        world.pipeline, world.explainer, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0, traces=traces
+    )
+    server = grpc.aio.server()
+    add_RecommenderServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield RecommenderStub(channel)
+    await server.stop(None)
+
+
+def reasons(info: pb.ResponseInfo) -> set[str]:
+    """Why an answer is less than a whole one."""
+    return {pb.Degradation.Reason.Name(one.reason) for one in info.degradations}
