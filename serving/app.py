@@ -16,6 +16,7 @@ from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.table import ItemTable
 from feature_repo.tracing import Traces
+from feature_repo.vocabulary import Vocabulary
 from protos import recommender_pb2
 from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
 from serving.access import Access
@@ -101,41 +102,11 @@ class Application:
             rejected=self.metrics.snapshots_rejected.inc,
         )
         self._threads = ScoringThreads(settings.scoring_threads, max_wait_seconds=settings.max_wait_seconds)
-        limits = Limits(
-            tasks=vocabulary.tasks,
-            max_candidates=settings.max_candidates,
-            candidate_pool=settings.candidate_pool,
-            max_events=settings.max_events,
-            max_context_characters=settings.max_context_characters,
-        )
-        pipeline = Pipeline(
-            table=table,
-            ranker=Ranker(table, ItemFacets(table), self._index, pool=settings.candidate_pool, rng=np.random.default_rng()),
-            users=self._users,
-            contexts=self._contexts,
-            model=self._models.current,
-            shown=self._impressions.offer,
-            limits=limits,
-            threads=self._threads,
-        )
-        explainer = Explainer(table=table, users=self._users, model=self._models.current, limits=limits, threads=self._threads)
-        self._servicer = Servicer(
-            pipeline,
-            explainer,
-            EventRecorder(self._log, limits),
-            self.metrics,
-            max_in_flight=settings.max_in_flight,
-            default_deadline_seconds=settings.default_deadline_seconds,
-            traces=self._traces,
-        )
+        self._servicer = self._answering(table, vocabulary)
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
         self.metrics.foreign_items.set_function(lambda: self._mirror.items_of_another_encoder)
-        self._interceptors: list[Access] = []
-        if settings.tokens_file is not None:
-            tokens = TokenFile(settings.tokens_file, monotonic=time.monotonic)
-            refused = self.metrics.refuse
-            self._interceptors.append(Access(tokens, refused=refused, clock=time.time, monotonic=time.monotonic))
+        self._interceptors = self._access()
         self._serving = False
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
         self._pulse = Pulse()
@@ -204,6 +175,41 @@ class Application:
         if self._beating is not None:  # while it drains, too, it is alive
             self._beating.cancel()
         _log.info("server_stopped")
+
+    def _answering(self, table: ItemTable, vocabulary: Vocabulary) -> Servicer:
+        limits = Limits(
+            tasks=vocabulary.tasks,
+            max_candidates=self._settings.max_candidates,
+            candidate_pool=self._settings.candidate_pool,
+            max_events=self._settings.max_events,
+            max_context_characters=self._settings.max_context_characters,
+        )
+        pipeline = Pipeline(
+            table=table,
+            ranker=Ranker(table, ItemFacets(table), self._index, pool=self._settings.candidate_pool, rng=np.random.default_rng()),
+            users=self._users,
+            contexts=self._contexts,
+            model=self._models.current,
+            shown=self._impressions.offer,
+            limits=limits,
+            threads=self._threads,
+        )
+        explainer = Explainer(table=table, users=self._users, model=self._models.current, limits=limits, threads=self._threads)
+        return Servicer(
+            pipeline,
+            explainer,
+            EventRecorder(self._log, limits),
+            self.metrics,
+            max_in_flight=self._settings.max_in_flight,
+            default_deadline_seconds=self._settings.default_deadline_seconds,
+            traces=self._traces,
+        )
+
+    def _access(self) -> list[Access]:
+        if self._settings.tokens_file is None:
+            return []
+        tokens = TokenFile(self._settings.tokens_file, monotonic=time.monotonic)
+        return [Access(tokens, refused=self.metrics.refuse, clock=time.time, monotonic=time.monotonic)]
 
     def _tls(self) -> TlsFiles | None:
         settings = self._settings
