@@ -15,7 +15,7 @@ from deploy import local
 from deploy.cli.connection import called, console
 from deploy.cli.own_data import project_here, read_project
 from deploy.local.process import brief, is_calm
-from deploy.local.state import DEFAULT_DIRECTORIES, StackState
+from deploy.local.state import DEFAULT_DIRECTORIES, DataDirectory, StackState
 
 if TYPE_CHECKING:
     from deploy.local.stack import Stack
@@ -70,32 +70,34 @@ def up(
     The embedded broker keeps its log in memory: what was published is gone after a restart; learned weights and rows stay.
     A project (see `headwater init`) is played in anew at each start, on rows and weights that begin from nothing.
     """
-    from deploy.local.stack import Stack, StackConfig
+    with DataDirectory(data_dir.resolve()) as directory:  # first: other commands then say that a stack is starting
+        own = project_here(project, tasks=tasks)
+        read = None
+        if own is not None:
+            tasks, encoder = own.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
+            port = port or _port(os.environ.get("HEADWATER_SERVER_PORT"))
+            read = read_project(own)
 
-    own = project_here(project, tasks=tasks)
-    read = None
-    if own is not None:
-        tasks, encoder = own.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
-        port = port or _port(os.environ.get("HEADWATER_SERVER_PORT"))
-        read = read_project(own)
-    config = StackConfig(
-        data_dir=data_dir,
-        tasks_file=tasks or _TASKS,
-        partitions=partitions,
-        server_port=port,
-        broker_port=broker_port,
-        redis_url=redis_url,
-        encoder=encoder,
-        console=True,
-        console_port=console_port,
-    )
+        from deploy.local.stack import Stack, StackConfig
 
-    interrupt_on_signals()
-    with Stack(config, report=lambda line: console.print(f"[bold]{line}[/]"), echo=partial(_echo, verbose=verbose)) as stack:
-        try:
-            _run(stack, read)
-        except KeyboardInterrupt:
-            console.print("[bold]stopping everything[/]")
+        config = StackConfig(
+            data_dir=data_dir,
+            tasks_file=tasks or _TASKS,
+            partitions=partitions,
+            server_port=port,
+            broker_port=broker_port,
+            redis_url=redis_url,
+            encoder=encoder,
+            console=True,
+            console_port=console_port,
+        )
+        interrupt_on_signals()
+        report, echo = (lambda line: console.print(f"[bold]{line}[/]")), partial(_echo, verbose=verbose)
+        with Stack(config, report=report, echo=echo, directory=directory) as stack:
+            try:
+                _run(stack, read)
+            except KeyboardInterrupt:
+                console.print("[bold]stopping everything[/]")
 
 
 def _run(stack: "Stack", read: "SourcesRead | None") -> None:

@@ -30,14 +30,22 @@ _GRACE_SECONDS = 15.0
 class Stack:
     """Broker, workers, server and console as child processes; a context manager that leaves nothing behind.
 
-    `report(line)` hears of each step; `echo(name, line)` gets every line that a child prints.
+    `report(line)` hears of each step; `echo(name, line)` gets every line that a child prints; `directory` is the data directory
+    of the configuration where the caller has taken it already.
     """
 
-    def __init__(self, config: StackConfig, *, report: Callable[[str], None], echo: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        config: StackConfig,
+        *,
+        report: Callable[[str], None],
+        echo: Callable[[str, str], None],
+        directory: DataDirectory | None = None,
+    ) -> None:
         self.config = config
         self._report = report
         self._echo = echo
-        self._directory = DataDirectory(config.data_dir.resolve())
+        self._directory = directory or DataDirectory(config.data_dir.resolve())
         self._children: list[Child] = []
         self._commands: dict[str, Command] = {}
 

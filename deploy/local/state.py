@@ -4,6 +4,7 @@ import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import IO
 
 import msgspec
@@ -55,8 +56,17 @@ class DataDirectory:
     def _lock_file(self) -> Path:
         return self.path / "lock"
 
+    def __enter__(self) -> "DataDirectory":
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
     def acquire(self) -> None:
-        """Takes the directory for this process; raises DirectoryInUseError that says who has it."""
+        """Takes the directory for this process, which may hold it already; raises DirectoryInUseError that says who has it."""
+        if self._lock is not None:
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         lock = self._lock_file.open("a+")
         try:

@@ -1,6 +1,9 @@
-"""What `headwater up` says once it is up fits a terminal of 80 columns."""
+"""`headwater up` is found by other commands from its first moment on, and says how to use it within 80 columns."""
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from rich.console import Console
 
 from deploy.cli import up
 from deploy.cli.connection import called
-from deploy.local.state import StackState
+from deploy.local.state import DataDirectory, NoStackError, StackState, find_running
 
 
 def told(monkeypatch: pytest.MonkeyPatch, data_dir: str) -> list[str]:
@@ -52,3 +55,22 @@ def test_commands_are_told_as_they_were_called(tmp_path: Path, monkeypatch: pyte
     assert called(Path("shop")) == "../.venv/bin/headwater"
     (tmp_path / "headwater").touch(mode=0o755)
     assert called() == "headwater"
+
+
+def test_a_stack_that_still_reads_its_project_is_starting(tmp_path: Path) -> None:
+    """The directory is taken before anything is read: a pipe that nobody writes to keeps the command at its first file."""
+    (tmp_path / "tasks.toml").write_text('[tasks.click]\nkind = "binary"\nevent = "click"\n')
+    (tmp_path / "headwater.toml").write_text('tasks = "tasks.toml"\n[[history]]\nfile = "clicks.csv"\nevent = "click"\n')
+    os.mkfifo(tmp_path / "clicks.csv")
+    data_dir = tmp_path / "data"
+    # By the launcher, so that a test run that is killed leaves no command behind.
+    launch = [sys.executable, "-m", "deploy.local.launcher", str(os.getpid()), sys.executable, "-c"]
+    command = [*launch, "from deploy.cli import main; main()", "up", str(tmp_path), "--data-dir", str(data_dir)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        # A pipe opens for writing once the command reads it.
+        with (tmp_path / "clicks.csv").open("w"), pytest.raises(NoStackError, match=r"still starting"):
+            find_running(data_dir)
+        said, _ = process.communicate()
+    assert process.returncode == 1, said
+    assert "error:" in said
+    assert not DataDirectory(data_dir).held
