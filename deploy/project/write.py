@@ -8,6 +8,22 @@ from pathlib import Path
 
 __all__ = ["CatalogueDraft", "HistoryDraft", "project_text", "tasks_text"]
 
+_NO_CATALOGUE = (
+    "# Without a catalogue, items are known by their ids alone: new ones start from nothing.",
+    "# [catalogue]",
+    '# file = "items.csv"',
+    '# item_type = "product"',
+    "# [catalogue.columns]",
+    '# item_id = "id"',
+    '# title = "name"',
+)
+_SETTINGS = (
+    "# Any HEADWATER_* variable of the reference; the shell's own go before these.",
+    "[settings]",
+    "# HEADWATER_SERVER_PORT = 50051",
+    '# HEADWATER_ENCODER = "path/of/a/multilingual/model"  # the built-in one reads English',
+)
+
 
 @dataclass(kw_only=True, slots=True)
 class HistoryDraft:
@@ -52,61 +68,48 @@ def project_text(histories: Sequence[HistoryDraft], catalogue: CatalogueDraft | 
         'tasks = "tasks.toml"  # what to predict',
     ]
     for history in histories:
-        lines += [
-            "",
-            "[[history]]  # what users did, one event a row; repeat the table for more files",
-            f"file = {_quoted(history.file)}",
-        ]
-        if not history.header:
-            lines.append("header = false  # the columns are called 1, 2, 3, ...")
-        if history.event:
-            lines.append(
-                f"event = {_quoted(history.event)}  # what each row is: impression, click, read, purchase or a name of yours"
-            )
-        if not history.timed:
-            lines.append("timed = false  # no column holds a time: rows count as following each other, up to now")
-        lines += _formats(history.time_formats)
-        if history.value_unit:
-            lines.append(f"value_unit = {_quoted(history.value_unit)}  # of the value column")
-        if history.imply_impressions:
-            lines.append("imply_impressions = true  # nothing says what was shown: an item acted on was shown just before")
-        if history.sampled_impressions:
-            lines.append(
-                f"sampled_impressions = {history.sampled_impressions}  # what was passed over is not known: others stand in"
-            )
-        lines += ["[history.columns]  # our name = your column", *_pairs(history.columns)]
-        if history.names:
-            column = history.columns["event"]
-            lines += [f'[history.names]  # values of the column {column}, and the event that each is; "skip" leaves rows out']
-            lines += _pairs(history.names)
-    lines.append("")
-    if catalogue is None:
-        lines += [
-            "# Without a catalogue, items are known by their ids alone: new ones start from nothing.",
-            "# [catalogue]",
-            '# file = "items.csv"',
-            '# item_type = "product"',
-            "# [catalogue.columns]",
-            '# item_id = "id"',
-            '# title = "name"',
-        ]
-    else:
-        lines += [
-            "[catalogue]  # the items, with the text by which new ones are understood",
-            f"file = {_quoted(catalogue.file)}",
-            f"item_type = {_quoted(catalogue.item_type)}  # where no column `type` says another",
-            *_formats(catalogue.time_formats),
-            "[catalogue.columns]  # also: text, type, categories (parted by |), language, published_at",
-            *_pairs(catalogue.columns),
-        ]
-    lines += [
-        "",
-        "# Any HEADWATER_* variable of the reference; the shell's own go before these.",
-        "[settings]",
-        "# HEADWATER_SERVER_PORT = 50051",
-        '# HEADWATER_ENCODER = "path/of/a/multilingual/model"  # the built-in one reads English',
-    ]
+        lines += ["", *_history_lines(history)]
+    lines += ["", *(_NO_CATALOGUE if catalogue is None else _catalogue_lines(catalogue)), "", *_SETTINGS]
     return "\n".join(lines) + "\n"
+
+
+def _history_lines(history: HistoryDraft) -> list[str]:
+    lines = [
+        "[[history]]  # what users did, one event a row; repeat the table for more files",
+        f"file = {_quoted(history.file)}",
+    ]
+    if not history.header:
+        lines.append("header = false  # the columns are called 1, 2, 3, ...")
+    if history.event:
+        lines.append(
+            f"event = {_quoted(history.event)}  # what each row is: impression, click, read, purchase or a name of yours"
+        )
+    if not history.timed:
+        lines.append("timed = false  # no column holds a time: rows count as following each other, up to now")
+    lines += _formats(history.time_formats)
+    if history.value_unit:
+        lines.append(f"value_unit = {_quoted(history.value_unit)}  # of the value column")
+    if history.imply_impressions:
+        lines.append("imply_impressions = true  # nothing says what was shown: an item acted on was shown just before")
+    if history.sampled_impressions:
+        lines.append(f"sampled_impressions = {history.sampled_impressions}  # what was passed over is not known: others stand in")
+    lines += ["[history.columns]  # our name = your column", *_pairs(history.columns)]
+    if history.names:
+        column = history.columns["event"]
+        lines += [f'[history.names]  # values of the column {column}, and the event that each is; "skip" leaves rows out']
+        lines += _pairs(history.names)
+    return lines
+
+
+def _catalogue_lines(catalogue: CatalogueDraft) -> list[str]:
+    return [
+        "[catalogue]  # the items, with the text by which new ones are understood",
+        f"file = {_quoted(catalogue.file)}",
+        f"item_type = {_quoted(catalogue.item_type)}  # where no column `type` says another",
+        *_formats(catalogue.time_formats),
+        "[catalogue.columns]  # also: text, type, categories (parted by |), language, published_at",
+        *_pairs(catalogue.columns),
+    ]
 
 
 def tasks_text(kinds: set[str], *, timed: bool, rated_up_to: float | None = None) -> str:
