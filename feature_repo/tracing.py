@@ -125,7 +125,7 @@ def traces(settings: TracingSettings, service: str) -> Traces:
         from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
     except ModuleNotFoundError as error:
         raise RuntimeError(
-            f"HEADWATER_TRACING_ENDPOINT is set, but {error.name} is not installed: pip install 'headwater[tracing]'"
+            f"HEADWATER_TRACING_ENDPOINT is set, but {error.name} is not installed: install the extra `tracing`, too"
         ) from error
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(settings.sampled)),

@@ -1,9 +1,10 @@
-"""The guide for application developers: its Python runs against a server, its questions to grpcurl are what the methods take."""
+"""The guide for application developers: its Python and TypeScript ask a server, its questions to grpcurl fit the methods."""
 
 import asyncio
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -67,6 +68,32 @@ async def test_python_of_the_guide_runs(server: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Item " in done.stdout
     assert "degraded: NO_MODEL" in done.stdout
+
+
+@pytest.mark.timeout(300)
+async def test_typescript_of_the_guide_runs(server: str, tmp_path: Path) -> None:
+    """Installed, compiled with types checked, and run by the lines that stand above it; each item is printed with its scores."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed; on Debian and Ubuntu: apt-get install npm")
+    [lines] = [block for block in blocks("sh") if block.startswith("npm install")]
+    install, rest = lines.split("\n", 1)
+    (tmp_path / "ask.ts").write_text(blocks("typescript")[0])
+    environment = {**os.environ, "HEADWATER_PROTOS": str(ROOT), "HEADWATER_SERVER": server}
+
+    async def shell(line: str) -> "subprocess.CompletedProcess[str]":
+        command = ["sh", "-e", "-c", line]
+        return await asyncio.to_thread(
+            subprocess.run, command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False
+        )
+
+    got = await shell(f"{install} --no-audit --no-fund")
+    if any(reason in got.stderr for reason in ("EAI_AGAIN", "ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT")):
+        pytest.skip("npm reaches no registry from here")
+    assert got.returncode == 0, got.stderr
+    done = await shell(rest)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Item " in done.stdout
+    assert "click" in done.stdout
 
 
 def test_options_of_the_guide_are_those_of_the_client() -> None:
