@@ -89,6 +89,11 @@ class FeatureMetrics:
         self.late = Counter(
             "headwater_events_late_total", "Events older than their user's newest; folded as of their time.", registry=registry
         )
+        self.strayed = Counter(
+            "headwater_events_strayed_total",
+            "Events in another partition than the one before of their user: producers use different partitioners.",
+            registry=registry,
+        )
         self.barred = Counter(
             "headwater_events_barred_total",
             "Events of before their user asked to be forgotten; not counted.",
@@ -122,6 +127,7 @@ class FeatureMetrics:
         self.folded.inc(len(work.folded_appended_at))
         self.duplicates.inc(work.duplicates)
         self.late.inc(work.late)
+        self.strayed.inc(work.strayed)
         self.barred.inc(work.barred)
         self.forgotten.inc(work.forgotten)
         self.examples.inc(work.examples)

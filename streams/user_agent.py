@@ -44,6 +44,8 @@ class UserWork:
     """For each of them, seconds from when it happened on its producer's clock; below 0 where that clock runs ahead."""
     duplicates: int = 0
     late: int = 0
+    strayed: int = 0
+    """Events in another partition than the event before of their user: producers do not agree on a partitioner."""
     barred: int = 0
     """Events that occurred before their user asked to be forgotten."""
     forgotten: int = 0
@@ -84,6 +86,7 @@ class UserProcessor:
                 continue
             row = rows[event.user_id]
             late = event.at < row.updated_at
+            work.strayed += row.log == log and row.partition != record.partition
             source = SourcePosition(log=log, partition=record.partition, offset=record.offset)
             folded = self._fold.fold(row, event, source)
             work.rows[row.user_id] = row

@@ -115,6 +115,22 @@ def test_every_record_is_folded_a_duplicate_or_a_dead_letter() -> None:
     ]
 
 
+def test_a_user_in_two_partitions_is_noticed() -> None:
+    """Each change of partition counts, also in a later batch; that a new log begins at another partition is none."""
+    clicks = [Occurrence(event_id=f"e{at}", user_id="u0", item_id="i1", at=1000.0 + at, kind="click") for at in range(4)]
+    records = [
+        _record(click, 0, user_id="u0")._replace(partition=partition)
+        for click, partition in zip(clicks, (0, 1, 0, 1), strict=True)
+    ]
+    store = MemoryRows(VOCABULARY)
+    first = _processor(store)
+    work = first.process(records[:2])
+    first.write(work)
+    assert (len(work.folded_appended_at), work.strayed) == (2, 1)
+    assert _processor(store).process(records[2:3]).strayed == 1
+    assert _processor(store, log=2).process(records[2:3]).strayed == 0
+
+
 def test_a_dead_letter_can_always_be_written() -> None:
     """Errors quote what they could not read, which need not be text; huge values are cut."""
     records = [_raw(b'{"event_id": "\\ud800"}', 0), _raw(b"x" * 2_000_000, 1)]
