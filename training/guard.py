@@ -78,6 +78,8 @@ class _Rung:
     """How many it had seen when it last learned on from here: then, or when it came back."""
     losses: dict[str, float]
     """Mean progressive loss by task on the way here, of tasks with enough labels; of binary ones, with labels of both kinds."""
+    entropies: dict[str, float] = field(default_factory=dict)
+    """Of the labels of those binary tasks, in nats: the loss of always saying their mean. A checkpoint of before lacks them."""
 
 
 class Guard:
@@ -146,7 +148,13 @@ class Guard:
             "trainer": self.trainer.state_dict(),
             "held_out": self._held_out.state_dict(),
             "ladder": [
-                {"weights": copy.deepcopy(rung.weights), "examples": rung.examples, "since": rung.since, "losses": rung.losses}
+                {
+                    "weights": copy.deepcopy(rung.weights),
+                    "examples": rung.examples,
+                    "since": rung.since,
+                    "losses": rung.losses,
+                    "entropies": rung.entropies,
+                }
                 for rung in self._ladder
             ],
             "judged_examples": self._judged_examples,
@@ -177,14 +185,15 @@ class Guard:
         held_out = self._held_out.all() if len(self._held_out) else None
         past = self._ladder[0] if self._ladder else None
         held_out_count, self._held_out_count = self._held_out_count, 0
-        losses, surprise = self._end_interval()
+        losses, entropies, surprise = self._end_interval()
         self._surprises = self._surprises + 1 if surprise else 0
         if self._surprises > self.config.patience:
             surprise = None
         reason = surprise or objection(trainer.model, self._model(past) if past else None, held_out, self.config.bounds)
         if reason is None:
             self._surprises = 0
-            self._ladder.append(_Rung(weights=trainer.weights(), examples=seen, since=seen, losses=losses))
+            passed = _Rung(weights=trainer.weights(), examples=seen, since=seen, losses=losses, entropies=entropies)
+            self._ladder.append(passed)
             return Judgement()
         if past is None or reason.reason in _WAITED_OUT:
             return Judgement(objection=reason)
@@ -213,29 +222,48 @@ class Guard:
         labels_BT = report.labels_BT.double().nan_to_num()
         self._interval_4T += torch.stack((known_BT, losses_BT, losses_BT.square(), labels_BT)).sum(1)
 
-    def _end_interval(self) -> tuple[dict[str, float], Objection | None]:
-        """Mean progressive losses since the last judgement, and the objection if one is far above those of the good weights.
+    def _end_interval(self) -> tuple[dict[str, float], dict[str, float], Objection | None]:
+        """Mean progressive losses and entropies of the labels since the last judgement, and the objection if they surprise.
 
-        Where all labels are of one kind, as at a beginning, when clicks are known and what was passed over is not, hardly any
-        loss is left; to call that usual would make the first labels of the other kind a surprise.
+        At a beginning clicks are known and what was passed over is not. Where all labels are of one kind hardly any loss is left:
+        to call that usual would make the first labels of the other kind a surprise. Where nearly all are, little is left.
         """
-        losses, found, bounds = {}, None, self.config.bounds
+        losses, entropies, found, bounds = {}, {}, None, self.config.bounds
         sums = self._interval_4T.T.tolist()
         for task, (count, total, squares, labels) in zip(self.trainer.vocabulary.tasks, sums, strict=True):
             if count < bounds.labels_at_least:
                 continue
-            loss = total / count
+            name, loss = task.name, total / count
+            if task.kind == "binary":
+                entropies[name] = _entropy(labels / count)
             if task.kind != "binary" or 0.0 < labels < count:
-                losses[task.name] = loss
-            usual = [rung.losses[task.name] for rung in self._ladder if task.name in rung.losses]
+                losses[name] = loss
+            passed = [rung for rung in self._ladder if name in rung.losses]
+            if not passed:
+                continue
+            usual = fmean(rung.losses[name] * _mixed_more(entropies.get(name), rung.entropies.get(name)) for rung in passed)
             error = math.sqrt(max(squares / count - loss**2, 0.0) / count)
-            if usual and loss > bounds.surprise_at_most * fmean(usual) and loss - fmean(usual) > STANDARD_ERRORS * error:
-                detail = f"progressive loss {loss:.4f} on {count:.0f} new labels, usually {fmean(usual):.4f}"
-                found = found or Objection(reason="surprise", task=task.name, detail=detail)
+            if loss > bounds.surprise_at_most * usual and loss - usual > STANDARD_ERRORS * error:
+                detail = f"progressive loss {loss:.4f} on {count:.0f} new labels, usually {usual:.4f}"
+                found = found or Objection(reason="surprise", task=name, detail=detail)
         self._begin_interval()
-        return losses, found
+        return losses, entropies, found
 
     def _model(self, rung: _Rung) -> Recommender:
         model = copy.deepcopy(self.trainer.model).requires_grad_(False)
         model.load_state_dict(rung.weights["model"])
         return model
+
+
+def _entropy(mean: float) -> float:
+    """Of 0 and 1 with this mean, in nats: the log loss of always saying it.
+
+    >>> round(_entropy(0.5), 3), _entropy(0.0)
+    (0.693, 0.0)
+    """
+    return sum(-part * math.log(part) for part in (mean, 1.0 - mean) if part > 0.0)
+
+
+def _mixed_more(entropy: float | None, usual: float | None) -> float:
+    """How many times more mixed labels are than usual, 1 or more: so much more loss is usual (He et al. 2014, section 3)."""
+    return max(1.0, entropy / usual) if entropy and usual else 1.0
