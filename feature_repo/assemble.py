@@ -45,13 +45,10 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     overlap_BN = overlap(table.categories[item_rows_B], table.categories[past_rows_N])
     overlap_BN[~known_B] = 0.0
     affinity_4BT = weighted_means(kernels(cosine_BN, overlap_BN, items, past), user.centred_NT, past.known_NT)
-    audience_BT = affinities(
-        table.places[item_rows_B],
-        table.opinions[item_rows_B],
-        table.places[past_rows_N],
-        table.opinions[past_rows_N],
-        user.centred_NT,
-    )
+    with table.lock:
+        audiences_B = table.places[item_rows_B], table.opinions[item_rows_B]
+        audiences_N = table.places[past_rows_N], table.opinions[past_rows_N]
+    audience_BT = affinities(*audiences_B, *audiences_N, user.centred_NT)
     audience_BT[~known_B] = 0.0
     slopes_B3T = slopes(items, past, user.centred_NT)
     evenly_N = np.full(len(past_rows_N), 1.0 / max(len(past_rows_N), 1), dtype=np.float32)

@@ -82,7 +82,8 @@ class User:
 def items_at(table: ItemTable, rows_B: NDArray[np.intp], priors_T: NDArray[np.float64], now: float) -> Items:
     """The items in these rows of the table, -1 for an unknown one, at time `now` (Unix seconds)."""
     tasks, known_B = len(priors_T), rows_B >= 0
-    counters_BCH, updated_at_B = table.counters[rows_B], table.updated_at[rows_B]
+    with table.lock:
+        counters_BCH, updated_at_B = table.counters[rows_B], table.updated_at[rows_B]
     counters_BCH[~known_B] = 0.0
     left_BH = decay(now - updated_at_B)
     all_BC, month_BC = counters_BCH[..., ALL], counters_BCH[:, 2:, MONTH] * left_BH[:, MONTH, None]

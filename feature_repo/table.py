@@ -1,5 +1,6 @@
 """Owns what a process knows of all items at once, in dense arrays that a whole list of candidates is read from."""
 
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 
@@ -33,7 +34,7 @@ def type_signs(item_type: str) -> NDArray[np.float32]:
 
 
 class ItemTable:
-    """Items by row number: counters, audiences, text vectors, categories and content. One writer; readers see whole rows.
+    """Items by row number: counters, audiences, text vectors, categories and content. One writer; many may read.
 
     Row numbers are stable for the life of the table. A deleted item keeps its number and nothing else, so that histories
     which name it stay readable, and a process that has just read the log knows no less than one that ran all along.
@@ -56,6 +57,8 @@ class ItemTable:
         self.live = np.zeros(capacity, dtype=bool)
         self.followers: list[Callable[[int], None]] = []
         """Told of the row of every entry that is taken over or deleted, by the writer; of a new one before it is live."""
+        self.lock = threading.Lock()
+        """Whoever reads counters with their time, or places with their opinions, holds it, so that the two are of one moment."""
         self._totals = np.zeros((2, len(vocabulary.tasks)))
 
     def __len__(self) -> int:
@@ -88,13 +91,14 @@ class ItemTable:
         """Takes over an item's counters, as of `updated_at`, and its audience, nobody if None."""
         row, tasks = self._row(item_id), len(self.vocabulary.tasks)
         change_2T = (counters_CH[2:, ALL] - self.counters[row, 2:, ALL]).reshape(2, tasks)
-        self.counters[row] = counters_CH
-        self.updated_at[row] = updated_at
         known = 0 if audience is None else len(audience.places_A)
-        self.opinions[row, :, known:] = 0.0
-        if audience is not None:
-            self.places[row, :known] = audience.places_A
-            self.opinions[row, :, :known] = audience.opinions_TA
+        with self.lock:
+            self.counters[row] = counters_CH
+            self.updated_at[row] = updated_at
+            self.opinions[row, :, known:] = 0.0
+            if audience is not None:
+                self.places[row, :known] = audience.places_A
+                self.opinions[row, :, :known] = audience.opinions_TA
         self._totals = self._totals + change_2T
 
     def set_content(self, item: Item, vector_D: NDArray[np.float32] | None) -> None:

@@ -1,8 +1,15 @@
 """The item table: priors, growth, deletion, and vectors of another encoder."""
 
+import sys
+import threading
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
+from feature_repo.assemble import assemble
+from feature_repo.audience import Audience
+from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable, category_bits
 from protos.catalogue_pb2 import Item
 from tests.feature_repo.worlds import LIKE, VOCABULARY, table_of
@@ -67,3 +74,55 @@ def test_category_overlap_is_a_count_of_bits() -> None:
     """Equal names meet in the same bit, whatever their case."""
     both = category_bits(["Drama", "war"]) & category_bits(["drama", "comedy"])
     assert int(np.bitwise_count(both).sum()) == 1
+
+
+@pytest.fixture
+def frequent_switches() -> Iterator[None]:
+    """Threads take turns a thousand times as often as they do, so that what can come between two steps does."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_what_belongs_together_is_of_one_moment(frequent_switches: None) -> None:
+    """While another thread writes an item in two states in turn, counters are read with their time, opinions with their places.
+
+    In both states the item is to the taste of those who like what the user likes; half of one and half of the other is not.
+    """
+    table, ended = table_of(), threading.Event()
+    quiet, busy = counters(0.0, 0.0), counters(0.0, 0.0)
+    quiet[0], busy[0] = 1.0, 100.0
+    likes = np.zeros((3, 2), dtype=np.float32)
+    likes[LIKE] = 1.0, -1.0
+    both, row = np.array([1, 2], dtype=np.uint16), UserRow.empty("u", VOCABULARY)
+    table.set_activity("i1", 0.0, quiet, Audience(places_A=both, opinions_TA=likes))
+    row.recent_ids, row.recent_R = ["i1"], np.array([[0.0, np.nan, np.nan, 1.0]])
+    states = [
+        (updated_at, of, Audience(places_A=both[user : user + 1], opinions_TA=likes[:, user : user + 1]))
+        for user, (updated_at, of) in enumerate([(1_000.0, quiet), (900_000.0, busy)])
+    ]
+
+    def write() -> None:
+        while not ended.is_set():
+            for state in states:
+                table.set_activity("i0", *state)
+
+    columns = [VOCABULARY.features.index(name) for name in ("item_silence_log", "item_impressions_log", "like:audience_affinity")]
+
+    def read() -> tuple[float, ...]:
+        return tuple(assemble(row, table, table.rows(["i0"]), 1_000_000.0).x_BF[0, columns].tolist())
+
+    whole = set()
+    for state in states:
+        table.set_activity("i0", *state)
+        whole.add(read())
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        found = {read() for _ in range(3000)}
+    finally:
+        ended.set()
+        writer.join()
+    assert len(whole) == 2
+    assert found == whole
