@@ -17,14 +17,13 @@ from feature_repo.redis_store import RedisRows
 from feature_repo.rows import ItemRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable, apply, repo_config
-from tests.feature_repo.test_fold import run
-from tests.feature_repo.worlds import VOCABULARY, event
+from tests.feature_repo.worlds import VOCABULARY, event, fold_all
 from tests.redis import running_redis
 
 
 def test_what_is_written_is_what_feast_writes_to_the_byte(tmp_path: Path) -> None:
     """Keys, names, values and times; so its own readers find them."""
-    row, _, _ = run([(0, event("impression")), (1, event("click", at=1001.0))])
+    row, _, _ = fold_all([(0, event("impression")), (1, event("click", at=1001.0))])
     item = ItemRow.empty("i0", VOCABULARY)
     item.updated_at, item.offsets = 5.0, {1: 2}
     now = datetime.now(UTC)

@@ -21,8 +21,7 @@ from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from protos.catalogue_pb2 import Item
 from protos.streams_pb2 import ItemContent
-from tests.feature_repo.test_fold import assert_equal_rows, run
-from tests.feature_repo.worlds import VOCABULARY, event, histories
+from tests.feature_repo.worlds import VOCABULARY, assert_equal_rows, event, fold_all, histories
 from tests.redis import running_redis
 
 
@@ -42,7 +41,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @settings(max_examples=30)
 def test_user_row_survives_encoding(events: list[Occurrence]) -> None:
     """What is read back is what was written, to the bit."""
-    row, _, _ = run(list(enumerate(events)))
+    row, _, _ = fold_all(list(enumerate(events)))
     back = decode_user("u", encode_user(row, VOCABULARY), VOCABULARY)
     assert_equal_rows(row, back)
     assert list(back.seen) == list(row.seen)
@@ -65,7 +64,7 @@ def test_item_row_survives_encoding() -> None:
 
 def test_rows_written_are_read_back_by_another_process_view(place: StoreSettings) -> None:
     """A second connection, as the server has one, sees the write; ids without a row are absent."""
-    row, _, _ = run([(0, event("click"))])
+    row, _, _ = fold_all([(0, event("click"))])
     RowStore(place, VOCABULARY).write_users([row])
     found = RowStore(place, VOCABULARY).read_users(["u", "nobody"])
     assert list(found) == ["u"]
@@ -74,7 +73,7 @@ def test_rows_written_are_read_back_by_another_process_view(place: StoreSettings
 
 def test_row_past_its_time_to_live_is_absent_when_served(place: StoreSettings) -> None:
     """Feast does not check the age on reads, so the store does."""
-    row, _, _ = run([(0, event("click", at=1000.0))])
+    row, _, _ = fold_all([(0, event("click", at=1000.0))])
     store = RowStore(place, VOCABULARY)
     store.write_users([row])
     assert store.read_user("u", 1000.0 + place.user_ttl_seconds) is not None
@@ -83,7 +82,7 @@ def test_row_past_its_time_to_live_is_absent_when_served(place: StoreSettings) -
 
 def test_an_erased_row_is_absent_when_served_and_still_bars_older_events(place: StoreSettings) -> None:
     """Nothing but the position, the bar and the receipt is left in the store."""
-    row, _, _ = run([(0, event("click")), (1, event(FORGET, "", 1001.0))])
+    row, _, _ = fold_all([(0, event("click")), (1, event(FORGET, "", 1001.0))])
     store = RowStore(place, VOCABULARY)
     store.write_users([row])
     assert store.read_user("u", -math.inf) is None
@@ -110,7 +109,7 @@ def test_a_deleted_item_is_null_to_feast(place: StoreSettings) -> None:
 
 def test_row_of_other_tasks_is_refused_in_words(place: StoreSettings) -> None:
     """Counters of other tasks would be read as if they were ours."""
-    row, _, _ = run([(0, event("click"))])
+    row, _, _ = fold_all([(0, event("click"))])
     RowStore(place, VOCABULARY).write_users([row])
     other = Vocabulary(parse_tasks('[tasks.buy]\nkind = "binary"\nevent = "purchase"'))
     with pytest.raises(RowSchemaError, match="other tasks"):
@@ -128,7 +127,7 @@ class EarlierRelease(Vocabulary):
 def test_row_of_an_earlier_release_is_refused_in_words_and_left_as_it_is(place: StoreSettings) -> None:
     """Its fingerprint tells it, although the tasks are the same; whoever still runs that release reads it on."""
     earlier = EarlierRelease(VOCABULARY.tasks)
-    row, _, _ = run([(0, event("click"))])
+    row, _, _ = fold_all([(0, event("click"))])
     RowStore(place, earlier).write_users([row])
     words = rf"release with other features .*{earlier.fingerprint:08x}, this process has {VOCABULARY.fingerprint:08x}.*replay"
     with pytest.raises(RowSchemaError, match=words):

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from feature_repo.assemble import assemble_served
 from feature_repo.fold import UserFold
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence
+from feature_repo.rows import UserRow
 from feature_repo.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from protos.catalogue_pb2 import Item
-from protos.streams_pb2 import SourcePosition
+from protos.streams_pb2 import Example, ItemAction, SourcePosition
 
 TASKS = """
 [tasks.click]
@@ -49,6 +50,28 @@ def fold_over(table: ItemTable) -> UserFold:
     """The user fold with features made from this table."""
 
     return UserFold(VOCABULARY, lambda row, item_id, at: assemble_served(row, table, item_id, at))
+
+
+def fold_all(events: list[tuple[int, Occurrence]]) -> tuple[UserRow, list[Example], list[ItemAction]]:
+    """Folds (offset, event) pairs into one row; what they taught, and what items are told."""
+    fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
+    examples, actions = [], []
+    for offset, occurrence in events:
+        folded = fold.fold(row, occurrence, at_offset(offset))
+        examples += [Example.FromString(example) for example in folded.examples]
+        actions += [folded.action] if folded.action else []
+    return row, examples, actions
+
+
+def assert_equal_rows(one: UserRow, other: UserRow) -> None:
+    """Fails, and says where, unless two users' rows hold the same."""
+    np.testing.assert_array_equal(one.counters_CH, other.counters_CH)
+    np.testing.assert_array_equal(one.recent_R, other.recent_R)
+    np.testing.assert_array_equal(one.label_times_RT, other.label_times_RT)
+    assert [waiting.SerializeToString() for waiting in one.unmatched] == [late.SerializeToString() for late in other.unmatched]
+    assert one.recent_ids == other.recent_ids
+    assert (one.first_at, one.updated_at) == (other.first_at, other.updated_at)
+    assert [waiting.to_bytes() for waiting in one.pending] == [waiting.to_bytes() for waiting in other.pending]
 
 
 def at_offset(offset: int, *, log: int = 1, partition: int = 0) -> SourcePosition:
