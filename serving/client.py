@@ -31,6 +31,8 @@ __all__ = ["AsyncClient", "Client", "ClientOptions", "Tls"]
 _SERVICE = "headwater.v1.Recommender"
 _KEEPALIVE_MS = 30_000
 _ATTEMPTS = 4
+# A failed attempt costs a token and a success gives back a tenth; with half of them gone nothing is tried again.
+_THROTTLING = {"maxTokens": 200, "tokenRatio": 0.1}
 _REPEATABLE = ("Score", "Explain", "RecordEvents")
 _LISTS = ("Recommend", "RecommendSlates")
 
@@ -192,7 +194,7 @@ class AsyncClient:
 
 
 def _service_config() -> dict[str, object]:
-    """Retries by method, health, and going round (https://github.com/grpc/grpc/blob/master/doc/service_config.md)."""
+    """Retries by method, but none into an overload, health, and going round (https://github.com/grpc/grpc/blob/master/doc/service_config.md)."""
     backoff = {"initialBackoff": "0.02s", "maxBackoff": "0.5s", "backoffMultiplier": 2, "maxAttempts": _ATTEMPTS}
 
     def retried(methods: Sequence[str], codes: Sequence[str]) -> dict[str, object]:
@@ -202,6 +204,7 @@ def _service_config() -> dict[str, object]:
     return {
         "loadBalancingConfig": [{"round_robin": {}}],
         "healthCheckConfig": {"serviceName": _SERVICE},
+        "retryThrottling": _THROTTLING,
         "methodConfig": [retried(_REPEATABLE, ("UNAVAILABLE", "RESOURCE_EXHAUSTED")), retried(_LISTS, ("RESOURCE_EXHAUSTED",))],
     }
 

@@ -93,6 +93,22 @@ async def test_harmless_calls_are_tried_again(replicas: list[Replica], code: grp
     assert replicas[0].calls["Score"] == 3
 
 
+async def test_an_overloaded_server_is_not_buried_under_retries(replicas: list[Replica]) -> None:
+    """While all is refused, calls end by being tried once; what is answered lets them be tried again."""
+    async with patient(replicas[0]) as client:
+        replicas[0].refusals = [grpc.StatusCode.RESOURCE_EXHAUSTED] * 1000
+        refused = await asyncio.gather(*(client.score(SCORE) for _ in range(100)), return_exceptions=True)
+        assert all(isinstance(one, grpc.aio.AioRpcError) for one in refused)
+        before = replicas[0].calls["Score"]
+        await asyncio.gather(*(client.score(SCORE) for _ in range(100)), return_exceptions=True)
+        assert replicas[0].calls["Score"] == before + 100
+        replicas[0].refusals = []
+        for _ in range(1100):
+            await client.score(SCORE)
+        replicas[0].refusals = [grpc.StatusCode.RESOURCE_EXHAUSTED]
+        assert (await client.score(SCORE)).info.model_version == "a"
+
+
 async def test_list_is_tried_again_only_where_it_was_not_made(replicas: list[Replica]) -> None:
     """Shed: yes. Lost on the way: no, for its impressions may be on the log."""
     replicas[0].refusals = [grpc.StatusCode.RESOURCE_EXHAUSTED]
