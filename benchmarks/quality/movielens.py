@@ -54,9 +54,10 @@ class Data:
         sources = sorted(Path(feature_repo.__file__).parent.glob("*.py"))
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in (*sources, _TASKS)) + self.vectors.tobytes())
         path = self.cache_dir / f"movielens-{name}-{digest.hexdigest()[:12]}.npz"
-        return cached(path, lambda: fold(self.pairs, self._table(), stretches))
+        return cached(path, lambda: fold(self.pairs, self.table(), stretches))
 
-    def _table(self) -> ItemTable:
+    def table(self) -> ItemTable:
+        """The films, of which nothing has been seen yet."""
         table = ItemTable(self.vocabulary, dimensions=self.vectors.shape[1])
         for film, vector_D in zip(self.films, self.vectors, strict=True):
             table.set_content(film.upsert, vector_D)

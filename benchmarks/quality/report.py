@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.chart import line_chart
-from benchmarks.quality import report_encoders, report_newsroom, report_steam
+from benchmarks.quality import report_encoders, report_newsroom, report_retrieval, report_steam
 
 __all__ = ["NAMES", "charts", "part"]
 
@@ -26,6 +26,7 @@ def part(results: Mapping[str, Any]) -> str:
     makers = {
         "movielens": _movielens,
         "freshness": _freshness,
+        "retrieval": report_retrieval.part,
         "newsroom": report_newsroom.part,
         "steam": report_steam.part,
         "encoders": report_encoders.part,
