@@ -12,7 +12,9 @@ __all__ = ["LONGEST_LOG_SECONDS", "Calibration"]
 LONGEST_LOG_SECONDS = math.log1p(30 * 86_400.0)
 """No duration above 30 days is predicted, whatever a head says."""
 MEMORY = 10_000.0
-"""Labels that a correction looks back on."""
+"""Labels that the correction of a binary task looks back on."""
+SECONDS_MEMORY = 2_000.0
+"""The same of durations: fewer, for until the model tells types of items apart, the longest one outweighs the others."""
 PRIOR = 200.0
 """Labels that "no correction needed" is worth."""
 _PRIOR_CURVATURE = 0.25 * PRIOR  # a label at even odds tells 1/4
@@ -66,7 +68,7 @@ class Calibration(nn.Module):
         if (binary_BT := known_BT & self.binary_T).any():
             self._fit_lines(outputs_BT, labels_BT.nan_to_num(), binary_BT.float())
         if (duration_BT := known_BT & self.duration_T).any():
-            kept_T = 1.0 - duration_BT.sum(0) / MEMORY
+            kept_T = 1.0 - duration_BT.sum(0) / SECONDS_MEMORY
             come_3BT = torch.stack((_seconds(outputs_BT), _seconds(labels_BT.nan_to_num()), torch.ones_like(outputs_BT)))
             self.seconds_3T.mul_(kept_T).add_((come_3BT * duration_BT).sum(1))
 

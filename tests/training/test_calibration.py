@@ -1,5 +1,6 @@
 """Tests calibration: what it recovers from a stream, and what it must never change."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -108,6 +109,25 @@ def test_seconds_are_scaled_to_the_mean_that_comes() -> None:
     assert float(calibration.seconds(outputs_BT)[:, SECONDS].mean()) == pytest.approx(came, rel=0.05)
     longest = calibration.seconds(torch.full((1, 3), 1e9))
     assert float(longest[0, SECONDS].log1p()) == pytest.approx(LONGEST_LOG_SECONDS)
+
+
+def test_the_factor_forgets_a_start_that_told_no_types_apart() -> None:
+    """While films and clips get one prediction, the films' seconds outweigh all; once they are told apart, neither is off."""
+    calibration, random = Calibration(TASKS), torch.Generator().manual_seed(0)
+    film_B = torch.rand(8_000, generator=random) < 0.15
+    true_B = torch.where(film_B, torch.tensor(8.0), torch.tensor(3.4))
+    said_B = torch.where(torch.arange(8_000) < 800, torch.tensor(5.0), true_B)
+    labels_BT = torch.full((8_000, 3), NAN)
+    labels_BT[:, SECONDS] = true_B + 0.6 * torch.randn(8_000, generator=random)
+
+    def factor(first: int, end: int) -> float:
+        for start in range(first, end, 32):
+            part = slice(start, start + 32)
+            calibration.observe(column(said_B[part], SECONDS), labels_BT[part])
+        return float(calibration.seconds(column(torch.tensor([3.4]), SECONDS))[0, SECONDS]) / math.expm1(3.4)
+
+    assert factor(0, 800) > 2.0
+    assert factor(800, 8_000) == pytest.approx(math.exp(0.6**2 / 2), abs=0.12)
 
 
 def test_unknown_labels_and_other_kinds_change_nothing() -> None:
