@@ -34,6 +34,11 @@ def features(user: Annotated[str, typer.Argument(help="User id.")], data_dir: Da
     row = RowStore(settings, vocabulary).read_users([user]).get(user)
     if row is None:
         raise CliError(f"nothing is known of user {user!r}: no event of that id was folded; look at `headwater topics`")
+    if not row.updated_at:
+        raise CliError(
+            f"nothing is known of user {user!r}, who asked to be forgotten: events that occurred until "
+            f"{_when(row.barred_until)} UTC are not counted, and none came since"
+        )
 
     counters_CH = row.counters_CH * decay(time.time() - row.updated_at)
     table = Table("counter", *(f"half-life {name}" for name in HALF_LIFE_NAMES[:-1]), "all time")

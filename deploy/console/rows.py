@@ -29,9 +29,9 @@ class Rows:
         return -math.inf if row is None else row.updated_at
 
     async def shown(self, user_id: str) -> dict[str, Any] | None:
-        """All that the page shows of a user's row, counters aged to now; None for a user without one."""
+        """All that the page shows of a user's row, counters aged to now; None for a user without one, or who was forgotten."""
         row, titles = await self._read(user_id, titles=True)
-        if row is None:
+        if row is None or not row.updated_at:
             return None
         now = time.time()
         counters_CH = row.counters_CH * decay(now - row.updated_at)
