@@ -1,6 +1,7 @@
 """Owns the contest between two ways of learning: a challenger learns what the champion learns, and may take its place."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from training.batch import Batch
 from training.guard import Guard, Judgement
 from training.judge import STANDARD_ERRORS
 from training.losses import prediction_losses
-from training.trainer import Report
+from training.trainer import Report, TrainerError
 
 __all__ = ["Comparison", "Contest", "ContestConfig", "Taught"]
 
@@ -143,7 +144,11 @@ class Contest:
         """
         saved = {one["recipe"]: one["state"] for one in state["guards"]}
         first, *others = self._guards
-        first.load_state_dict(saved.get(first.recipe, state["guards"][state["lead"]]["state"]))
+        champion = state["guards"][state["lead"]]
+        try:
+            first.load_state_dict(saved.get(first.recipe, champion["state"]))
+        except TrainerError as error:
+            raise TrainerError(f"{error}{_differences(champion['recipe'], first.recipe)}") from error
         for other in others:
             if other.recipe in saved:
                 other.load_state_dict(saved[other.recipe])
@@ -176,3 +181,20 @@ class Contest:
         found = self.comparisons().values()
         gained = any(one.gain > self._config.better_by and one.standard_errors > STANDARD_ERRORS for one in found)
         return gained and not any(one.standard_errors < -STANDARD_ERRORS for one in found)
+
+
+def _differences(saved: str, mine: str) -> str:
+    """What two recipes say differently, and what to do; nothing where they are the same.
+
+    >>> _differences("ModelConfig(width=32, trunk='mmoe')", "ModelConfig(width=32, trunk='separate')")[:67]
+    ". It was learned with trunk='mmoe', this learner has trunk='separat"
+    """
+    were, are = (dict(re.findall(r"(\w+)=(\([^()]*\)|[^,()]+)", recipe)) for recipe in (saved, mine))
+    names = [name for name in are if name in were and were[name] != are[name]]
+    if not names:
+        return ""
+    old, new = (", ".join(f"{name}={recipe[name]}" for name in names) for recipe in (were, are))
+    return (
+        f". It was learned with {old}, this learner has {new}: set that as it was, and let a challenger learn the new way "
+        "(docs/upgrades.md, Another trunk)"
+    )

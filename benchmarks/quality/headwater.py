@@ -1,8 +1,8 @@
-"""Owns the progressive runs of Headwater's own trainer over examples: in full, frozen, and with weights synced now and then."""
+"""Owns the progressive runs of Headwater's own trainer over examples: in full, frozen, of one task, and with weights synced."""
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from training.batch import Batch
 from training.model import ModelConfig, Recommender
 from training.trainer import Trainer, TrainerConfig
 
-__all__ = ["BATCH", "Run", "make_trainer", "progressive", "steps"]
+__all__ = ["BATCH", "Run", "make_trainer", "of_task", "progressive", "run", "steps"]
 
 BATCH = 32
 """Examples a step, as the learner has by default."""
@@ -79,6 +79,23 @@ def progressive(
             stop = min(start + _SCORED_AT_ONCE, len(examples))
             late[start:stop] = _predict(frozen, examples.batch(start, stop))
     return Run(live=live, frozen=late, synced=synced)
+
+
+def run(examples: Examples, trainer: Trainer, *, only: int | None = None) -> NDArray[np.float32]:
+    """Predictions (n, T), each made before its example was learned from; `only` one task's labels are, or all."""
+    batches = (examples.batch(start, min(start + BATCH, len(examples))) for start in range(0, len(examples), BATCH))
+    taken = (batch if only is None else of_task(batch, only) for batch in batches)
+    return np.concatenate([trainer.learn(batch).predictions_BT.numpy() for batch in taken])
+
+
+def of_task(batch: Batch, task: int) -> Batch:
+    """The batch with the labels of one task alone."""
+    others_T = torch.arange(batch.labels_BT.shape[1]) != task
+    return replace(
+        batch,
+        labels_BT=batch.labels_BT.masked_fill(others_T, torch.nan),
+        lower_bounds_BT=batch.lower_bounds_BT.masked_fill(others_T, torch.nan),
+    )
 
 
 @torch.inference_mode()

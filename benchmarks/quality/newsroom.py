@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.quality import peers
+from benchmarks.quality import headwater, peers
 from benchmarks.quality.examples import Examples, arrays
+from benchmarks.quality.figures import windows
 from benchmarks.quality.headwater import BATCH, make_trainer
 from deploy import local
 from feature_repo.decode import check_event
@@ -27,9 +28,10 @@ from training.history import HistoryFold
 from training.losses import prediction_losses
 from training.simulation import Simulation, SimulationConfig, Truth
 from training.trainer import Trainer, TrainerConfig
-from training.trunks import TRUNKS, TrunkName
+from training.world import NEWSROOM
+from training.world import World as Kinds
 
-__all__ = ["CONFIG", "World", "distance", "measure", "recovery", "simulate"]
+__all__ = ["CONFIG", "World", "distance", "distances", "measure", "recovery", "simulate"]
 
 CONFIG = SimulationConfig(users=100, items=500, days=12.0, sessions_per_day=2.0, shift_at=0.5)
 _TASKS = Path(local.__file__).with_name("tasks.toml")
@@ -56,12 +58,14 @@ class World:
     """Unix seconds."""
 
 
-def simulate(config: SimulationConfig, encoder: Encoder, *, seed: int, tasks: tuple[Task, ...] = ()) -> World:
+def simulate(
+    config: SimulationConfig, encoder: Encoder, *, seed: int, tasks: tuple[Task, ...] = (), kinds: Kinds = NEWSROOM
+) -> World:
     """Plays a newsroom through the stream's own fold, join and assembly, under `tasks`: a click, the seconds read, a purchase.
 
     Without any they are those that the local stack has.
     """
-    room, vocabulary = Simulation(config, np.random.default_rng(seed)), Vocabulary(tasks or load_tasks(_TASKS))
+    room, vocabulary = Simulation(config, np.random.default_rng(seed), kinds), Vocabulary(tasks or load_tasks(_TASKS))
     items = [change.upsert for change in room.catalogue()]
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     for item, vector_D in zip(items, encoder.encode([item_text(item.title, item.text) for item in items]), strict=True):
@@ -122,20 +126,17 @@ def recovery(world: World, predictions: Predictions) -> dict[str, Any]:
     return {"before": before, "impressions": recovered, "days": ends, "distances": distances}
 
 
-def measure(
-    encoder: Encoder, *, seed: int, say: Callable[[str], None], config: SimulationConfig = CONFIG, seeds: int = 3
-) -> dict[str, Any]:
-    """Everything of this section, ready for JSON; `say` is told what is under way. Trunks are compared over so many `seeds`."""
+def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: SimulationConfig = CONFIG) -> dict[str, Any]:
+    """Everything of this section, ready for JSON; `say` is told what is under way."""
     say("simulating and folding")
     world = simulate(config, encoder, seed=seed)
     examples, tasks = world.examples, world.vocabulary.tasks
     base = make_trainer(world.vocabulary, examples.vectors.shape[1], seed).config
     recipes: dict[str, TrainerConfig] = {name: replace(base, balancing=name) for name in BALANCINGS}
-    recipes |= {trunk: replace(base, model=replace(base.model, trunk=trunk)) for trunk in TRUNKS if trunk != base.model.trunk}
     predictions: dict[str, Predictions] = {}
     for name, recipe in recipes.items():
         say(f"learning: {name}")
-        predictions[name] = _progressive(examples, Trainer(recipe, world.vocabulary, seed=seed))
+        predictions[name] = headwater.run(examples, Trainer(recipe, world.vocabulary, seed=seed))
     say("learning: guarded")
     predictions["guarded"], guarded = _guarded(world, Trainer(base, world.vocabulary, seed=seed))
     say("LightGBM")
@@ -145,12 +146,7 @@ def measure(
     predictions["lightgbm_daily"], trainings = peers.lightgbm_daily(
         examples, expected=means, at_least=1, objectives=objectives, settled_seconds=settled, seed=seed
     )
-    found = {name: _late_distances(world, said) for name, said in predictions.items()}
-    by_trunk = {"shared_bottom": found["fixed"], **found}
-    trunks = {trunk: {task: [far] for task, far in by_trunk[trunk].items()} for trunk in TRUNKS}
-    for other in range(seed + 1, seed + seeds):
-        say(f"trunks, seed {other}")
-        _add_trunks(trunks, simulate(config, encoder, seed=other), seed=other)
+    late = windows(len(examples))["last_fifth"]
     return {
         "seed": seed,
         "users": config.users,
@@ -159,31 +155,16 @@ def measure(
         "shift_at_day": config.shift_at * config.days,
         "impressions": int((~np.isnan(world.truths[:, 0])).sum()),
         "lightgbm_retrainings": trainings,
-        "distance": found,
-        "trunks": trunks,
+        "distance": {name: distances(world, said, late) for name, said in predictions.items()},
         "recovery": {name: recovery(world, predictions[name]) for name in ("fixed", "guarded", "lightgbm_daily")},
         "guarded": guarded,
     }
 
 
-def _late_distances(world: World, predictions: Predictions) -> dict[str, float]:
-    """By task, over the last fifth of the examples."""
-    late = slice(len(predictions) - len(predictions) // 5, len(predictions))
+def distances(world: World, predictions: Predictions, part: slice) -> dict[str, float]:
+    """By task, over a part of the examples."""
     tasks = enumerate(world.vocabulary.tasks)
-    return {task.name: distance(task, world.truths[late, at], predictions[late, at]) for at, task in tasks}
-
-
-def _add_trunks(trunks: dict[TrunkName, dict[str, list[float]]], world: World, *, seed: int) -> None:
-    """Adds what each trunk comes to in another world, from other first weights."""
-    base = make_trainer(world.vocabulary, world.examples.vectors.shape[1], seed).config
-    for trunk in TRUNKS:
-        trainer = Trainer(replace(base, model=replace(base.model, trunk=trunk)), world.vocabulary, seed=seed)
-        for task, far in _late_distances(world, _progressive(world.examples, trainer)).items():
-            trunks[trunk][task].append(far)
-
-
-def _progressive(examples: Examples, trainer: Trainer) -> Predictions:
-    return np.concatenate([trainer.learn(batch).predictions_BT.numpy() for batch in _batches(examples)])
+    return {task.name: distance(task, world.truths[part, at], predictions[part, at]) for at, task in tasks}
 
 
 def _guarded(world: World, trainer: Trainer) -> tuple[Predictions, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Owns the section on Steam: two tasks, known games and cold ones, without text and with that of several encoders."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.quality.headwater import BATCH
+from benchmarks.quality.headwater import BATCH, of_task
 from deploy.demo.quality import auc, rmse
 from feature_repo.assemble import assemble_served
 from feature_repo.occurrence import Occurrence
@@ -140,11 +140,7 @@ class _World:
         trainer = Trainer(config, self._vocabulary, seed=seed)
         for start in range(0, len(self._learned), BATCH):
             batch = batch_of(self._learned[start : start + BATCH], self._table)
-            if only is not None:
-                labels_BT = torch.full_like(batch.labels_BT, torch.nan)
-                labels_BT[:, only] = batch.labels_BT[:, only]
-                batch = replace(batch, labels_BT=labels_BT)
-            trainer.learn(batch)
+            trainer.learn(batch if only is None else of_task(batch, only))
         return trainer
 
     @torch.inference_mode()

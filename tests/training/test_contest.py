@@ -89,7 +89,7 @@ def test_a_restart_changes_nothing_and_settings_may_follow_a_promotion(
     winner.load_state_dict(contest.state_dict())
     assert_same_state(winner.champion.state_dict(), contest.champion.state_dict())
     wider = replace(QUICK, model=replace(QUICK.model, width=8))
-    with pytest.raises(TrainerError, match="does not fit"):
+    with pytest.raises(TrainerError, match="learned with width=4, this learner has width=8: set that as it was"):
         Contest(_guard(wider, vocabulary)).load_state_dict(contest.state_dict())
     anew = _contest(vocabulary, QUICK, wider)
     anew.load_state_dict(contest.state_dict())

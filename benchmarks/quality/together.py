@@ -1,0 +1,118 @@
+"""Owns the question whether tasks learn better together: every trunk beside a model for each task alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.quality import headwater, movielens, newsroom
+from benchmarks.quality.examples import Examples, by_count
+from benchmarks.quality.figures import log_loss, windows
+from deploy.demo.quality import rmse
+from feature_repo.vocabulary import Vocabulary
+from training.cache import Encoder
+from training.simulation import SimulationConfig
+from training.trainer import Trainer
+from training.trunks import TRUNKS
+from training.world import NEWSROOM, World
+
+__all__ = ["compare", "measure", "rarer_purchases"]
+
+_RARER = 10.0
+
+Predictions = NDArray[np.float32]
+Judge = Callable[[Predictions], dict[str, float]]
+"""Gives for predictions (n, T) a figure for each task and window, of which less is better."""
+
+
+def measure(
+    data: movielens.Data,
+    encoder: Encoder,
+    *,
+    seeds: Sequence[int],
+    say: Callable[[str], None],
+    config: SimulationConfig = newsroom.CONFIG,
+) -> dict[str, Any]:
+    """Everything of this section, ready for JSON: by set, trunk, and task and window, one figure for each seed."""
+    found: dict[str, Any] = {"seeds": list(seeds), "rarer": _RARER}
+    say("MovieLens: folding")
+    examples = data.examples("every_event", by_count(len(data.pairs), 1))
+    runs = []
+    for seed in seeds:
+        say(f"MovieLens, seed {seed}")
+        runs.append(compare(examples, data.vocabulary, partial(_rated, examples), seed=seed))
+    found["movielens"] = _by_trunk(runs)
+    for name, kinds in (("newsroom", NEWSROOM), ("newsroom_rare", rarer_purchases(NEWSROOM, _RARER))):
+        runs, purchases = [], []
+        for seed in seeds:
+            say(f"{name}, seed {seed}")
+            world = newsroom.simulate(config, encoder, seed=seed, kinds=kinds)
+            runs.append(compare(world.examples, world.vocabulary, partial(_distances, world), seed=seed))
+            purchases.append(int(np.nansum(world.examples.labels[:, -1])))
+        found[name] = _by_trunk(runs) | {"purchases": purchases}
+    return found
+
+
+def compare(examples: Examples, vocabulary: Vocabulary, judge: Judge, *, seed: int) -> dict[str, dict[str, float]]:
+    """Figures by trunk, and as `alone` of a model for each task (a shared bottom) that learns the labels of that task only."""
+    base = headwater.make_trainer(vocabulary, examples.vectors.shape[1], seed).config
+    found = {}
+    for trunk in TRUNKS:
+        config = replace(base, model=replace(base.model, trunk=trunk))
+        found[trunk] = judge(headwater.run(examples, Trainer(config, vocabulary, seed=seed)))
+    config = replace(base, model=replace(base.model, trunk="shared_bottom"))
+    # No product of two tasks: it would have to guess the one from labels of the other.
+    single = Vocabulary(tuple(replace(task, given=None) for task in vocabulary.tasks))
+    columns = [
+        headwater.run(examples, Trainer(config, single, seed=seed), only=task)[:, task] for task in range(len(vocabulary.tasks))
+    ]
+    found["alone"] = judge(np.stack(columns, axis=1))
+    return found
+
+
+def rarer_purchases(world: World, times: float) -> World:
+    """The world with so many times fewer purchases after a click, at odds for odds; the same tastes cause them."""
+
+    def rarer(chance: float) -> float:
+        odds = chance / (1.0 - chance) / times
+        return odds / (1.0 + odds)
+
+    kinds = {
+        name: msgspec.structs.replace(
+            kind,
+            deeds=tuple(
+                msgspec.structs.replace(deed, chance=rarer(deed.chance)) if deed.event == "purchase" else deed
+                for deed in kind.deeds
+            ),
+        )
+        for name, kind in world.types.items()
+    }
+    return msgspec.structs.replace(world, types=kinds)
+
+
+def _rated(examples: Examples, predictions: Predictions) -> dict[str, float]:
+    found = {}
+    for window, part in windows(len(examples)).items():
+        labels, said = examples.labels[part], predictions[part]
+        found[f"like, {window}"] = log_loss(labels[:, 0], said[:, 0])
+        found[f"stars, {window}"] = rmse(labels[:, 1], said[:, 1])
+    return found
+
+
+def _distances(world: newsroom.World, predictions: Predictions) -> dict[str, float]:
+    return {
+        f"{task}, {window}": far
+        for window, part in windows(len(predictions)).items()
+        for task, far in newsroom.distances(world, predictions, part).items()
+    }
+
+
+def _by_trunk(runs: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Of a dict for each seed, one with a list of the seeds' figures."""
+    return {
+        "figures": {trunk: {name: [run[trunk][name] for run in runs] for name in figures} for trunk, figures in runs[0].items()}
+    }
