@@ -31,7 +31,14 @@ class _Predict(nn.Module):
         self.model = model
 
     def forward(
-        self, x_BF: Tensor, vectors_VD: Tensor, item_B: Tensor, history_1N: Tensor, values_1NS: Tensor, mask_1N: Tensor
+        self,
+        x_BF: Tensor,
+        vectors_VD: Tensor,
+        item_B: Tensor,
+        history_1N: Tensor,
+        values_1NS: Tensor,
+        mask_1N: Tensor,
+        ids_B3: Tensor,
     ) -> Tensor:
         none = x_BF.new_empty(0)
         batch = Batch(
@@ -43,6 +50,7 @@ class _Predict(nn.Module):
             history_mask_BN=mask_1N,
             labels_BT=none,
             lower_bounds_BT=none,
+            ids_B3=ids_B3,
         )
         return self.model.in_units(self.model(batch))
 
@@ -66,6 +74,7 @@ def compiled(model: Recommender) -> Callable[[Batch], Tensor]:
             batch.history_BN,
             batch.history_values_BNS,
             batch.history_mask_BN,
+            batch.ids_B3,
         )
         return values_BT
 
@@ -82,6 +91,7 @@ def _recorded(config: ModelConfig, vocabulary: Vocabulary) -> nn.Module:
         torch.arange(HISTORY)[None],
         torch.zeros(1, HISTORY, 1 + len(vocabulary.tasks)),
         torch.ones(1, HISTORY, dtype=torch.bool),
+        torch.zeros(_EXAMPLE, 3, dtype=torch.int64),
     )
     module = _Predict(Recommender(config, vocabulary)).requires_grad_(False).eval()
     with warnings.catch_warnings():

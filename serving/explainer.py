@@ -87,7 +87,7 @@ class Explainer:
         found = None
         assembled = assemble(row, table, rows_1, now)
         if model is not None:
-            found = attribute(model.recommender, candidates_batch(assembled, table))
+            found = attribute(model.recommender, candidates_batch(assembled, table, row.user_id))
         return tuple(
             self._task(row, column, values_T, without_RT, assembled.x_BF[0], found)
             for column in columns

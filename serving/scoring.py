@@ -14,6 +14,7 @@ from serving.models import ServedModel
 from serving.stages import Stopwatch
 from training.batch import Batch
 from training.calibration import LONGEST_LOG_SECONDS
+from training.ids import hashed_item, hashed_user
 
 __all__ = ["Predictions", "candidates_batch", "predict", "prior_predictions", "where_applicable"]
 
@@ -35,13 +36,17 @@ def predict(
     if model is None:
         values_BT = prior_predictions(assembled.x_BF, table.vocabulary)
     else:
-        values_BT = model.predict(candidates_batch(assembled, table)).numpy()
+        user_id = row.user_id if model.recommender.ids is not None else None
+        values_BT = model.predict(candidates_batch(assembled, table, user_id)).numpy()
     watch.lap("score")
     return Predictions(values_BT=values_BT, assembled=assembled)
 
 
-def candidates_batch(assembled: Assembled, table: ItemTable) -> Batch:
-    """The model's batch for one user's candidates: the history, which all share, is gathered once and not once an item."""
+def candidates_batch(assembled: Assembled, table: ItemTable, user_id: str | None = None) -> Batch:
+    """The model's batch for one user's candidates: the history, which all share, is gathered once and not once an item.
+
+    A model that has vectors by ids needs `user_id`; without it all ids are unknown.
+    """
     items_B, history_N = assembled.item_rows_B, assembled.history_rows_N
     size, places = len(items_B), len(history_N)
     gathered_VD = np.zeros((1 + places + size, table.dimensions), dtype=np.float32)
@@ -53,6 +58,10 @@ def candidates_batch(assembled: Assembled, table: ItemTable) -> Batch:
     at_N = np.where(known_N, np.arange(1, 1 + HISTORY), 0)
     values_NS = np.zeros((HISTORY, assembled.history_values_NT1.shape[1]), dtype=np.float32)
     values_NS[:places] = assembled.history_values_NT1
+    ids_B3 = np.zeros((size, 3), dtype=np.int64)
+    if user_id is not None:
+        ids_B3[:, 0] = hashed_user(user_id)
+        ids_B3[:, 1] = [hashed_item(table.ids[item]) if item >= 0 else 0 for item in items_B.tolist()]
     unknown_BT = torch.full((size, len(table.vocabulary.tasks)), torch.nan)
     return Batch(
         x_BF=torch.from_numpy(assembled.x_BF),
@@ -63,6 +72,7 @@ def candidates_batch(assembled: Assembled, table: ItemTable) -> Batch:
         history_mask_BN=torch.from_numpy(known_N)[None],
         labels_BT=unknown_BT,
         lower_bounds_BT=unknown_BT,
+        ids_B3=torch.from_numpy(ids_B3),
     )
 
 

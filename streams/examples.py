@@ -11,6 +11,7 @@ from feature_repo.table import ItemTable
 from feature_repo.vocabulary import Vocabulary
 from protos.streams_pb2 import Example
 from training.batch import Batch, make_batch
+from training.ids import hashes
 
 __all__ = ["batch_of", "decode_example", "identity"]
 
@@ -63,5 +64,6 @@ def batch_of(examples: Sequence[Example], table: ItemTable) -> Batch:
         vectors=table.vectors[np.array(list(numbers), dtype=np.intp)],
         labels=np.array([example.labels for example in examples], dtype=np.float32),
         lower_bounds=[example.lower_bounds for example in examples],
+        ids=hashes((example.user_id, example.item_id, example.shown_at) for example in examples),
         tasks=len(table.vocabulary.tasks),
     )

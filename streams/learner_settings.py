@@ -34,6 +34,18 @@ class LearnerSettings(BaseSettings):
     hidden: tuple[int, ...] = Field(default=(64, 32), description="Widths of its layers, such as [64, 32].")
     experts: int = Field(default=4, ge=1, description="Experts of an MMoE trunk.")
     text_width: int = Field(default=32, ge=1, description="Dimensions that are learned of a text vector.")
+    id_rows: int = Field(
+        default=0,
+        ge=0,
+        description="Users and items that can have a learned vector of their own, beside what features tell; each step takes "
+        "time by their number. 0: none.",
+    )
+    id_width: int = Field(default=16, ge=1, description="Dimensions of such a vector.")
+    id_days: float = Field(
+        default=30.0,
+        gt=0,
+        description="Days of the examples' time after which a user or item that was not seen loses it.",
+    )
     balancing: BalancingName = Field(default="fixed", description="How the losses of tasks become one step.")
     learning_rate: float = Field(default=5e-4, gt=0, description="Of AdamW, for each step.")
     weight_decay: float = Field(default=1e-2, ge=0, description="Of AdamW: how strongly weights are drawn to zero.")
@@ -86,7 +98,14 @@ class LearnerSettings(BaseSettings):
         """What of this concerns the trainer; `text_dimension` is the encoder's."""
         return TrainerConfig(
             model=ModelConfig(
-                text_dimension=text_dimension, width=self.text_width, trunk=self.trunk, hidden=self.hidden, experts=self.experts
+                text_dimension=text_dimension,
+                width=self.text_width,
+                trunk=self.trunk,
+                hidden=self.hidden,
+                experts=self.experts,
+                id_rows=self.id_rows,
+                id_width=self.id_width,
+                id_days=self.id_days,
             ),
             balancing=self.balancing,
             learning_rate=self.learning_rate,
@@ -123,6 +142,9 @@ class ChallengerSettings(BaseSettings):
     hidden: tuple[int, ...] | None = Field(default=None, description="In place of the champion's.")
     experts: int | None = Field(default=None, ge=1, description="In place of the champion's.")
     text_width: int | None = Field(default=None, ge=1, description="In place of the champion's.")
+    id_rows: int | None = Field(default=None, ge=0, description="In place of the champion's.")
+    id_width: int | None = Field(default=None, ge=1, description="In place of the champion's.")
+    id_days: float | None = Field(default=None, gt=0, description="In place of the champion's.")
     balancing: BalancingName | None = Field(default=None, description="In place of the champion's.")
     learning_rate: float | None = Field(default=None, gt=0, description="In place of the champion's.")
     weight_decay: float | None = Field(default=None, ge=0, description="In place of the champion's.")
@@ -157,4 +179,4 @@ class ChallengerSettings(BaseSettings):
         return ContestConfig(better_by=self.promote_better_by, after=self.promote_after_examples)
 
 
-_SIZES = ("trunk", "hidden", "experts", "text_width")
+_SIZES = ("trunk", "hidden", "experts", "text_width", "id_rows", "id_width", "id_days")

@@ -22,7 +22,7 @@ class Attribution:
 
     values_T: Tensor
     baseline_T: Tensor
-    """Predicted where every feature is at its running mean, without text and history."""
+    """Predicted where every feature is at its running mean, without text and history; learned vectors of ids are in it."""
     features_TF: Tensor
     item_T: Tensor
     """Of the item's text."""
@@ -85,4 +85,5 @@ def _along(batch: Batch, x_SF: Tensor, item_SD: Tensor, history_SND: Tensor, val
         history_mask_BN=batch.history_mask_BN.expand(steps, -1),
         labels_BT=batch.labels_BT.expand(steps, -1),
         lower_bounds_BT=batch.lower_bounds_BT.expand(steps, -1),
+        ids_B3=batch.ids_B3.expand(steps, -1),
     )

@@ -45,6 +45,9 @@ class Batch:
     lower_bounds_BT: Tensor
     """Of censored labels, which are unknown in `labels_BT`: the least that each can be, float32; NaN for all others."""
 
+    ids_B3: Tensor
+    """Hashes of the ids of user and item (`training.ids`; 0 for an unknown one), and when it was shown in Unix seconds, int64."""
+
     def __len__(self) -> int:
         return int(self.x_BF.shape[0])
 
@@ -59,6 +62,7 @@ class Batch:
             history_mask_BN=self.history_mask_BN[chosen],
             labels_BT=self.labels_BT[chosen],
             lower_bounds_BT=self.lower_bounds_BT[chosen],
+            ids_B3=self.ids_B3[chosen],
         )
 
 
@@ -71,6 +75,7 @@ def make_batch(
     vectors: npt.NDArray[np.float32],
     labels: npt.NDArray[np.floating] | None = None,
     lower_bounds: Sequence[Sequence[float]] = (),
+    ids: Sequence[Sequence[int]] | npt.NDArray[np.integer] | None = None,
     tasks: int,
     places: int = HISTORY,
 ) -> Batch:
@@ -84,6 +89,7 @@ def make_batch(
         vectors: (rows, D) of all items, such as `ItemTable.vectors`.
         labels: (B, tasks) in training space, NaN where unknown; None when scoring.
         lower_bounds: for each example one a task, NaN where its label is not censored, or nothing; see `Batch.lower_bounds_BT`.
+        ids: (B, 3), see `Batch.ids_B3`; None where no model takes them.
         tasks: number of declared tasks.
 
     Raises:
@@ -123,6 +129,7 @@ def make_batch(
         history_mask_BN=torch.from_numpy(rows[:, 1:] >= 0),
         labels_BT=torch.from_numpy(known),
         lower_bounds_BT=torch.from_numpy(bounds),
+        ids_B3=torch.from_numpy(np.zeros((size, 3), dtype=np.int64) if ids is None else np.array(ids, dtype=np.int64)),
     )
 
 
@@ -138,4 +145,5 @@ def concatenate(first: Batch, second: Batch) -> Batch:
         history_mask_BN=torch.cat((first.history_mask_BN, second.history_mask_BN)),
         labels_BT=torch.cat((first.labels_BT, second.labels_BT)),
         lower_bounds_BT=torch.cat((first.lower_bounds_BT, second.lower_bounds_BT)),
+        ids_B3=torch.cat((first.ids_B3, second.ids_B3)),
     )

@@ -16,6 +16,7 @@ from feature_repo.table import ItemTable
 from feature_repo.tasks import Task
 from protos.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
+from training.ids import hashes
 from training.progress import Progress
 from training.ranking import Ranking, rank_quality
 from training.trainer import Trainer
@@ -33,6 +34,7 @@ def batch_of(examples: list[Example], table: ItemTable) -> Batch:
         vectors=table.vectors,
         labels=np.array([example.labels for example in examples], dtype=np.float32),
         lower_bounds=[example.lower_bounds for example in examples],
+        ids=hashes((example.user_id, example.item_id, example.shown_at) for example in examples),
         tasks=len(table.vocabulary.tasks),
     )
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
 from training.calibration import Calibration
+from training.ids import IdEmbedding
 from training.moments import RunningMoments
 from training.trunks import TrunkName, build_trunk
 
@@ -32,8 +33,16 @@ class ModelConfig:
     """Widths of the trunk's layers (of each network's, where a trunk has several)."""
     experts: int = 4
     """Experts of an MMoE; unused by the other trunks."""
+    id_rows: int = 0
+    """Users and items that can have a learned vector of their own, see `training.ids`; 0 for none."""
+    id_width: int = 16
+    """Dimensions of such a vector."""
+    id_days: float = 30.0
+    """Days after which the vector of a user or item that was not seen is forgotten."""
 
     def __post_init__(self) -> None:
+        if self.id_rows < 0 or self.id_width < 1 or not self.id_days > 0:
+            raise ValueError(f"ModelConfig: id_rows must be 0 or more, id_width 1 or more and id_days positive, got {self}")
         if not self.hidden or min(self.text_dimension, self.width, self.experts, *self.hidden) < 1:
             raise ValueError(f"ModelConfig: every size must be 1 or more and `hidden` not empty, got {self}")
 
@@ -93,7 +102,7 @@ class Heads(nn.Module):
 class Recommender(nn.Module):
     """Scores items for users on every declared task.
 
-    `forward` leaves the state alone; what it knows of the scale of features and labels changes only by `observe`.
+    `forward` leaves the state alone; what it knows beside its weights changes only by `observe`.
     """
 
     binary_T: Tensor
@@ -119,8 +128,9 @@ class Recommender(nn.Module):
             # Orthogonal rows of this length keep the cosine of two texts, on average, as their dot product.
             nn.init.orthogonal_(self.adapter.weight, gain=math.sqrt(config.text_dimension / config.width))
         self.attention = Attention(config.width, tasks + 1)
-        skip = features + tasks + 1
-        self.trunk = build_trunk(config.trunk, skip + 3 * config.width, config.hidden, tasks=tasks, experts=config.experts)
+        self.ids = IdEmbedding(config.id_rows, config.id_width, days=config.id_days) if config.id_rows else None
+        skip, inputs = features + tasks + 1, 3 * config.width + (3 * config.id_width if config.id_rows else 0)
+        self.trunk = build_trunk(config.trunk, skip + inputs, config.hidden, tasks=tasks, experts=config.experts)
         self.heads = Heads(config.hidden[-1], skip, expected=expected)
         self.calibration = Calibration(vocabulary.tasks)
 
@@ -136,7 +146,10 @@ class Recommender(nn.Module):
         history_BNE = text_VE[batch.history_BN]
         taste_BE, opinion_BS = self.attention(item_BE, history_BNE, self._scaled(batch.history_values_BNS), batch.history_mask_BN)
         skip_BK = torch.cat((x_BF, opinion_BS), dim=1)
-        h_BTH = self.trunk(torch.cat((skip_BK, item_BE, taste_BE, item_BE * taste_BE), dim=1))
+        met = [skip_BK, item_BE, taste_BE, item_BE * taste_BE]
+        if self.ids is not None:
+            met.append(self.ids(batch.ids_B3))
+        h_BTH = self.trunk(torch.cat(met, dim=1))
         return self._joint(self._anchored(self.heads(h_BTH, skip_BK)))
 
     @torch.inference_mode()
@@ -162,9 +175,11 @@ class Recommender(nn.Module):
         return torch.where(self.binary_T, self.calibration(outputs_BT).sigmoid(), outputs_BT)
 
     def observe(self, batch: Batch) -> None:
-        """Folds a batch into what the model knows of the scale of features and labels."""
+        """Folds a batch into what the model knows of the scale of features and labels, and of who has a vector."""
         self.features.observe(batch.x_BF)
         self.targets.observe(batch.labels_BT)
+        if self.ids is not None:
+            self.ids.observe(batch.ids_B3)
 
     def _anchored(self, outputs_BT: Tensor) -> Tensor:
         """Moves outputs from "standard deviations from usual" to training space; usual is the running mean of the labels."""

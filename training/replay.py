@@ -38,6 +38,7 @@ class Replay:
             "mask": batch.history_mask_BN,
             "labels": batch.labels_BT,
             "lower_bounds": batch.lower_bounds_BT,
+            "ids": batch.ids_B3,
         }
         if not self._ring:
             self._ring = {name: column.new_zeros(self._capacity, *column.shape[1:]) for name, column in columns.items()}
@@ -78,6 +79,7 @@ class Replay:
             history_mask_BN=self._ring["mask"][chosen],
             labels_BT=self._ring["labels"][chosen],
             lower_bounds_BT=self._ring["lower_bounds"][chosen],
+            ids_B3=self._ring["ids"][chosen],
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -99,8 +101,9 @@ class Replay:
         self._rng.set_state(state["rng"])
         self._ring = {}
         ring = dict(state["ring"])
-        if ring:  # a checkpoint of before labels could be censored has no bounds
+        if ring:  # a checkpoint of before labels could be censored has no bounds, one of before ids could be learned no ids
             ring.setdefault("lower_bounds", torch.full_like(ring["labels"], torch.nan))
+            ring.setdefault("ids", torch.zeros(rows, 3, dtype=torch.int64))
         for name, column in ring.items():
             self._ring[name] = column.new_zeros(self._capacity, *column.shape[1:])
             self._ring[name][:rows] = column

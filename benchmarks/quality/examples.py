@@ -53,6 +53,7 @@ class Examples:
             history_values=list(self.history_values[part]),
             vectors=self.vectors,
             labels=self.labels[part],
+            ids=np.column_stack((1 + self.users[part], (1 << 32) + self.items[part], self.at[part].astype(np.int64))),
             tasks=self.labels.shape[1],
         )
 

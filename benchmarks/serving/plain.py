@@ -60,5 +60,6 @@ class PlainPath:
             history_mask_BN=torch.ones((1, places), dtype=torch.bool),
             labels_BT=unknown_BT,
             lower_bounds_BT=unknown_BT,
+            ids_B3=torch.zeros((size, 3), dtype=torch.int64),
         )
         return self._model.predict(batch)

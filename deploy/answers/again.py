@@ -15,6 +15,7 @@ from protos.topics import ITEM_CONTENT
 from serving.scoring import prior_predictions
 from streams.reading import read_topic
 from training.batch import make_batch
+from training.ids import hashes
 from training.snapshots import Snapshot, SnapshotStore
 
 __all__ = ["ScoredAgain", "Texts", "read_texts", "score_again"]
@@ -101,6 +102,7 @@ def _by_model(
         ],
         history_values=[np.array(one.history_values, dtype=np.float32) for one in served],
         vectors=vectors_VD,
+        ids=hashes((event.user_id, event.item_id, 0.0) for event in shown),
         tasks=len(snapshot.manifest.tasks),
     )
     again_BT: NDArray[np.float32] = snapshot.model.predict(batch).numpy().copy()

@@ -65,5 +65,6 @@ def _batch(rng: np.random.Generator, vectors: np.ndarray, features: int, size: i
         vectors=vectors,
         labels=labels,
         lower_bounds=lower_bounds.tolist(),
+        ids=np.column_stack((1 + np.arange(size) % 7, 100 + items, np.full(size, 1_000_000))),
         tasks=3,
     )

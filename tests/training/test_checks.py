@@ -37,3 +37,10 @@ def test_learning_of_items_seen_as_new_conforms(check: Check, vocabulary: Vocabu
     """With part of the examples seen as of new items, the guarantees of `training.checks` hold."""
     config = TrainerConfig(model=ModelConfig(text_dimension=24, width=8, hidden=(16, 8)), seen_as_new=0.5)
     check(lambda: Trainer(config, vocabulary, seed=3), stream(1)[0])
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_learning_of_ids_conforms(check: Check, vocabulary: Vocabulary, stream: Stream) -> None:
+    """With vectors of users and items, in a table so small that they collide, the guarantees of `training.checks` hold."""
+    config = TrainerConfig(model=ModelConfig(text_dimension=24, width=8, hidden=(16, 8), id_rows=16, id_width=4))
+    check(lambda: Trainer(config, vocabulary, seed=3), stream(1)[0])
