@@ -60,7 +60,7 @@ def measure(
 def compare(examples: Examples, vocabulary: Vocabulary, judge: Judge, *, seed: int) -> dict[str, dict[str, float]]:
     """Figures by trunk, and as `alone` of a model for each task (a shared bottom) that learns the labels of that task only."""
     base = headwater.make_trainer(vocabulary, examples.vectors.shape[1], seed).config
-    found = {}
+    found: dict[str, dict[str, float]] = {}
     for trunk in TRUNKS:
         config = replace(base, model=replace(base.model, trunk=trunk))
         found[trunk] = judge(headwater.run(examples, Trainer(config, vocabulary, seed=seed)))

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("lightgbm", reason="the peers come with the extra `bench`")
 
 from benchmarks.quality import newsroom, report_together, together
+from benchmarks.quality.examples import Examples
 from benchmarks.quality.headwater import of_task
 from tests.benchmarks.test_newsroom import CONFIG, Letters
 from training.world import NEWSROOM
@@ -33,7 +34,7 @@ def test_each_task_alone_learns_nothing_of_the_others() -> None:
     def judge(predictions: together.Predictions) -> dict[str, float]:
         return {"seconds": float(predictions[:, 1].mean()), "bought": float(predictions[:, 2].mean())}
 
-    def judged(examples: newsroom.Examples) -> dict[str, dict[str, float]]:
+    def judged(examples: Examples) -> dict[str, dict[str, float]]:
         return together.compare(examples, world.vocabulary, judge, seed=0)
 
     before, after = judged(world.examples), judged(replace(world.examples, labels=labels))
