@@ -3,8 +3,8 @@
 import asyncio
 import sys
 import time
+from functools import partial
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from feature_repo.log import log_ids
@@ -12,7 +12,7 @@ from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.table import ItemTable
-from feature_repo.tracing import TracingSettings, traces
+from feature_repo.tracing import Traces, TracingSettings, traces
 from protos.topics import EVENTS, ITEM_ACTIONS
 from streams.agent import define_agent
 from streams.item_agent import ItemProcessor, ItemWork
@@ -28,58 +28,63 @@ from training.settings import EncoderSettings
 
 __all__ = ["main"]
 
-_log = structlog.get_logger(__name__)
+
+class _EventsLog:
+    """The id of the events topic, asked for at every assignment: the topic may have been created anew while this worker ran."""
+
+    id: int
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+
+    async def identify(self) -> None:
+        """Asks the broker."""
+        self.id = (await asyncio.to_thread(log_ids, self._kafka, (EVENTS.name,)))[EVENTS.name]
+
+
+class _Observer:
+    """Counts what batches led to, and traces where that is on."""
+
+    def __init__(self, worker: Worker, metrics: FeatureMetrics, spans: Traces) -> None:
+        self._worker, self._metrics, self._spans = worker, metrics, spans
+
+    def users(self, work: UserWork) -> None:
+        """Of events."""
+        now = time.time()
+        self._metrics.observe(work, now=now)
+        self._metrics.observe_cache("users", work.cache)
+        self._worker.observe_rejected(work.rejected)
+        if self._spans.on:
+            trace_folds(self._spans, work, now)
+
+    def items(self, work: ItemWork) -> None:
+        """Of actions for items."""
+        self._metrics.item_actions.inc(work.folded)
+        self._metrics.observe_cache("items", work.cache)
+        self._worker.observe_rejected(work.rejected)
 
 
 async def _run() -> int:
     kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
-    encoder_settings = EncoderSettings()
-    tracing = TracingSettings()
+    encoder_settings, tracing = EncoderSettings(), TracingSettings()
     configure_logging(kafka, store_settings, settings, features, encoder_settings, tracing)
-    spans = traces(tracing, "features")
-    vocabulary = features.vocabulary()
-    encoder = TextEncoder(encoder_settings.items())
-    table = ItemTable(vocabulary, dimensions=encoder.dimension)
-    registry = CollectorRegistry()
-    metrics = FeatureMetrics(registry)
+    spans, vocabulary, encoder = traces(tracing, "features"), features.vocabulary(), TextEncoder(encoder_settings.items())
+    table, registry = ItemTable(vocabulary, dimensions=encoder.dimension), CollectorRegistry()
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
     mirror.on_failure(worker.fail_from_thread)
-    publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
-    logs: dict[str, int] = {}
-
-    async def identify_log() -> None:
-        # Asked at every assignment: the topic may have been created anew while this worker ran.
-        logs.update(await asyncio.to_thread(log_ids, kafka, (EVENTS.name,)))
-
-    user_processor = UserProcessor(
-        table=table, store=store, log=lambda: logs[EVENTS.name], clock=time.time, cached_rows=settings.cached_rows
+    publisher, store, log = Publisher(kafka), RowStore(store_settings, vocabulary), _EventsLog(kafka)
+    users = UserProcessor(table=table, store=store, log=lambda: log.id, clock=time.time, cached_rows=settings.cached_rows)
+    items = ItemProcessor(vocabulary, store=store, clock=time.time, cached_rows=settings.cached_rows)
+    pipeline = partial(Pipeline, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds)
+    user_group, item_group = (
+        worker.group("headwater-features-users", EVENTS),
+        worker.group("headwater-features-items", ITEM_ACTIONS),
     )
-    item_processor = ItemProcessor(vocabulary, store=store, clock=time.time, cached_rows=settings.cached_rows)
-    users = Pipeline(
-        "users", user_processor, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds
-    )
-    items = Pipeline(
-        "items", item_processor, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds
-    )
-
-    def observe_users(work: UserWork) -> None:
-        now = time.time()
-        metrics.observe(work, now=now)
-        metrics.observe_cache("users", work.cache)
-        worker.observe_rejected(work.rejected)
-        if spans.on:
-            trace_folds(spans, work, now)
-
-    def observe_items(work: ItemWork) -> None:
-        metrics.item_actions.inc(work.folded)
-        metrics.observe_cache("items", work.cache)
-        worker.observe_rejected(work.rejected)
-
-    user_group = worker.group("headwater-features-users", EVENTS)
-    user_group.on_arrival(identify_log)
-    define_agent(worker, user_group, users, observe=observe_users)
-    define_agent(worker, worker.group("headwater-features-items", ITEM_ACTIONS), items, observe=observe_items)
+    user_group.on_arrival(log.identify)
+    observer = _Observer(worker, FeatureMetrics(registry), spans)
+    define_agent(worker, user_group, pipeline("users", users), observe=observer.users)
+    define_agent(worker, item_group, pipeline("items", items), observe=observer.items)
 
     mirror.start()
     await publisher.start()
