@@ -19,6 +19,11 @@ from training.trunks import TrunkName, build_trunk
 
 __all__ = ["Attention", "Heads", "ModelConfig", "Recommender"]
 
+_OF_A_PAST = (
+    *("user_silence_log", "user_session_log", "user_day_log", "user_tenure_log", "user_impressions_log"),
+    *("text_nearest", "text_mean", "category_overlap"),
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
@@ -108,6 +113,7 @@ class Recommender(nn.Module):
     binary_T: Tensor
     kept_log_T: Tensor
     at_once_T: Tensor
+    of_past_F: Tensor
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -119,6 +125,9 @@ class Recommender(nn.Module):
         self.register_buffer("kept_log_T", kept_log_T, persistent=False)
         at_once_T = torch.tensor([task.late == "correct" for task in vocabulary.tasks])
         self.register_buffer("at_once_T", at_once_T, persistent=False)
+        of_past = {*_OF_A_PAST, *(f"{task.name}:user_count_log" for task in vocabulary.tasks)}
+        self.register_buffer("of_past_F", torch.tensor([name in of_past for name in vocabulary.features]), persistent=False)
+        self._user_known = vocabulary.features.index("user_known")
         places = {task.name: at for at, task in enumerate(vocabulary.tasks)}
         self._givens = [(places[task.name], places[task.given]) for task in vocabulary.tasks if task.given is not None]
         self.features = RunningMoments(features)
@@ -140,7 +149,7 @@ class Recommender(nn.Module):
         The head of a task with a `given` says how likely it is where the given one happens; its output is the logit of the
         product, which is what an impression labels (entire-space multi-task model, Ma et al., SIGIR 2018, eq. 2 and 3).
         """
-        x_BF = self.features(batch.x_BF)
+        x_BF = self.features(self._told(batch.x_BF))
         text_VE = self.adapter(batch.vectors_VD)
         item_BE = text_VE[batch.item_B]
         history_BNE = text_VE[batch.history_BN]
@@ -176,10 +185,19 @@ class Recommender(nn.Module):
 
     def observe(self, batch: Batch) -> None:
         """Folds a batch into what the model knows of the scale of features and labels, and of who has a vector."""
-        self.features.observe(batch.x_BF)
+        self.features.observe(self._told(batch.x_BF))
         self.targets.observe(batch.labels_BT)
         if self.ids is not None:
             self.ids.observe(batch.ids_B3)
+
+    def _told(self, x_BF: Tensor) -> Tensor:
+        """Features (B, F), of which those of a user's past are unknown, NaN, where there is no event of the user.
+
+        They are 0 there, which is far from what they are for all others: what a model makes of that is chance. Unknown ones
+        count as usual.
+        """
+        new_B1 = x_BF[:, self._user_known, None] == 0.0
+        return x_BF.masked_fill(new_B1 & self.of_past_F, torch.nan)
 
     def _anchored(self, outputs_BT: Tensor) -> Tensor:
         """Moves outputs from "standard deviations from usual" to training space; usual is the running mean of the labels."""

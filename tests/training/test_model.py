@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
@@ -78,6 +79,30 @@ def test_first_predictions_follow_what_is_expected(vocabulary: Vocabulary, strea
         change_BT = model(replace(batch, x_BF=higher)) - model(lower)
         assert (change_BT[:, index] > 0).all()
         assert change_BT.count_nonzero() == len(batch)
+
+
+def test_a_new_user_counts_as_a_usual_one(vocabulary: Vocabulary, stream: Stream) -> None:
+    """Of somebody without a past, what would be told of it is unknown: zeros there are not a past of no silence and no time."""
+    batch = stream(1, size=64)[0]
+    known, past = vocabulary.features.index("user_known"), vocabulary.features.index("user_tenure_log")
+    batch.x_BF[:, known], batch.x_BF[:, past] = 1.0, torch.linspace(12.0, 16.0, 64)
+    model = Recommender(ModelConfig(text_dimension=24, width=8), vocabulary)
+    model.observe(batch)
+    torch.nn.init.normal_(model.heads.weight_TH)  # at first the hidden path gives nothing
+
+    def outputs(user_known: float, tenure: float) -> Tensor:
+        x_BF = batch.x_BF.clone()
+        x_BF[:, known], x_BF[:, past] = user_known, tenure
+        made: Tensor = model(replace(batch, x_BF=x_BF))
+        return made
+
+    usual = float(batch.x_BF[:, past].mean())
+    assert torch.equal(outputs(0.0, 0.0), outputs(0.0, 14.0))
+    assert not torch.equal(outputs(1.0, 0.0), outputs(1.0, 14.0))
+    mean, count = model.features.mean.clone(), model.features.count.clone()
+    model.observe(replace(batch, x_BF=batch.x_BF * (torch.arange(batch.x_BF.shape[1]) != known)))
+    assert float(model.features.mean[past]) == float(mean[past]) == pytest.approx(usual)
+    assert model.features.count[known] > count[known] == model.features.count[past]
 
 
 def test_losses_pass_over_unknown_labels() -> None:
