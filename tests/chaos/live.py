@@ -19,7 +19,7 @@ from tests.chaos.crew import eventually
 from tests.streams.processes import WorkerProcess, environment_of, running_worker
 from tests.streams.traffic import ITEMS, USERS, traffic
 
-__all__ = ["EVENTS", "Caller", "Generation", "Live", "send_events", "send_items", "stop", "title"]
+__all__ = ["EVENTS", "Caller", "Generation", "Live", "retire", "send_events", "send_items", "stop", "title"]
 
 EVENTS = 600
 
@@ -137,6 +137,16 @@ def stop(*workers: WorkerProcess) -> None:
     for worker in workers:
         worker.process.terminate()
     assert [worker.process.wait(120) for worker in workers] == [0] * len(workers)
+
+
+def retire(before: Live, after: Live, caller: Caller) -> None:
+    """Stops the server of before, whose caller has moved, and ends the calls a while later; neither side has refused anything."""
+    assert before.server.total("headwater_model_load_failures_total") == 0
+    stop(before.server)
+    caller.wait(10)
+    caller.end()
+    assert after.server.total("headwater_model_load_failures_total") == 0
+    assert after.features.total("headwater_events_dead_lettered_total") == 0
 
 
 def title(number: int) -> str:

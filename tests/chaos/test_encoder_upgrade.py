@@ -17,7 +17,7 @@ from feature_repo.table import ItemTable
 from streams.offsets import move
 from streams.topics import ensure_topics
 from tests.broker import running_broker
-from tests.chaos.live import EVENTS, Caller, Generation, Live, send_events, send_items, stop, title
+from tests.chaos.live import EVENTS, Caller, Generation, Live, retire, send_events, send_items, stop, title
 from tests.feature_repo.worlds import VOCABULARY
 from tests.redis import running_redis
 from tests.streams.processes import PARTITIONS
@@ -104,13 +104,7 @@ def test_another_encoder_takes_over_without_a_failed_call_or_a_mixed_vector(tmp_
 
         after = take_over(running, before, new, kafka, changes)
         caller.move_to(after.address)
-        assert before.server.total("headwater_snapshots_rejected_total") == 0
-        stop(before.server)
-        caller.wait(10)
-        caller.end()
-
-        assert after.server.total("headwater_snapshots_rejected_total") == 0
-        assert after.features.total("headwater_events_dead_lettered_total") == 0
+        retire(before, after, caller)
         assert old.titles(old_mirror.table) == titles
         with new.mirror() as fresh:
             assert new.titles(fresh.table) == titles

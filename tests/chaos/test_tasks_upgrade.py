@@ -14,7 +14,7 @@ from feature_repo.vocabulary import Vocabulary
 from streams.offsets import move, standing
 from streams.topics import ensure_topics
 from tests.broker import running_broker
-from tests.chaos.live import EVENTS, Caller, Generation, Live, send_events, stop
+from tests.chaos.live import EVENTS, Caller, Generation, Live, retire, send_events, stop
 from tests.deploy.test_upgrades import MORE_TASKS
 from tests.redis import redis_process
 from tests.streams.processes import PARTITIONS
@@ -69,13 +69,7 @@ def test_other_tasks_take_over_without_a_failed_call(tmp_path: Path) -> None:
         after = take_over(running, before, new, kafka)
         caller.move_to(after.address)
         moved = len(caller.answers)
-        assert before.server.total("headwater_snapshots_rejected_total") == 0
-        stop(before.server)
-        caller.wait(10)
-        caller.end()
-
-        assert after.server.total("headwater_snapshots_rejected_total") == 0
-        assert after.features.total("headwater_events_dead_lettered_total") == 0
+        retire(before, after, caller)
         assert (entries(url), entries(second)) == (ITEMS, ITEMS)
         rows = RowStore(new_store, vocabulary).read_users(users)
     actions = vocabulary.counters.index("actions")
