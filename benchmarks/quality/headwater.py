@@ -35,9 +35,9 @@ class Run:
     """By weights that were copied every so many examples."""
 
 
-def make_trainer(vocabulary: Vocabulary, dimensions: int, seed: int) -> Trainer:
-    """The trainer that the learner has by default."""
-    return Trainer(TrainerConfig(model=ModelConfig(text_dimension=dimensions)), vocabulary, seed=seed)
+def make_trainer(vocabulary: Vocabulary, dimensions: int, seed: int, *, id_rows: int = 0) -> Trainer:
+    """The trainer that the learner has by default, with room for vectors of so many ids."""
+    return Trainer(TrainerConfig(model=ModelConfig(text_dimension=dimensions, id_rows=id_rows)), vocabulary, seed=seed)
 
 
 def steps(stretches: Sequence[tuple[int, int]], size: int = BATCH) -> Iterator[tuple[int, int]]:

@@ -32,6 +32,7 @@ MODES = {
 }
 _SYNC_EVERY = (100, 1_000, 5_000, 20_000)
 _FEATURES_EVERY = (100, 1_000, 20_000)
+_ID_ROWS = 1 << 15  # for 943 users and 1,682 films, so that few miss a row
 _WINDOW, _STEP = 5_000, 2_500
 _TASKS = Path(movielens.__file__).with_name("movielens.toml")
 
@@ -105,14 +106,17 @@ def _compared(
     data: Data, examples: Examples, bounds: Stretches, seeds: Sequence[int], say: Callable[[str], None]
 ) -> tuple[Runs, int]:
     """Predictions by model, one array a seed; and how often LightGBM was trained."""
-    own = []
+    own, with_ids = [], []
     for seed in seeds:
         say(f"Headwater, seed {seed}")
         trainer = headwater.make_trainer(data.vocabulary, examples.vectors.shape[1], seed)
         own.append(headwater.progressive(examples, trainer, bounds))
+        trainer = headwater.make_trainer(data.vocabulary, examples.vectors.shape[1], seed, id_rows=_ID_ROWS)
+        with_ids.append(headwater.progressive(examples, trainer, bounds))
     say("running means and River")
     runs: Runs = {
         "headwater": [run.live for run in own],
+        "headwater_ids": [run.live for run in with_ids],
         "headwater_frozen": [run.frozen for run in own],
         "river_logistic": [peers.run(peers.RiverLogistic(), examples, bounds)],
         "river_factorization": [peers.run(peers.RiverFactorization(), examples, bounds)],

@@ -10,6 +10,7 @@ __all__ = ["NAMES", "charts", "part"]
 
 NAMES = {
     "headwater": "Headwater",
+    "headwater_ids": "Headwater, with vectors by id",
     "headwater_frozen": "Headwater, heads frozen after the first fifth",
     "lightgbm_daily": "LightGBM, same features, retrained daily",
     "river_logistic": "River, logistic and linear regression, same features",
