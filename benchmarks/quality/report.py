@@ -72,7 +72,8 @@ def _movielens(found: Mapping[str, Any]) -> str:
         f"{found['ratings']:,} ratings in order of time, each predicted before it is learned from (progressive validation). Like "
         f"is 4 stars or more. Headwater is the mean of {len(seeds)} seeds, lowest to highest in brackets; the others have one. "
         "River's settings are the best of six (regressions) and eight (factorization) tried on this very stream, which favours "
-        "them; Headwater runs with its defaults.",
+        "them; Headwater runs with its defaults. Vectors by id (`HEADWATER_LEARNER_ID_ROWS`) are off by default: what they would "
+        "have to learn, counters and audiences tell sooner.",
     ]
     for mode, judged in found["modes"].items():
         for window, label in (("last_fifth", "the last fifth"), ("all", "all ratings")):
