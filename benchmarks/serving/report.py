@@ -82,7 +82,7 @@ def _latency(found: Mapping[str, Any]) -> str:
             worst = f"{_ms(min(seen['p99_s_of_rounds']))} to {_ms(max(seen['p99_s_of_rounds']))}"
             unanswered = f"{1.0 - seen['statuses']['OK'] / sum(seen['statuses'].values()):.1%}"
             offered = f"{seen['offered_rps']:g}/s"
-            rows.append((seen["candidates"], title, offered, _ms(seen["p50_s"]), _ms(seen["p99_s"]), worst, unanswered))
+            rows.append((str(seen["candidates"]), title, offered, _ms(seen["p50_s"]), _ms(seen["p99_s"]), worst, unanswered))
     table = _table(("candidates", "store", "offered", "p50", "p99", "p99 of three rounds", "not answered"), rows)
     return f"### Latency of `Score`\n\n{table}"
 
