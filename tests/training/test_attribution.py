@@ -38,6 +38,17 @@ def test_contributions_sum_to_what_sets_the_prediction_apart(learned: Recommende
         torch.testing.assert_close(total_T, found.values_T - found.baseline_T, rtol=0.02, atol=0.01)
 
 
+def test_the_past_of_a_new_user_contributes_nothing(learned: Recommender, stream: Stream) -> None:
+    """The model does not look at it, so nothing on the way to it may count."""
+    one = single(stream(1, size=1, seed=5)[0], 0)
+    one.x_BF[:, learned.of_past_F] = 50.0
+    one.x_BF[:, learned.vocabulary.features.index("user_known")] = 0.0
+    found = attribute(learned, one, steps=256)
+    assert not found.features_TF[:, learned.of_past_F].any()
+    total_T = found.features_TF.sum(1) + found.item_T + found.history_TN.sum(1)
+    torch.testing.assert_close(total_T, found.values_T - found.baseline_T, rtol=0.02, atol=0.01)
+
+
 def test_feature_that_labels_follow_contributes_most(learned: Recommender, stream: Stream) -> None:
     """Over many examples, for every kind of task."""
     [batch] = stream(1, size=16, seed=6)
