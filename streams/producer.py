@@ -47,8 +47,15 @@ class EventProducer:
         A record waits for others up to `linger_seconds`: fewer, larger batches cost the broker less and come so much later.
 
         Raises:
+            ValueError: what lingers so long could not be answered before it is given up.
             KafkaError: the broker cannot be reached, and there is no spool.
         """
+        answer_seconds = min(30.0, give_up_seconds) - 2 * linger_seconds
+        if linger_seconds < 0.0 or answer_seconds <= 0.0:
+            raise ValueError(
+                f"linger_seconds must be 0 or more, and less than half of give_up_seconds and than 15, got {linger_seconds:g} "
+                f"with give_up_seconds {give_up_seconds:g}"
+            )
         self._clock = clock
 
         def connect() -> KafkaProducer:
@@ -57,7 +64,7 @@ class EventProducer:
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=int(linger_seconds * 1000),
-                request_timeout_ms=int((min(30.0, give_up_seconds) - 2 * linger_seconds) * 1000),
+                request_timeout_ms=int(answer_seconds * 1000),
                 delivery_timeout_ms=int(give_up_seconds * 1000),
                 batch_size=256 * 1024,
                 allow_auto_create_topics=False,  # topics made by accident have the wrong partitions

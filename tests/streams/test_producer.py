@@ -161,6 +161,8 @@ def test_a_record_waits_for_others_to_go_with_it(broker: KafkaSettings) -> None:
             time.sleep(0.1)
         assert {state.name: state.records for state in describe(broker)}[EVENTS.name] == 0, "none is sent for itself"
         assert producer.flush().acknowledged == 3, "a flush waits for no others"
+    with pytest.raises(ValueError, match="linger_seconds must be"):
+        EventProducer(broker, give_up_seconds=4.0, linger_seconds=2.0)
 
 
 def test_an_event_without_user_is_refused_at_once(broker: KafkaSettings) -> None:
