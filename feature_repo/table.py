@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from feature_repo.audience import Audience
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
+from feature_repo.shared_items import SharedItems
 from feature_repo.vocabulary import AUDIENCE, TYPE_BITS, Vocabulary
 from protos.catalogue_pb2 import Item
 
@@ -38,9 +39,13 @@ class ItemTable:
 
     Row numbers are stable for the life of the table. A deleted item keeps its number and nothing else, so that histories
     which name it stay readable, and a process that has just read the log knows no less than one that ran all along.
+
+    With `shared`, processes hold the vectors once between them, and an item has the same number in all.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, dimensions: int, capacity: int = 1024) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, *, dimensions: int, capacity: int = 1024, shared: SharedItems | None = None
+    ) -> None:
         self.vocabulary = vocabulary
         self.dimensions = dimensions
         self.index: dict[str, int] = {}
@@ -49,7 +54,10 @@ class ItemTable:
         self.counters = np.zeros((capacity, len(vocabulary.counters), len(HALF_LIFE_NAMES)))
         self.updated_at = np.zeros(capacity)
         self.published_at = np.zeros(capacity)
-        self.vectors = np.zeros((capacity, dimensions), dtype=np.float32)
+        if shared is None:
+            self.vectors = np.zeros((capacity, dimensions), dtype=np.float32)
+        else:
+            self.vectors = shared.vectors(capacity, dimensions)
         self.categories = np.zeros((capacity, _CATEGORY_WORDS), dtype=np.uint64)
         self.types = np.zeros((capacity, TYPE_BITS), dtype=np.float32)
         self.places = np.zeros((capacity, AUDIENCE), dtype=np.uint16)
@@ -60,6 +68,7 @@ class ItemTable:
         self.lock = threading.Lock()
         """Whoever reads counters with their time, or places with their opinions, holds it, so that the two are of one moment."""
         self._totals = np.zeros((2, len(vocabulary.tasks)))
+        self._shared = shared
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -142,18 +151,24 @@ class ItemTable:
             follow(row)
 
     def _row(self, item_id: str) -> int:
-        row = self.index.get(item_id)
-        if row is None:
-            row = len(self.ids)
-            if row == len(self.live):
-                self._grow()
-            # A reader in another thread takes the length from `ids` and numbers from `index`: these come last.
-            self.content.append(None)
-            self.ids.append(item_id)
-            self.index[item_id] = row
-        return row
+        if item_id not in self.index:
+            for new_id in [item_id] if self._shared is None else self._shared.claim(item_id):
+                self._append(new_id)
+        return self.index[item_id]
+
+    def _append(self, item_id: str) -> None:
+        row = len(self.ids)
+        if row == len(self.live):
+            self._grow()
+        # A reader in another thread takes the length from `ids` and numbers from `index`: these come last.
+        self.content.append(None)
+        self.ids.append(item_id)
+        self.index[item_id] = row
 
     def _grow(self) -> None:
         for name in _ARRAYS:
             array = getattr(self, name)
-            setattr(self, name, np.concatenate((array, np.zeros_like(array))))
+            if name == "vectors" and self._shared is not None:
+                self.vectors = self._shared.vectors(2 * len(array), self.dimensions)
+            else:
+                setattr(self, name, np.concatenate((array, np.zeros_like(array))))

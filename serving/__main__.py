@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 import structlog
 
@@ -16,9 +17,10 @@ __all__ = ["main"]
 _ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 make it search within every request
 
 
-async def _serve(settings: ServerSettings, *, child: bool) -> None:
+async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     # Not before: what only watches other processes needs neither PyTorch nor Feast.
     from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+    from feature_repo.shared_items import SharedItems
     from feature_repo.tracing import TracingSettings, traces
     from serving.app import Application
     from training.settings import EncoderSettings
@@ -32,11 +34,17 @@ async def _serve(settings: ServerSettings, *, child: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    if child:
+    if CHILD in arguments:
         loop.add_reader(sys.stdin, _stop_at_end, stopping)
     try:
         application = Application(
-            settings, features=features, kafka=kafka, store=store, encoding=encoding, traces=traces(tracing, "server")
+            settings,
+            features=features,
+            kafka=kafka,
+            store=store,
+            encoding=encoding,
+            traces=traces(tracing, "server"),
+            shared=SharedItems(*map(int, arguments[1:])) if len(arguments) > 1 else None,
         )
         # What is imported and made by now stays for good: looking through it for cycles held every request up for half a second.
         gc.collect()
@@ -80,7 +88,7 @@ def main() -> None:
     )
     settings = ServerSettings()
     if settings.processes == 1:
-        asyncio.run(_serve(settings, child=CHILD in sys.argv))
+        asyncio.run(_serve(settings, sys.argv[1:]))
     else:
         sys.exit(_supervise(settings))
 

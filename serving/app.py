@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.shared_items import SharedItems
 from feature_repo.store import RowStore
 from feature_repo.table import ItemTable
 from feature_repo.tracing import Traces
@@ -66,6 +67,7 @@ class Application:
         store: StoreSettings,
         encoding: EncoderSettings,
         traces: Traces | None = None,
+        shared: SharedItems | None = None,
     ) -> None:
         self._settings = settings
         self._traces = traces or Traces()
@@ -74,7 +76,7 @@ class Application:
         # NumPy's BLAS takes all cores by itself, and its threads spin: on two cores that made assembling four times slower.
         threadpool_limits(settings.compute_threads, user_api="blas")
         encoder = TextEncoder(encoding.items())  # never loaded here: what made the vectors that others publish
-        table = ItemTable(vocabulary, dimensions=encoder.dimension)
+        table = ItemTable(vocabulary, dimensions=encoder.dimension, shared=shared)
         self._index = CatalogueIndex(table, clock=time.time)
         self.metrics = ServerMetrics()
         self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)

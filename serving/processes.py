@@ -2,6 +2,7 @@
 
 The kernel spreads connections over the processes (SO_REUSEPORT). Each is a new process and not a fork, since a fork of a process
 that has threads or has tokenized may hang. A connection stays with its process, so a client needs several to use all cores.
+Text vectors lie in memory that all have in common.
 """
 
 import os
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry
 
+from feature_repo.shared_items import SharedItems
 from serving.merged_metrics import MergedMetrics
 from serving.probes import Probes
 from serving.settings import ServerSettings
@@ -24,7 +26,10 @@ from serving.settings import ServerSettings
 __all__ = ["CHILD", "Supervisor"]
 
 CHILD = "--child"
-"""Argument of a server that ends when its standard input does, which is when its parent is gone."""
+"""Argument of a server that ends when its standard input does, which is when its parent is gone.
+
+The files of `SharedItems` follow it where it shares them with others.
+"""
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 0.5
@@ -52,6 +57,7 @@ class Supervisor:
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._place.bind((settings.host, settings.port))
         self.port: int = self._place.getsockname()[1]
+        self._items = SharedItems.create()
         self._children: list[_Child] = []
         self._stopping = threading.Event()
         self._metrics = MergedMetrics(self._texts)
@@ -85,7 +91,9 @@ class Supervisor:
             metrics_port = free.getsockname()[1]
         own = {"PROCESSES": 1, "PORT": self.port, "METRICS_PORT": metrics_port}
         environment = os.environ | {f"HEADWATER_SERVER_{name}": str(value) for name, value in own.items()}
-        process = subprocess.Popen([sys.executable, "-m", "serving", CHILD], env=environment, stdin=subprocess.PIPE)
+        files = self._items.files
+        argv = [sys.executable, "-m", "serving", CHILD, *map(str, files)]
+        process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE, pass_fds=files)
         return _Child(process=process, metrics_port=metrics_port)
 
     def _look(self, number: int) -> bool:

@@ -50,8 +50,7 @@ def candidates_batch(assembled: Assembled, table: ItemTable, user_id: str | None
     items_B, history_N = assembled.item_rows_B, assembled.history_rows_N
     size, places = len(items_B), len(history_N)
     gathered_VD = np.zeros((1 + places + size, table.dimensions), dtype=np.float32)
-    gathered_VD[1 : 1 + places] = table.vectors[history_N]
-    gathered_VD[1 + places :] = table.vectors[items_B]
+    table.vectors.take(np.concatenate((history_N, items_B)), axis=0, out=gathered_VD[1:], mode="wrap")  # -1 for an unknown item
     at_B = np.where(items_B >= 0, np.arange(1 + places, 1 + places + size), 0)
     known_N = np.zeros(HISTORY, dtype=bool)
     known_N[:places] = history_N >= 0

@@ -21,7 +21,9 @@ class ServerSettings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: int = Field(default=50051, ge=0, le=65535, description="gRPC port; 0 takes a free one.")
-    processes: int = Field(default=1, ge=1, description="Server processes that share the port, one a core.")
+    processes: int = Field(
+        default=1, ge=1, description="Server processes, one a core; they share the port and the texts' vectors."
+    )
     metrics_port: int = Field(
         default=9100,
         ge=0,

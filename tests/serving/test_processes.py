@@ -44,6 +44,11 @@ def children_of(server: RunningServer) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def shares_vectors(pid: int) -> bool:
+    """Whether the process has mapped the vectors that it has in common with others."""
+    return "memfd:headwater-vectors" in Path(f"/proc/{pid}/maps").read_text()
+
+
 def answered(server: RunningServer) -> float:
     """Scores answered so far, by its metrics."""
     text = server.get("metrics")
@@ -63,6 +68,7 @@ def test_two_processes_answer_as_one_and_survive_a_death(place: Place) -> None:
         server.wait_healthy()
         first = children_of(server)
         assert len(first) == 2
+        assert all(shares_vectors(pid) for pid in first)
         ask(server, 24)
         assert answered(server) == 24
         text = server.get("metrics")
@@ -75,6 +81,7 @@ def test_two_processes_answer_as_one_and_survive_a_death(place: Place) -> None:
         second = children_of(server)
         assert len(second) == 2
         assert first[0] not in second
+        assert all(shares_vectors(pid) for pid in second)
         assert answered(server) == 24
         ask(server, 4)
         assert answered(server) == 28
