@@ -83,6 +83,32 @@ def test_ranking_that_drew_the_log_is_judged_by_what_it_earned() -> None:
     assert found.doubly_robust is None
 
 
+def test_estimates_are_those_of_the_open_bandit_pipeline() -> None:
+    """What obp 0.4.1 made of this log: SlateRewardInteractionIPS of whole lists, and its IPW, SNIPW and DR of first places."""
+    orders, rewards = ((0, 1), (2, 0), (1, 3), (1, 2), (3, 0), (0, 2)), ((1, 0), (0, 1), (1, 1), (0, 0), (0, 1), (1, 0))
+    chances = [order_chance(order, LOGGED_A, 0.3) for order in orders]
+
+    def estimates(places: int) -> Estimates:
+        lists = [
+            DrawnList(
+                scores_A=JUDGED_A,
+                shown_K=np.array(order[:places]),
+                propensity_K=np.array(chance[:places]),
+                reward_K=np.array(reward[:places], dtype=float),
+                expected_A=CHANCES_A,
+            )
+            for order, chance, reward in zip(orders, chances, rewards, strict=True)
+        ]
+        return evaluate(lists, temperature=0.5)
+
+    assert estimates(2).ips.value == pytest.approx(2.218277671545338)
+    first = estimates(1)
+    assert first.doubly_robust is not None
+    assert first.ips.value == pytest.approx(1.2292915977212198)
+    assert first.snips.value == pytest.approx(0.7704588476948754)
+    assert first.doubly_robust.value == pytest.approx(0.8266492839796493)
+
+
 def test_list_that_cannot_be_judged_is_refused() -> None:
     """An empty log gives no estimate."""
     with pytest.raises(ValueError, match="no list to judge by"):
