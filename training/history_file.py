@@ -13,15 +13,17 @@ from feature_repo.decode import Rejection, check_change, check_event
 from feature_repo.occurrence import IMPRESSION, Occurrence
 from protos.catalogue_pb2 import CatalogueChange, Item
 from protos.events_pb2 import Event
-from training.tables import HistoryFileError, read_rows
+from training.tables import SURPLUS, HistoryFileError, read_rows
 from training.times import unix_seconds
 
 __all__ = [
     "Columns",
     "HistoryFileError",
     "RowError",
+    "check_width",
     "checked_event",
     "flat_event",
+    "number_of",
     "read_catalogue",
     "read_event",
     "read_history",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _BODIES = ("impression", "click", "read", "purchase", "action")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d{1,2}")  # with three digits it may part thousands
 _VALUES = re.compile(r"(?<= is )[^:,]*(?=[:,])|^\d+")
 
 
@@ -160,6 +163,7 @@ def flat_event(
     Raises:
         RowError: a column is missing or holds what it cannot.
     """
+    check_width(row)
     name = event or str(_cell(row, columns.event, hint="; or say with --event what every row is"))
     message = Event(
         event_id=str(row.get(columns.event_id) or ""),
@@ -184,7 +188,8 @@ def flat_event(
         message.purchase.amount = unit * _number(row.get(columns.value) or 0.0, columns.value)
     else:
         message.action.name = name
-        if (value := row.get(columns.value)) is not None:
+        value = _cell(row, columns.value) if name == "rate" else row.get(columns.value)
+        if value is not None:
             message.action.value = unit * _number(value, columns.value)
     return message
 
@@ -197,13 +202,30 @@ def _cell(row: Mapping[str, Any], column: str, *, hint: str = "") -> Any:
 
 
 def _number(value: Any, column: str) -> float:
+    if (number := number_of(value)) is None:
+        raise RowError(f"column {column!r} holds no number", f"column {column!r} holds {value!r}, not a number")
+    return number
+
+
+def number_of(value: Any) -> float | None:
+    """The finite number in a cell, with a decimal point or comma; None where it is none.
+
+    >>> number_of("4,5"), number_of("4.50"), number_of("1,000"), number_of("k. A.")
+    (4.5, 4.5, None, None)
+    """
+    if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()):
+        value = value.replace(",", ".")
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise RowError(f"column {column!r} holds no number", f"column {column!r} holds {value!r}, not a number")
-    return number
+        return None
+    return number if math.isfinite(number) else None
+
+
+def check_width(row: Mapping[str, Any]) -> None:
+    """Raises RowError for a row of which nobody can say which field belongs to which column."""
+    if SURPLUS in row:
+        raise RowError("more fields than the header names", "more fields than the header names; is a separator not in quotes?")
 
 
 def time_of(value: Any, column: str, formats: Sequence[str]) -> float:

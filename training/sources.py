@@ -13,7 +13,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from feature_repo.decode import check_change
 from feature_repo.occurrence import IMPRESSION, Occurrence
 from protos.catalogue_pb2 import CatalogueChange, Item
-from training.history_file import RowError, checked_event, flat_event, read_event, time_of
+from training.history_file import RowError, check_width, checked_event, flat_event, number_of, read_event, time_of
 from training.project import VALUE_UNITS, Catalogue, History, Project
 from training.synthetic import simulated
 from training.tables import read_rows
@@ -26,6 +26,7 @@ _EXAMPLES = 3
 _APART = 0.001
 _SAME_VISIT_SECONDS = 1800.0
 _TYPE = re.compile(r"[^a-z0-9_.-]+")
+_YEARS = range(1000, 3000)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -33,6 +34,8 @@ class Rejects:
     """Rows of one file that cannot be used: how many of each kind, and the first of them in words."""
 
     rows: int = 0
+    repeats: int = 0
+    """Rows without an event id that say what an earlier one said, its time too; they are used, and count again."""
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
@@ -51,7 +54,7 @@ class SourcesRead:
     """In order of time."""
     items: list[Item]
     rejects: dict[str, Rejects]
-    """By file name."""
+    """By file name; of a file, or a name, that is there twice also by its place in the project."""
     kinds: Counter[str]
     """How many rows gave each kind of event; impressions that were implied or sampled are not in it."""
     timed: bool
@@ -68,7 +71,7 @@ class Sources:
 
     def read(self) -> SourcesRead:
         """Reads every file; raises HistoryFileError for one that cannot be read at all."""
-        found = [(history, list(self._rows(history))) for history in self._project.history]
+        found = [(history, list(self._rows(place, history))) for place, history in enumerate(self._project.history)]
         begin, step = self._pace()
         timed: list[tuple[History, Occurrence]] = []
         for place, (history, rows) in enumerate(found):
@@ -100,23 +103,32 @@ class Sources:
         step = min(_STEP_SECONDS, _SPAN_SECONDS / pairs)
         return self._now - step * pairs, step
 
-    def _rows(self, history: History) -> Iterator[Occurrence]:
+    def _rows(self, place: int, history: History) -> Iterator[Occurrence]:
         """Checked events; of a file without times `at` is the place within the row."""
-        rejects = self._rejects.setdefault(history.file.name, Rejects())
+        name = history.file.name
+        alike = sum(one.file.name == name for one in self._project.history)
+        rejects = self._rejects.setdefault(name if alike == 1 else f"{name} (history {place + 1})", Rejects())
+        seen: set[int] = set()
         for number, row in read_rows(history.file, header=history.header):
             rejects.rows += 1
             try:
-                for event in self._events(history, number, row):
-                    self._kinds[event.kind] += 1
-                    if not history.timed:
-                        self._pairs.setdefault((event.user_id, event.item_id), len(self._pairs))
-                    yield event
+                events = self._events(history, f"{place}/{name}:{number}", row)
             except RowError as error:
                 rejects.add(number, error)
+                continue
+            if events and history.timed and not row.get(history.named.event_id):
+                said = hash(tuple((event.user_id, event.item_id, event.kind, event.value, event.at) for event in events))
+                rejects.repeats += said in seen
+                seen.add(said)
+            for event in events:
+                self._kinds[event.kind] += 1
+                if not history.timed:
+                    self._pairs.setdefault((event.user_id, event.item_id), len(self._pairs))
+                yield event
 
-    def _events(self, history: History, number: int, row: dict[str, Any]) -> list[Occurrence]:
+    def _events(self, history: History, made_id: str, row: dict[str, Any]) -> list[Occurrence]:
+        """What a row says; `made_id` names it where it has no event id."""
         columns, unit = history.named, VALUE_UNITS[history.value_unit]
-        made_id = f"{history.file.name}:{number}"
         if history.outcomes:
             happened = {IMPRESSION: "", **{kind: column for kind, column in history.outcomes.items() if _truthy(row.get(column))}}
         else:
@@ -183,11 +195,8 @@ def read_sources(project: Project, *, now: float) -> SourcesRead:
 
 
 def _truthy(value: Any) -> bool:
-    text = str(value).strip().lower()
-    try:
-        return abs(float(text)) > 0
-    except ValueError:
-        return text not in ("", "false", "no", "none", "null")
+    number = number_of(value)
+    return str(value).strip().lower() not in ("", "false", "no", "none", "null", "nan") if number is None else number != 0
 
 
 def _change(row: dict[str, Any], catalogue: Catalogue) -> CatalogueChange:
@@ -196,6 +205,7 @@ def _change(row: dict[str, Any], catalogue: Catalogue) -> CatalogueChange:
             return ParseDict(row, CatalogueChange())
         except ParseError as error:
             raise RowError("no change in the JSON form of `headwater produce --catalogue`", str(error)) from error
+    check_width(row)
     columns = catalogue.columns
     if row.get(columns.item_id) is None:
         kind = f"column {columns.item_id!r} is missing or empty"
@@ -211,5 +221,7 @@ def _change(row: dict[str, Any], catalogue: Catalogue) -> CatalogueChange:
     parts = categories if isinstance(categories, list) else str(categories).split("|")
     upsert.categories.extend(part for part in (str(part).strip() for part in parts) if part)
     if (published := row.get(columns.published_at)) is not None:
+        if number_of(published) in _YEARS:
+            published = f"{number_of(published):.0f}-01-01"
         upsert.published_at.FromMicroseconds(round(time_of(published, columns.published_at, catalogue.time_formats) * 1e6))
     return CatalogueChange(upsert=upsert)

@@ -9,9 +9,11 @@ from typing import IO, Any
 
 import msgspec
 
-__all__ = ["HistoryFileError", "read_rows"]
+__all__ = ["SURPLUS", "HistoryFileError", "read_rows"]
 
-_SURPLUS = "\0surplus"
+SURPLUS = "\0surplus"
+"""The key under which a row has the fields that the header does not name; such a row is shifted somewhere, and no use."""
+
 _DELIMITERS = ",\t;|"
 _MAX_FIELD = 1 << 24  # bodies of articles exceed the csv module's own 128 KiB
 
@@ -28,7 +30,7 @@ def read_rows(path: Path, *, header: bool = True) -> Iterator[tuple[int, dict[st
         header: whether the first line of a text table names its columns; else they are called 1, 2, 3, ...
 
     Raises:
-        HistoryFileError: the file cannot be read, or a row has no such format.
+        HistoryFileError: the file cannot be read, or is not of that format.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     suffix = (suffixes[-2:-1] or [""])[0] if suffixes[-1:] == [".gz"] else (suffixes or [""])[-1]
@@ -47,10 +49,10 @@ def read_rows(path: Path, *, header: bool = True) -> Iterator[tuple[int, dict[st
                 f"{path}: ends in {suffix or 'no suffix'}; give a file that ends in {known} (text also in .gz)"
             )
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        reason = (
-            f"{error}; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or error
-        )
-        raise HistoryFileError(f"{path}: cannot be read ({reason})") from error
+        if isinstance(error, UnicodeDecodeError):
+            how = f"such as by: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.csv"
+            raise HistoryFileError(f"{path}: cannot be read ({error}); save it as UTF-8, {how}") from error
+        raise HistoryFileError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -81,11 +83,9 @@ def _table(path: Path, header: bool) -> Iterator[tuple[int, dict[str, Any]]]:
         separator = max(_DELIMITERS, key=first.count)
         lines.seek(0)
         names = None if header else [str(number) for number in range(1, first.count(separator) + 2)]
-        rows = csv.DictReader(lines, fieldnames=names, delimiter=separator, restkey=_SURPLUS)
+        rows = csv.DictReader(lines, fieldnames=names, delimiter=separator, restkey=SURPLUS)
         try:
             for number, row in enumerate(rows, start=1):
-                if _SURPLUS in row:
-                    raise HistoryFileError(f"{path}, row {number}: has more fields than the header names")
                 yield number, {name: value for name, value in row.items() if value not in (None, "")}
         except csv.Error as error:
             raise HistoryFileError(f"{path}, line {rows.line_num}: {error}") from error

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.cli.connection import ClientSettings, CliError, DataDir, Server, console, server_address
@@ -46,7 +47,7 @@ def score(
     names = sorted({name for item in response.items for name in item.scores})
     table = Table("item", *names)
     for item in response.items:
-        table.add_row(item.item_id, *_cells(item.scores, names), style="dim" if item.unknown_item else None)
+        table.add_row(escape(item.item_id), *_cells(item.scores, names), style="dim" if item.unknown_item else None)
     console.print(table)
     print_info(response.info)
 
@@ -92,7 +93,7 @@ def recommend(
     names = sorted({name for item in response.items for name in item.scores})
     table = Table("", "item", "title", *names, "rank score")
     for place, item in enumerate(response.items, start=1):
-        table.add_row(str(place), item.item_id, item.title, *_cells(item.scores, names), f"{item.rank_score:.3f}")
+        table.add_row(str(place), escape(item.item_id), escape(item.title), *_cells(item.scores, names), f"{item.rank_score:.3f}")
     console.print(table if response.items else "No item can be recommended.")
     print_info(response.info)
 
@@ -115,7 +116,7 @@ def page(
         names = sorted({name for item in ranked.items for name in item.scores})
         table = Table("item", "title", *names, title=ranked.name, title_justify="left")
         for item in ranked.items:
-            table.add_row(item.item_id, item.title, *_cells(item.scores, names))
+            table.add_row(escape(item.item_id), escape(item.title), *_cells(item.scores, names))
         console.print(table)
     print_info(response.info)
 
@@ -198,4 +199,4 @@ def print_info(info: "ResponseInfo") -> None:
     model = f"model {info.model_version}" if info.model_version else "no model"
     console.print(f"{model}, {features}, recommendation {info.recommendation_id}")
     for flag in info.degradations:
-        console.print(f"[yellow]degraded:[/] {Degradation.Reason.Name(flag.reason)}: {flag.detail}", soft_wrap=True)
+        console.print(f"[yellow]degraded:[/] {Degradation.Reason.Name(flag.reason)}: {escape(flag.detail)}", soft_wrap=True)

@@ -20,6 +20,7 @@ __all__ = ["check", "register"]
 
 _KINDS_SHOWN = 8
 _HOUR = 3600.0
+_MANY = 0.1
 _ENCODER = "HEADWATER_ENCODER"
 
 
@@ -93,13 +94,13 @@ def _project(file: Path | None) -> "tuple[Project, str | None]":
     from deploy.project.write import project_text, tasks_text
     from training.project import parse_project
 
-    draft = draft_history(file)
-    kinds = finish_drafts([draft])
-    draft.file = file.resolve()
-    project: Project = parse_project(project_text([draft], None), root=Path.cwd())
-    guess = ", ".join(f"{field} = {column}" for field, column in draft.columns.items())
-    console.print(f"Read as {' and '.join(sorted(draft.kinds))}; {guess}", soft_wrap=True)
-    return project, tasks_text(kinds, timed=draft.timed, rated_up_to=draft.rated_up_to)
+    drafts = [draft_history(file)]
+    kinds = finish_drafts(drafts)
+    project: Project = parse_project(project_text(drafts, None), root=Path.cwd())
+    for draft in drafts:
+        guess = ", ".join(f"{field} = {column}" for field, column in draft.columns.items())
+        console.print(f"Read as {' and '.join(sorted(draft.kinds))}; {guess}", soft_wrap=True, markup=False)
+    return project, tasks_text(kinds, timed=drafts[0].timed, rated_up_to=drafts[-1].rated_up_to)
 
 
 def _print_files(read: "SourcesRead") -> None:
@@ -108,13 +109,19 @@ def _print_files(read: "SourcesRead") -> None:
     table = Table("file", "rows", "rejected")
     for name, rejects in read.rejects.items():
         count = sum(rejects.counts.values())
-        table.add_row(name, f"{rejects.rows:,}", f"[red]{count:,}[/]" if count else "0")
+        table.add_row(escape(name), f"{rejects.rows:,}", f"[red]{count:,}[/]" if count else "0")
     console.print(table)
     for name, rejects in read.rejects.items():
         for kind, count in rejects.counts.most_common(_KINDS_SHOWN):
-            console.print(f"[red]{name}: {count:,} rows:[/] {escape(kind)}", soft_wrap=True)
+            console.print(f"[red]{escape(name)}: {count:,} rows:[/] {escape(kind)}", soft_wrap=True)
             for example in rejects.examples[kind]:
                 console.print(f"  {escape(example)}", style="dim", soft_wrap=True)
+        if rejects.repeats:
+            console.print(
+                f"[yellow]{escape(name)}: {rejects.repeats:,} rows say what an earlier one said, its time too:[/] each counts;"
+                " take them out if they are mistakes, or name a column of event ids",
+                soft_wrap=True,
+            )
 
 
 def _print_contents(read: "SourcesRead", *, titles: bool) -> None:
@@ -162,7 +169,7 @@ def _print_script(read: "SourcesRead", project: "Project") -> None:
     if _ENCODER in project.settings or os.environ.get(_ENCODER):
         return
     foreign = sum(not any(letter.isascii() for letter in item.title if letter.isalpha()) for item in read.items if item.title)
-    if foreign > len(read.items) / 2:
+    if foreign > len(read.items) * _MANY:
         console.print(
             f"[yellow]{foreign:,} of {len(read.items):,} titles are not in Latin letters:[/] the built-in encoder reads English"
             f" and makes little of them; name a multilingual one as {_ENCODER} in headwater.toml (docs/guides/encoders.md)",

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from deploy.cli.connection import CliError, console
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ def read_project(project: "Project") -> "SourcesRead":
         read = read_sources(project, now=time.time())
     for name, rejects in read.rejects.items():
         if count := sum(rejects.counts.values()):
-            console.print(f"[yellow]{name}: {count:,} of {rejects.rows:,} rows passed over;[/] `headwater check` says why")
+            told = f"{escape(name)}: {count:,} of {rejects.rows:,} rows passed over"
+            console.print(f"[yellow]{told};[/] `headwater check` says why", soft_wrap=True)
     if not read.events:
         raise CliError("the project's files hold no event that can be used; `headwater check` says why")
     return read

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from deploy.cli.connection import (
@@ -58,7 +59,7 @@ def replay_scores(
     table = Table("item", *(f"{name}: {what}" for name in names for what in ("answered", "again")))
     for event, answered_T, again_T in zip(shown, found.answered_BT, found.again_BT, strict=True):
         pairs = (value for pair in zip(answered_T, again_T, strict=True) for value in pair)
-        table.add_row(event.item_id, *("-" if value != value else f"{value:.5f}" for value in pairs))
+        table.add_row(escape(event.item_id), *("-" if value != value else f"{value:.5f}" for value in pairs))
     console.print(table)
     console.print(
         f"user {shown[0].user_id}, model {first.model_version or '(none)'}, largest relative difference "

@@ -14,6 +14,7 @@ from rich.markup import escape
 from deploy import local
 from deploy.cli.connection import called, console
 from deploy.cli.own_data import project_here, read_project
+from deploy.local.ports import listens
 from deploy.local.process import brief, is_calm
 from deploy.local.state import DEFAULT_DIRECTORIES, DataDirectory, StackState
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["interrupt_on_signals", "print_access", "register", "up"]
 
+_SERVER_PORT = 50051  # where clients of gRPC look first, and those of our documents
 _TASKS = Path(local.__file__).with_name("tasks.toml")
 _COLORS = {
     "broker": "magenta",
@@ -55,7 +57,9 @@ def up(
     data_dir: Annotated[
         Path, typer.Option(envvar="HEADWATER_DATA_DIR", help="Holds rows, snapshots, caches and logs.")
     ] = DEFAULT_DIRECTORIES[0],
-    port: Annotated[int | None, typer.Option(envvar="HEADWATER_SERVER_PORT", help="gRPC port; else a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(envvar="HEADWATER_SERVER_PORT", help="gRPC port; else 50051, or where that is taken a free one.")
+    ] = None,
     broker_port: Annotated[int | None, typer.Option(help="Kafka port; else a free one.")] = None,
     console_port: Annotated[int | None, typer.Option(help="HTTP port of the console; else a free one.")] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of each topic whose order over all keys is free.")] = 4,
@@ -84,7 +88,7 @@ def up(
             data_dir=data_dir,
             tasks_file=tasks or _TASKS,
             partitions=partitions,
-            server_port=port,
+            server_port=port or (None if listens(_SERVER_PORT) else _SERVER_PORT),
             broker_port=broker_port,
             redis_url=redis_url,
             encoder=encoder,

@@ -11,12 +11,23 @@ _TIMED = "read"
 
 
 def possible_deeds(tasks: Sequence[Task]) -> list[dict[str, Any]]:
-    """A click, what each task is labelled by, and hiding; `input` says where the value comes from: timer, number or nothing.
+    """What each task is labelled by, a click where none says what follows a look, and hiding.
+
+    `input` says where the value comes from: timer, number or nothing. A number stands at what `task` predicts, else at `value`.
 
     >>> task = Task(name="stars", kind="regression", event="rate")
-    >>> [(deed["kind"], deed["input"]) for deed in possible_deeds([task])]
-    [('click', 'none'), ('rate', 'number'), ('hide', 'none')]
+    >>> [(deed["kind"], deed["input"], deed["task"]) for deed in possible_deeds([task])]
+    [('click', 'none', None), ('rate', 'number', 'stars'), ('hide', 'none', None)]
     """
-    kinds = dict.fromkeys(["click", *(task.event for task in tasks), "hide"])
-    valued = {task.event for task in tasks if not task.implicit}
-    return [{"kind": kind, "input": "timer" if kind == _TIMED else "number" if kind in valued else "none"} for kind in kinds]
+    opening = [] if any(task.implicit for task in tasks) else ["click"]
+    return [_deed(kind, tasks) for kind in dict.fromkeys([*opening, *(task.event for task in tasks), "hide"])]
+
+
+def _deed(kind: str, tasks: Sequence[Task]) -> dict[str, Any]:
+    valued = [task for task in tasks if task.event == kind and not task.implicit]
+    return {
+        "kind": kind,
+        "input": "timer" if kind == _TIMED else "number" if valued else "none",
+        "task": next((task.name for task in valued if task.kind != "binary"), None),
+        "value": next((task.at_least for task in valued if task.at_least is not None), 1.0),
+    }

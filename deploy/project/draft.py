@@ -1,17 +1,18 @@
 """Owns a project in the making: what is said of a file, completed by what its columns' names and first rows tell."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.project.evidence import cells_of, columns_of
-from deploy.project.guess import HISTORY_FIELDS, ITEM_FIELDS, guess_history, guess_items, guess_names, sample
+from deploy.project.evidence import cells_of, columns_of, shared_ids
+from deploy.project.guess import HISTORY_FIELDS, ITEM_FIELDS, guess_fields, guess_history, guess_items, guess_names, sample
 from deploy.project.write import CatalogueDraft, HistoryDraft
+from training.history_file import number_of
 from training.tables import HistoryFileError
 from training.times import formats_of
 
-__all__ = ["Said", "draft_catalogue", "draft_history", "finish_drafts", "known_items"]
+__all__ = ["Said", "draft_catalogue", "draft_history", "finish_drafts", "known_items", "said_of_items"]
 
 _SAMPLED = 2
 _COURSE = ("impression", "click", "purchase")
@@ -46,6 +47,9 @@ def draft_history(file: Path, said: Said | None = None, *, header: bool = True, 
         columns.pop("event", None)
     names = {} if event else guess_names(rows, columns["event"])[0]
     draft = HistoryDraft(file=file, header=header, columns=columns, event=event, names=names, timed="occurred_at" in columns)
+    if guess.also and event not in ("rate", "read"):
+        draft.besides = draft_history(file, replace(said, event=guess.also), header=header, items=items)
+        columns.pop("value")
     if "read" in draft.kinds:
         _require(file, rows, columns, {"value": "the time read"})
         draft.value_unit = said.value_unit or guess.value_unit
@@ -54,7 +58,7 @@ def draft_history(file: Path, said: Said | None = None, *, header: bool = True, 
     elif draft.kinds <= {"click", "impression"}:
         columns.pop("value", None)
     draft.time_formats = _formats(rows, columns.get("occurred_at"))
-    draft.unused = _unused(rows, columns)
+    draft.unused = [] if draft.besides else _unused(rows, columns)
     draft.rated_up_to = _highest(rows, columns.get("value")) if "rate" in draft.kinds else None
     return draft
 
@@ -74,6 +78,15 @@ def draft_catalogue(file: Path, item_type: str, said: Mapping[str, str] | None =
     return CatalogueDraft(file=file, item_type=item_type, columns=columns, time_formats=formats, unused=_unused(rows, columns))
 
 
+def said_of_items(catalogue: Path, histories: Sequence[Path], said: Mapping[str, str], *, header: bool = True) -> dict[str, str]:
+    """`said`, and the catalogue's column of ids where no name tells it and what the histories hold does."""
+    rows = sample(catalogue)
+    if "item_id" in guess_fields(rows, ("item_id",), _said_of(rows, said, ITEM_FIELDS)):
+        return dict(said)
+    column = shared_ids(rows, [sample(history, header=header) for history in histories])
+    return {**said, **({"item_id": column} if column else {})}
+
+
 def known_items(catalogue: Path, said: Mapping[str, str]) -> frozenset[str]:
     """Ids of the first items of a catalogue; none where no column is found that holds them."""
     rows = sample(catalogue)
@@ -84,8 +97,11 @@ def known_items(catalogue: Path, said: Mapping[str, str]) -> frozenset[str]:
 def finish_drafts(drafts: list[HistoryDraft]) -> set[str]:
     """All events that the files hold; where none says what was shown, sampled impressions are set to stand in.
 
+    A file of which some rows are another event besides follows once more, as that event, unless it was named for it.
     Files without times are put in the order in which things happen: rows of one user and item follow in the order of their files.
     """
+    named = {(draft.file, kind) for draft in drafts for kind in draft.kinds}
+    drafts += [more for draft in drafts if (more := draft.besides) and (more.file, more.event) not in named]
     if not all(draft.timed for draft in drafts):
         drafts.sort(key=_course)
     kinds: set[str] = set().union(*(draft.kinds for draft in drafts))
@@ -129,10 +145,5 @@ def _require(file: Path, rows: Sequence[dict[str, Any]], columns: Mapping[str, s
 
 
 def _highest(rows: Sequence[dict[str, Any]], column: str | None) -> float | None:
-    values = []
-    for row in rows:
-        try:
-            values.append(float(row[column or ""]))
-        except (KeyError, TypeError, ValueError):
-            continue
-    return max(values, default=None)
+    values = (number_of(row.get(column or "")) for row in rows)
+    return max((value for value in values if value is not None), default=None)

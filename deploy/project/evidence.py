@@ -5,7 +5,7 @@ from typing import Any
 
 from training.times import formats_of
 
-__all__ = ["cells_of", "columns_of", "history_evidence", "item_evidence"]
+__all__ = ["cells_of", "columns_of", "history_evidence", "item_evidence", "shared_ids"]
 
 _FEW_EVENTS = 20
 _FEW_CATEGORIES = 50
@@ -59,6 +59,21 @@ def item_evidence(rows: Sequence[dict[str, Any]], found: Mapping[str, str]) -> d
     """
     fits = {"item_id": _ids, "title": _titles, "text": _texts, "categories": _categories, "published_at": _dates}
     return _told(rows, found, fits)
+
+
+def shared_ids(rows: Sequence[dict[str, Any]], histories: Sequence[Sequence[dict[str, Any]]]) -> str | None:
+    """The column of a catalogue, each value once, of which some column of a history holds most; None where none does.
+
+    >>> shared_ids([{"Jahr": "1990", "Signatur": "Kri 1"}, {"Jahr": "1991", "Signatur": "Kri 2"}], [[{"Medium": "Kri 2"}]])
+    'Signatur'
+    """
+    shares = {}
+    for name in columns_of(rows):
+        cells = cells_of(rows, name)
+        if len(ids := set(map(str, cells))) == len(cells):
+            shares[name] = max(_share(cells_of(one, column), ids) for one in histories for column in columns_of(one))
+    best = max(shares, key=lambda name: shares[name], default=None)
+    return best if best is not None and shares[best] >= _SHARED else None
 
 
 def _told(

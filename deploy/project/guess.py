@@ -1,6 +1,7 @@
 """Owns the guess of what a file's columns mean, from their names and first rows; the user has the last word."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -8,10 +9,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deploy.project.evidence import history_evidence, item_evidence
-from training.tables import HistoryFileError, read_rows
+from deploy.project.evidence import cells_of, history_evidence, item_evidence
+from training.tables import SURPLUS, HistoryFileError, read_rows
 
-__all__ = ["FIELDS", "HISTORY_FIELDS", "ITEM_FIELDS", "Guess", "guess_history", "guess_items", "guess_names", "sample"]
+__all__ = [
+    "FIELDS",
+    "HISTORY_FIELDS",
+    "ITEM_FIELDS",
+    "Guess",
+    "guess_fields",
+    "guess_history",
+    "guess_items",
+    "guess_names",
+    "sample",
+]
 
 HISTORY_FIELDS = ("user_id", "item_id", "occurred_at", "event", "value", "event_id", "recommendation_id")
 ITEM_FIELDS = ("item_id", "title", "text", "type", "categories", "language", "published_at")
@@ -19,35 +30,47 @@ ITEM_FIELDS = ("item_id", "title", "text", "type", "categories", "language", "pu
 FIELDS: dict[str, tuple[str, ...]] = {
     "user_id": (
         *("userid", "user", "uid", "customerid", "customer", "visitorid", "visitor", "memberid", "sessionid", "accountid", "who"),
-        *("用户", "用户id", "用户编号"),
+        *("用户", "用户id", "用户编号", "nutzer", "benutzer", "kunde", "kundennr", "kundennummer"),
+        *("utilisateur", "usuario", "cliente"),
     ),
     "item_id": (
         *("itemid", "item", "iid", "productid", "product", "movieid", "videoid", "gameid", "articleid", "newsid", "songid"),
         *("trackid", "adid", "bookid", "postid", "contentid", "asin", "sku", "id"),
-        *("商品id", "商品编号", "物品id", "编号"),
+        *("商品id", "商品编号", "物品id", "编号", "artikel", "artikelnr", "artikelnummer", "produkt", "produit", "producto"),
     ),
     "occurred_at": (
         *("occurredat", "timestamp", "time", "datetime", "date", "ts", "eventtime", "createdat", "at", "unixtime"),
-        "时间",
+        *("时间", "zeit", "zeitpunkt", "zeitstempel", "datum", "horodatage", "fecha"),
     ),
-    "event": ("event", "eventtype", "eventname", "action", "behavior", "behaviour", "activity", "what", "行为"),
+    "event": (
+        *("event", "eventtype", "eventname", "action", "behavior", "behaviour", "activity", "what"),
+        *("行为", "ereignis", "evenement", "evento"),
+    ),
     "value": (
         *("value", "rating", "stars", "score", "hours", "minutes", "seconds", "duration", "dwell", "dwelltime", "readseconds"),
         *("watchtime", "playtime", "watchseconds", "amount", "price", "revenue", "purchase", "quantity"),
+        *("bewertung", "sterne", "评分", "etoiles", "puntuacion", "dauer", "duree", "duracion"),
+        *("betrag", "preis", "prix", "precio"),
     ),
     "event_id": ("eventid",),
     "recommendation_id": ("recommendationid", "requestid", "impressionid"),
-    "title": ("title", "name", "itemname", "productname", "gamename", "headline", "caption", "movietitle", "标题", "名称"),
-    "text": ("text", "description", "desc", "body", "abstract", "content", "summary", "描述", "简介"),
+    "title": (
+        *("title", "name", "itemname", "productname", "gamename", "headline", "caption", "movietitle", "标题", "名称"),
+        *("titel", "bezeichnung", "titre", "titulo"),
+    ),
+    "text": (
+        *("text", "description", "desc", "body", "abstract", "content", "summary", "描述", "简介"),
+        *("beschreibung", "inhalt", "descripcion"),
+    ),
     "type": ("type", "itemtype", "kind"),
     "categories": (
         *("categories", "category", "genres", "genre", "topic", "topics", "tags", "section", "group", "firstlevelcategoryname"),
-        *("分类", "类别"),
+        *("分类", "类别", "kategorie", "kategorien", "categorie", "categoria"),
     ),
-    "language": ("language", "lang"),
-    "published_at": ("publishedat", "published", "releasedate", "publishdate"),
+    "language": ("language", "lang", "语言", "sprache", "langue", "idioma"),
+    "published_at": ("publishedat", "published", "releasedate", "publishdate", "year", "发布时间", "erscheinungsjahr"),
 }
-"""Names that each field goes by, the likeliest first; lower case, without spaces and signs."""
+"""Names that each field goes by, the likeliest first; lower case, without spaces, signs and accents."""
 
 _EVENTS = {
     "impression": ("impression", "show", "shown", "seen", "exposure", "display", "displayed"),
@@ -56,14 +79,15 @@ _EVENTS = {
     "purchase": ("purchase", "purchased", "buy", "bought", "transaction", "order", "ordered", "checkout"),
 }
 _BY_VALUE = {
-    "rate": ("rating", "stars", "score"),
+    "rate": ("rating", "stars", "score", "bewertung", "sterne", "评分", "etoiles", "puntuacion"),
     "read": (
         *("hours", "minutes", "seconds", "duration", "dwell", "dwelltime", "watchtime", "playtime", "readseconds"),
-        "watchseconds",
+        *("watchseconds", "dauer", "duree", "duracion"),
     ),
-    "purchase": ("amount", "price", "revenue", "purchase", "quantity"),
+    "purchase": ("amount", "price", "revenue", "purchase", "quantity", "betrag", "preis", "prix", "precio"),
 }
 _SAMPLE = 2000
+_SPARSE = 0.9
 
 
 @dataclass(kw_only=True, slots=True)
@@ -73,12 +97,14 @@ class Guess:
     header: bool = True
     columns: dict[str, str] = field(default_factory=dict)
     event: str = ""
+    also: str = ""
+    """What those rows are beside that, in which the value is not empty: many a row of a loan has no stars."""
     value_unit: str = ""
 
 
 def sample(path: Path, *, header: bool = True) -> list[dict[str, Any]]:
     """The first rows; raises HistoryFileError for a file that cannot be read or holds none."""
-    rows = [row for _, row in islice(read_rows(path, header=header), _SAMPLE)]
+    rows = [row for _, row in islice(read_rows(path, header=header), _SAMPLE) if SURPLUS not in row]
     if not rows:
         raise HistoryFileError(f"{path}: holds no rows")
     return rows
@@ -107,6 +133,8 @@ def guess_history(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None
     value = _plain(columns.get("value", ""))
     if not columns.get("event"):
         guess.event = next((event for event, names in _BY_VALUE.items() if value in names), "click")
+        if guess.event in ("rate", "read") and len(cells_of(rows, columns["value"])) < _SPARSE * len(rows):
+            guess.event, guess.also = "click", guess.event
     guess.value_unit = next((unit for unit in ("hours", "minutes") if unit in value), "")
     return guess
 
@@ -137,4 +165,4 @@ def _event(value: str) -> str | None:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\W_]", "", name.lower())
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKD", name.lower()))

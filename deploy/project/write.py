@@ -42,6 +42,8 @@ class HistoryDraft:
     imply_impressions: bool = False
     sampled_impressions: int = 0
     rated_up_to: float | None = None
+    besides: "HistoryDraft | None" = None
+    """The same file once more, as what those of its rows are besides in which the value is not empty."""
 
     @property
     def kinds(self) -> set[str]:
@@ -129,11 +131,11 @@ def tasks_text(kinds: set[str], *, timed: bool, rated_up_to: float | None = None
     if "purchase" in kinds:
         given = '\ngiven = "click"  # nothing is bought without a click first' if "click" in kinds and timed else ""
         blocks.append(_binary("purchase", "is it bought?", window) + given)
+    blocks += [_binary(name, f"is there a {name} after it was shown?", window) for name in others]
     if "rate" in kinds:
         top = 5 if rated_up_to is None else math.ceil(rated_up_to)
         blocks.append(f'[tasks.like]  # is it rated high?\nkind = "binary"\nevent = "rate"\nat_least = {0.8 * top:g}')
         blocks.append('[tasks.rating]  # how is it rated?\nkind = "regression"\nevent = "rate"')
-    blocks += [_binary(name, f"is there a {name} after it was shown?", window) for name in others]
     head = (
         "# What to predict: one table a task. Keys: kind (binary, duration, regression), event, at_least, window_seconds,\n"
         "# weight, priority, rank_weight, given, item_types; docs/reference/tasks.md explains each.\n\n"

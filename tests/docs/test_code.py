@@ -122,16 +122,17 @@ def test_the_quick_start_on_a_running_system(environment: dict[str, str], tmp_pa
     assert "NO_MODEL" in shell(".venv/bin/headwater recommend ann --include-seen", environment, tmp_path)
 
 
-def test_the_quick_start_with_own_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["quick-start.md", "../README.md"])
+def test_own_files_by_the_lines_of_the_page(page: str, tmp_path: Path) -> None:
     """init, check and replay as they stand there; `up` is what the examples run."""
     clicks = "".join(f"u{n % 30},p{n * n % 47},2024-03-{1 + n // 40:02d}T10:{n % 60:02d}:00Z\n" for n in range(600))
     (tmp_path / "clicks.csv").write_text(f"user_id,item_id,timestamp\n{clicks}")
     (tmp_path / "products.csv").write_text("id,name\n" + "".join(f"p{n},Lamp number {n}\n" for n in range(47)))
-    [lines] = [block for block in blocks("quick-start.md", "sh") if "init shop" in block]
+    [lines] = [block for block in blocks(page, "sh") if "init shop" in block]
     walk, _, last = lines.strip().rpartition("\n")
     assert last.startswith("../.venv/bin/headwater up")
     printed = shell(walk, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}, tmp_path)
-    assert "Next: `cd shop && " in printed
+    assert "replay` learns from it and judges itself" in printed
     assert "user bias" in printed
 
 

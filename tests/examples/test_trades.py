@@ -1,6 +1,7 @@
 """Each trade under examples/ runs by its one command and answers a page with its lists; trades differ by configuration alone."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,10 +18,12 @@ from deploy.local.state import DataDirectory, StackState
 from feature_repo.tasks import load_tasks
 from protos.recommender_pb2 import RecommendSlatesRequest, Slate
 from protos.recommender_pb2_grpc import RecommenderStub
+from tests.broker import free_port
 from training.project import load_project
 from training.world import load_world
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 TRADES = ("shop", "social", "news", "music", "video")
 _SIZES = {"users = 200": "users = 15", "items = 600": "items = 40", "days = 14.0": "days = 3.0"}
 _START_SECONDS = 240.0
@@ -39,7 +42,8 @@ def running(trade: str, directory: Path) -> Iterator[StackState]:
     data_dir, output = directory / "data", directory / "output"
     # By the launcher, so that a test run that is killed leaves no stack behind.
     launch = [sys.executable, "-m", "deploy.local.launcher", str(os.getpid()), sys.executable, "-c"]
-    command = [*launch, "from deploy.cli import main; main()", "up", str(small), "--data-dir", str(data_dir)]
+    program = [*launch, "from deploy.cli import main; main()"]
+    command = [*program, "up", str(small), "--data-dir", str(data_dir), "--port", str(free_port())]
     with output.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
     try:
@@ -71,6 +75,16 @@ def test_it_runs_by_its_one_command_and_answers_a_page(trade: str, tmp_path: Pat
         about = {task.name for task in tasks if not task.item_types or kind in task.item_types}
         assert slate.items
         assert all(item.type == kind and item.title and set(item.scores) == about for item in slate.items)
+
+
+def test_the_page_that_the_readme_asks_for(tmp_path: Path) -> None:
+    """Word for word, and from a directory of the reader's own: products, reviews and ads, each in its list."""
+    [line] = re.findall(r"^headwater (page .*)$", (EXAMPLES / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    with running("shop", tmp_path) as state:
+        program = [sys.executable, "-c", "from deploy.cli import main; main()", *line.split(), "--server", state.server]
+        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [word for word in ("product", "review", "ad") if f"\n{word} " in f"\n{done.stdout}"] == ["product", "review", "ad"]
 
 
 def test_trades_differ_by_configuration_alone() -> None:

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence
+from feature_repo.settings import StoreSettings
+from feature_repo.store import RowStore
 from protos.events_pb2 import Event
 from protos.streams_pb2 import DeadLetter, Erasure, Example, ItemAction
 from protos.topics import DEAD_LETTERS, EVENTS, EXAMPLES, ITEM_ACTIONS
@@ -129,6 +131,21 @@ def test_a_user_in_two_partitions_is_noticed() -> None:
     assert (len(work.folded_appended_at), work.strayed) == (2, 1)
     assert _processor(store).process(records[2:3]).strayed == 1
     assert _processor(store, log=2).process(records[2:3]).strayed == 0
+
+
+def test_two_workers_that_share_a_user_write_over_each_other(store_settings: StoreSettings) -> None:
+    """As docs/faq.md says of two partitioners: each keeps its own count, the last to write is left, and one change is noticed."""
+    store = RowStore(store_settings, VOCABULARY)
+    workers = [UserProcessor(table=table_of(), store=store, log=lambda: 1, clock=lambda: NOW, cached_rows=2) for _ in range(2)]
+    strayed = 0
+    for at in range(6):
+        click = Occurrence(event_id=f"e{at}", user_id="u0", item_id="i1", at=1000.0 + at, kind="click")
+        worker = workers[at % 2]
+        work = worker.process([_record(click, at, user_id="u0")._replace(partition=at % 2)])
+        worker.write(work)
+        strayed += work.strayed
+    assert len(store.read_users(["u0"])["u0"].seen) == 4, "the first of one worker, and all three of the other"
+    assert strayed == 1
 
 
 def test_a_dead_letter_can_always_be_written() -> None:

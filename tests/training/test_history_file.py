@@ -71,7 +71,7 @@ def test_what_produce_sends_can_be_replayed(tmp_path: Path) -> None:
         ("a.csv", "user_id,item_id,occurred_at,event\nu,i,5000000000,click\n", "row 1: .*ahead of this machine's clock"),
         ("a.csv", "user_id,item_id,occurred_at,event,value\nu,i,5,read,long\n", "row 1: column 'value' holds 'long'"),
         ("a.csv", "user_id,item_id,occurred_at,event\nu,i,5,Click Me\n", "row 1: action.name is 'Click Me'"),
-        ("a.csv", "user_id,item_id\nu,i,5\n", "row 1: has more fields"),
+        ("a.csv", "user_id,item_id\nu,i,5\n", "row 1: more fields than the header names"),
         ("a.csv", "user_id,item_id\n", "holds no rows"),
         ("a.jsonl", '{"user_id": "u"\n', "row 1: no JSON object"),
         ("a.jsonl", '{"userId": "u", "itemId": "i", "clicks": {}, "click": {}}\n', "row 1: .*clicks"),

@@ -104,6 +104,53 @@ def test_each_bad_row_is_counted_by_kind_with_its_number(tmp_path: Path) -> None
     assert [(item.item_id, item.type) for item in found.items] == [("i", "item")]
 
 
+def test_a_file_may_stand_twice_as_two_events_of_its_rows(tmp_path: Path) -> None:
+    """Each row is lent, and those with stars are rated: no event is taken for a repeat of the other."""
+    table = '[[history]]\nfile = "a.csv"\nevent = "{}"\n'
+    found = read(
+        tmp_path,
+        table.format("loan") + '[history.columns]\nvalue = "days"\n' + table.format("rate"),
+        a_csv="user_id,item_id,occurred_at,value\nu,i,5,\nu,j,6,4,5\nu,k,7,4\n".replace("4,5", '"4,5"'),
+    )
+    assert [(event.item_id, event.kind, event.value) for event in found.events] == [
+        ("i", "loan", None),
+        ("j", "loan", None),
+        ("j", "rate", 4.5),
+        ("k", "loan", None),
+        ("k", "rate", 4.0),
+    ]
+    assert len({event.event_id for event in found.events}) == 5
+    assert dict(found.rejects["a.csv (history 2)"].counts) == {"column 'value' is missing or empty": 1}
+    assert not found.rejects["a.csv (history 1)"].counts
+
+
+def test_rows_that_say_the_same_are_counted_as_repeats(tmp_path: Path) -> None:
+    """They are used; rows with event ids are no repeats, for the fold tells those by their ids."""
+    project = '[[history]]\nfile = "{}.csv"\nevent = "click"\n'
+    found = read(
+        tmp_path,
+        project.format("a") + project.format("b"),
+        a_csv="user_id,item_id,occurred_at\nu,i,5\nu,i,5\nu,i,6\nu,i,5\n",
+        b_csv="user_id,item_id,occurred_at,event_id\nu,i,5,x\nu,i,5,y\n",
+    )
+    assert len(found.events) == 6
+    assert (found.rejects["a.csv"].repeats, found.rejects["b.csv"].repeats) == (2, 0)
+
+
+def test_a_row_with_a_stray_separator_is_a_rejected_row(tmp_path: Path) -> None:
+    """Of a history and of a catalogue; the others are used."""
+    found = read(
+        tmp_path,
+        '[[history]]\nfile = "a.csv"\nevent = "click"\n[catalogue]\nfile = "items.csv"\n',
+        a_csv="user_id,item_id,occurred_at\nu,i,5\nu,i,j,5\n",
+        items_csv="item_id,title\ni,Bread\nj,Butter, salted\n",
+    )
+    assert [event.item_id for event in found.events] == ["i"]
+    assert [item.title for item in found.items] == ["Bread"]
+    for name in ("a.csv", "items.csv"):
+        assert dict(found.rejects[name].counts) == {"more fields than the header names": 1}
+
+
 def test_a_catalogue_is_read_by_its_columns(tmp_path: Path) -> None:
     """Types become lower-case names, categories are parted, and a row without an id is rejected."""
     found = read(
@@ -111,12 +158,13 @@ def test_a_catalogue_is_read_by_its_columns(tmp_path: Path) -> None:
         '[[history]]\nfile = "a.csv"\nevent = "click"\n[catalogue]\nfile = "items.csv"\nitem_type = "film"\n'
         '[catalogue.columns]\nitem_id = "id"\ntitle = "name"\ncategories = "genres"\npublished_at = "year"\n',
         a_csv="user_id,item_id,occurred_at\nu,i,5\n",
-        items_csv="id,name,genres,type,year\n1,Alien,Horror|Sci-Fi,,1979-05-25\n2,Jaws,,Long Film,\n,Lost,,,\n",
+        items_csv="id,name,genres,type,year\n1,Alien,Horror|Sci-Fi,,1979-05-25\n2,Jaws,,Long Film,1975\n,Lost,,,\n",
     )
     alien, jaws = found.items
     assert (alien.type, alien.title, list(alien.categories)) == ("film", "Alien", ["Horror", "Sci-Fi"])
     assert alien.published_at.seconds == 296438400
     assert jaws.type == "long_film"
+    assert jaws.published_at.seconds == 157766400, "a year is its first day"
     assert sum(found.rejects["items.csv"].counts.values()) == 1
 
 

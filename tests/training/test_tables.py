@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from training.tables import HistoryFileError, read_rows
+from training.tables import SURPLUS, HistoryFileError, read_rows
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -29,6 +29,13 @@ def test_columns_without_a_header_are_numbered(tmp_path: Path) -> None:
     path = path.with_suffix(".tsv")
     path.write_text("u1\ti1\nu2\ti2\n")
     assert [row for _, row in read_rows(path, header=False)] == [{"1": "u1", "2": "i1"}, {"1": "u2", "2": "i2"}]
+
+
+def test_a_row_with_too_many_fields_is_marked(tmp_path: Path) -> None:
+    """The rows around it are read: one stray separator costs one row."""
+    path = tmp_path / "a.csv"
+    path.write_text("user,item\nu1,i1\nu2,i2,stray\nu3,i3\n")
+    assert [SURPLUS in row for _, row in read_rows(path)] == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import { element } from "./element.js";
 import { ask } from "./server.js";
-import { change, differs, plain, score } from "./words.js";
+import { change, differs, plain, score, usual } from "./words.js";
 
 const MOST_REASONS = 4;
 
@@ -77,7 +77,7 @@ export class Lists {
     const name = item.title || item.item_id;
     const buttons = this.deeds.flatMap((deed) => {
       const number = deed.input === "number"
-        ? element("input", { type: "number", step: "any", value: "5", "aria-label": `${plain(deed.kind)}: value for ${name}` })
+        ? element("input", { type: "number", step: "any", value: usual(item.scores[deed.task] ?? deed.value), "aria-label": `${plain(deed.kind)}: value for ${name}` })
         : null;
       const go = () => this.act({ ...item, recommendation_id: this.answer }, deed, number ? number.valueAsNumber : null);
       const label = plain(deed.kind);

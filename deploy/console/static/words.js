@@ -34,6 +34,11 @@ function rounded(value) {
   return value.toFixed(value < 9.95 ? 1 : 0);
 }
 
+/** A value to begin with, such as 4.4 stars or 0.71 of a song. */
+export function usual(value) {
+  return Number(value.toPrecision(2));
+}
+
 export function ago(value) {
   return value < 1 ? "just now" : `${seconds(value)} ago`;
 }

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
+from typer.testing import CliRunner
 
+from deploy.cli import app, ask
 from feature_repo.settings import KafkaSettings
 from protos.events_pb2 import Event
+from protos.recommender_pb2 import RankedItem, RankedSlate, RecommendResponse, RecommendSlatesResponse
 from protos.topics import EVENTS
 from tests.broker import running_broker
 
@@ -135,3 +138,16 @@ def test_a_producer_host_can_produce(kafka: KafkaSettings, tmp_path: Path) -> No
     without = "import sys\nfor name in ('grpc', 'torch', 'feast', 'faust', 'numpy', 'pandas'): sys.modules[name] = None"
     done = headwater("produce", "--bootstrap-servers", kafka.bootstrap_servers, cwd=tmp_path, stdin=_CLICK, code=without)
     assert done.returncode == 0, done.stderr
+
+
+def test_titles_with_brackets_come_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a catalogue says is text, and never taken for the markup of a terminal."""
+    item = RankedItem(item_id="[1]", title="Live [Remastered] [/b]", scores={"click": 0.5})
+    answer = RecommendResponse(items=[item])
+    page = RecommendSlatesResponse(slates=[RankedSlate(name="song", items=[item])])
+    for arguments, told in ((("recommend", "u"), answer), (("page", "u", "song=1"), page)):
+        monkeypatch.setattr(ask, "call", lambda address, question, told=told: told)
+        printed = CliRunner().invoke(app, [*arguments, "--server", "127.0.0.1:1"])
+        assert printed.exit_code == 0, printed.exception
+        assert "Live [Remastered] [/b]" in printed.output
+        assert "[1]" in printed.output

@@ -95,6 +95,30 @@ def test_columns_whose_names_tell_nothing_are_found_by_their_values(here: Path) 
     assert "9 of 9 titles are not in Latin letters" in checked
 
 
+LOANS = "Lfd. Nr.;Leser;Signatur;Ausgeliehen am;Sterne;Zweigstelle\n" + "".join(
+    f"{n};L-{n % 40};Kri {n % 9}.1 Abc;{1 + n // 60:02d}.03.2024;{('', '4,5', '2', '')[n % 4]};Nord\n" for n in range(600)
+)
+MEDIA = "Signatur;Titel;Sachgruppe;Jahr\n" + "".join(f"Kri {n}.1 Abc;Mord am Kanal {n};Krimi;{1990 + n}\n" for n in range(9))
+
+
+def test_stars_that_not_each_row_has_are_learned_beside_the_rows(here: Path) -> None:
+    """A library's loans in German: the file stands twice, as loans and as ratings; rows that repeat another are told of."""
+    (here / "ausleihen.csv").write_text(LOANS + LOANS.splitlines()[1] + "\n", encoding="utf-8-sig")
+    (here / "medien.csv").write_text(MEDIA)
+    files = ("--history", "ausleihen.csv", "--catalogue", "medien.csv", "--column", "user_id=Leser", "--column", "title=Titel")
+    made = headwater("init", *files, "--event", "loan")
+    assert made.exit_code == 0, made.output
+    loans, ratings = load_project(here).history
+    assert (loans.event, ratings.event) == ("loan", "rate")
+    assert loans.columns == {"user_id": "Leser", "item_id": "Signatur", "occurred_at": "Ausgeliehen am"}
+    assert ratings.columns == {**loans.columns, "value": "Sterne"}
+    assert (loans.sampled_impressions > 0, ratings.sampled_impressions) == (True, 0)
+    checked = " ".join(headwater("check").output.split())
+    assert "601 loan, 300 rate" in checked
+    assert "1 rows say what an earlier one said" in checked
+    assert "column 'Sterne' is missing or empty" in checked
+
+
 def test_all_columns_that_are_missing_are_named_at_once(here: Path) -> None:
     """So that one more try is enough."""
     (here / "log.csv").write_text(AWKWARD)

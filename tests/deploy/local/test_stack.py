@@ -16,6 +16,7 @@ import pytest
 from deploy.local.state import DataDirectory, StackState
 from protos.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
 from protos.recommender_pb2_grpc import RecommenderStub
+from tests.broker import free_port
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -32,7 +33,8 @@ class Up:
         with self.output.open("w") as output:
             # By the launcher, so that a test run that is killed leaves no stack behind.
             launch = [sys.executable, "-m", "deploy.local.launcher", str(os.getpid())]
-            command = [*launch, sys.executable, "-c", "from deploy.cli import main; main()", "up", "--data-dir", str(data_dir)]
+            program = [*launch, sys.executable, "-c", "from deploy.cli import main; main()"]
+            command = [*program, "up", "--data-dir", str(data_dir), "--port", str(free_port())]
             self.process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
 
     def state(self) -> StackState:
