@@ -40,9 +40,8 @@ def candidates(
         wanted.insert(0, context_D[None])
     standing = index.standing() if len(rows_M) > index.exact else None
     if standing is None:
-        vectors_MD = table.vectors[rows_M]
-        near = [(vectors_MD @ queries_QD.T).max(axis=1) for queries_QD in wanted]
-        values = (*near, trending(table, rows_M, now), newest(table, rows_M, now))
+        near = [_nearness(table, rows_M, queries_QD) for queries_QD in wanted]
+        values: list[NDArray[np.floating]] = [*near, trending(table, rows_M, now), newest(table, rows_M, now)]
         taken: NDArray[np.intp] = rows_M[_take_turns([_best(value_M, pool) for value_M in values], pool)]
         return taken
     eligible = np.zeros(len(table), dtype=bool)
@@ -61,6 +60,16 @@ def _liked(table: ItemTable, row: UserRow) -> NDArray[np.intp]:
     rows_R = rows_R[rows_R >= 0]
     liked_P: NDArray[np.intp] = rows_R[table.vectors[rows_R].any(axis=1)][:_LIKED]
     return liked_P
+
+
+def _nearness(table: ItemTable, rows_M: NDArray[np.intp], queries_QD: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine of each row with the query that is nearest to it."""
+    if 2 * len(rows_M) < len(table):
+        near_M: NDArray[np.float32] = (table.vectors.take(rows_M, axis=0) @ queries_QD.T).max(axis=1)
+        return near_M
+    # Where most are eligible all are compared: taking rows out copies them, which costs more than the product.
+    near_M = (table.vectors[: len(table)] @ queries_QD.T).max(axis=1)[rows_M]
+    return near_M
 
 
 def _best(score_M: NDArray[np.floating], pool: int) -> NDArray[np.intp]:

@@ -34,7 +34,7 @@ __all__ = ["measure_catalogue"]
 _SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
 _SUBJECTS, _NOISE = 1_000, 0.8  # vectors lie around so many centres: the cosine of two around one is about .6
 _SHOWN, _POOL, _USERS = 10, 500, 20
-_CALLS, _SECONDS = 40, 2.0  # for one figure: so many lists, or as many as come in that time
+_CALLS, _SECONDS = 40, 10.0  # for one figure: so many lists, or as many as come in that time
 _CHUNK = 1_000
 _SETTLE_SECONDS = 1.5  # by then the standing lists have been made anew
 
