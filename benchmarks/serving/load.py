@@ -70,11 +70,19 @@ class Client:
         self._process.shutdown()
 
     def offer(
-        self, address: str, requests: Sequence[bytes], *, rps: float, seconds: float, method: str = SCORE, timeout: float = 5.0
+        self,
+        address: str,
+        requests: Sequence[bytes],
+        *,
+        rps: float,
+        seconds: float,
+        method: str = SCORE,
+        timeout: float = 5.0,
+        connections: int = 1,
     ) -> Seen:
-        """The requests in turn, at `rps` on average for so many seconds; each has the deadline `timeout`."""
+        """The requests in turn, `rps` a second on average for so many seconds, each with a deadline; connections take turns."""
         load = partial(_offer, requests=requests, rps=rps, seconds=seconds)
-        return self._process.submit(_observe, address, method, timeout, load).result()
+        return self._process.submit(_observe, address, method, timeout, load, connections).result()
 
     def keep(
         self,
@@ -122,7 +130,7 @@ class _Calls:
             self._changed.notify()
 
 
-def _observe(address: str, method: str, timeout: float, load: Callable[[_Calls], None], connections: int = 1) -> Seen:
+def _observe(address: str, method: str, timeout: float, load: Callable[[_Calls], None], connections: int) -> Seen:
     with ExitStack() as held:
         # Without a pool of their own, channels to one address share one connection.
         options = [("grpc.use_local_subchannel_pool", 1)]

@@ -7,7 +7,7 @@ from benchmarks.chart import line_chart
 
 __all__ = ["charts", "headline", "part"]
 
-_STORES = {"redis": "Redis", "sqlite": "SQLite"}
+_SERVERS = {"redis": "Redis", "redis_two": "Redis, two server processes", "sqlite": "SQLite"}
 _WAYS = {
     "plain": "plain: rows and vectors by `get_online_features`, then PyTorch",
     "plain_held_vectors": "plain, vectors held in memory: rows by `get_online_features`, then PyTorch",
@@ -77,8 +77,8 @@ def charts(results: Mapping[str, Any]) -> dict[str, str]:
 
 def _latency(found: Mapping[str, Any]) -> str:
     rows = []
-    for store, title in _STORES.items():
-        for seen in found[store].values():
+    for servers, title in _SERVERS.items():
+        for seen in found.get(servers, {}).values():
             worst = f"{_ms(min(seen['p99_s_of_rounds']))} to {_ms(max(seen['p99_s_of_rounds']))}"
             unanswered = f"{1.0 - seen['statuses']['OK'] / sum(seen['statuses'].values()):.1%}"
             offered = f"{seen['offered_rps']:g}/s"
