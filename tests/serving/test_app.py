@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,17 @@ def test_health_reflection_and_metrics_are_there(running: Running) -> None:
         text = response.read().decode()
     for name in ("headwater_stage_seconds_bucket", "headwater_event_to_served_seconds_bucket", "headwater_catalogue_items 3.0"):
         assert name in text
+
+
+def test_a_burst_is_answered_or_refused_in_words(running: Running) -> None:
+    """Of more calls at once than gRPC itself keeps waiting, none is dropped as cancelled: the server says of each what it does."""
+    request = pb.ScoreRequest(user_id="ann", item_ids=["a0"])
+    with grpc.insecure_channel(running.address) as channel:
+        stub = RecommenderStub(channel)
+        stub.Score(request, timeout=5.0)
+        calls = [stub.Score.future(request, timeout=60.0) for _ in range(4_000)]
+        codes = Counter(call.code() for call in calls)
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 def test_termination_costs_no_request_of_callers_that_heed_health(running: Running) -> None:
