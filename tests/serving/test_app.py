@@ -110,7 +110,7 @@ def test_health_reflection_and_metrics_are_there(running: Running) -> None:
 
 
 def test_a_burst_is_answered_or_refused_in_words(running: Running) -> None:
-    """Of more calls at once than gRPC itself keeps waiting, none is dropped as cancelled: the server says of each what it does."""
+    """Of more calls at once than gRPC itself keeps waiting, none is dropped as cancelled: each is answered or refused."""
     request = pb.ScoreRequest(user_id="ann", item_ids=["a0"])
     with grpc.insecure_channel(running.address) as channel:
         stub = RecommenderStub(channel)
