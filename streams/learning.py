@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import structlog
-import torch
-from torch import Tensor
 
 from feature_repo.table import ItemTable
 from protos.streams_pb2 import Example
@@ -17,7 +15,8 @@ from streams.record import Record
 from training.checkpoints import CheckpointFile
 from training.contest import Comparison, Contest
 from training.drift import Drift, DriftWatch
-from training.guard import Guard, is_held_out
+from training.guard import Guard
+from training.held_out import held_out
 from training.judge import Objection
 from training.losses import prediction_losses
 from training.progress import Progress, Quality
@@ -194,7 +193,7 @@ class Learner:
 
     def _learn_batch(self, done: Learned) -> None:
         examples, self._waiting = self._waiting, []
-        taught = self._contest.learn(batch_of(examples, self._table), self._held_out(examples))
+        taught = self._contest.learn(batch_of(examples, self._table), held_out(examples, self._guard.config.share))
         report, judgement = taught.report, taught.judgement
         if taught.promoted:
             _log.warning("challenger_promoted", by="rule", recipe=self._guard.recipe)
@@ -209,12 +208,6 @@ class Learner:
         self._position, self._seen_in_batches = self._next, dict(self._seen)
         done.examples += len(examples)
         done.skipped_batches += report.skipped
-
-    def _held_out(self, examples: Sequence[Example]) -> Tensor:
-        """Told by what was shown to whom and when: all labels of one impression share its fate, and so do repeated runs."""
-        share = self._guard.config.share
-        keys = (f"{example.user_id}\0{example.item_id}\0{example.shown_at!r}" for example in examples)
-        return torch.tensor([is_held_out(key, share) for key in keys])
 
     def _watch(self, report: Report) -> list[Drift]:
         model = self._guard.trainer.model

@@ -2,7 +2,6 @@
 
 import copy
 import math
-import zlib
 from collections import deque
 from dataclasses import dataclass, field, replace
 from statistics import fmean
@@ -18,7 +17,7 @@ from training.model import Recommender
 from training.replay import Replay
 from training.trainer import Report, Trainer
 
-__all__ = ["Guard", "GuardConfig", "Judgement", "is_held_out"]
+__all__ = ["Guard", "GuardConfig", "Judgement"]
 
 _WAITED_OUT: tuple[Reason, ...] = ("mean", "calibration")
 """Reasons that hold of weights by themselves: older ones may fail by them too, so going on learning is the way out."""
@@ -39,7 +38,7 @@ class GuardConfig:
     every: int = 1024
     """and from one to the next, rounded up to whole batches."""
     patience: int = 8
-    """Judgements in a row that may fail by surprise; labels that are as strange for longer are how the world is now."""
+    """Judgements that may fail by surprise before one passes; labels that are as strange for longer are how the world is now."""
     bounds: Bounds = field(default_factory=Bounds)
 
     def __post_init__(self) -> None:
@@ -56,15 +55,6 @@ class Judgement:
     objection: Objection | None = None
     undone: int = 0
     """Examples whose learning was undone."""
-
-
-def is_held_out(key: str, share: float) -> bool:
-    """Whether the example of this key is held out; the same key always is or never is.
-
-    >>> sum(is_held_out(f"user-{number}", 0.1) for number in range(1000))
-    95
-    """
-    return zlib.crc32(key.encode()) < share * 2**32
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -186,12 +176,15 @@ class Guard:
         past = self._ladder[0] if self._ladder else None
         held_out_count, self._held_out_count = self._held_out_count, 0
         losses, entropies, surprise = self._end_interval()
-        self._surprises = self._surprises + 1 if surprise else 0
-        if self._surprises > self.config.patience:
+        self._surprises += surprise is not None
+        lasting = self._surprises > self.config.patience
+        if lasting:
             surprise = None
         reason = surprise or objection(trainer.model, self._model(past) if past else None, held_out, self.config.bounds)
         if reason is None:
             self._surprises = 0
+            if lasting:
+                self._ladder.clear()  # what was usual in a world that is no more would make this one a surprise again
             passed = _Rung(weights=trainer.weights(), examples=seen, since=seen, losses=losses, entropies=entropies)
             self._ladder.append(passed)
             return Judgement()
