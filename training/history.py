@@ -16,10 +16,13 @@ from feature_repo.table import ItemTable
 from feature_repo.tasks import Task
 from protos.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
+from training.guard import Guard, GuardConfig, Judgement
+from training.held_out import held_out
 from training.ids import hashes
+from training.model import Recommender
 from training.progress import Progress
 from training.ranking import Ranking, rank_quality
-from training.trainer import Trainer
+from training.trainer import Report, Trainer
 
 __all__ = ["HistoryFold", "HistoryRun", "Judged", "batch_of"]
 
@@ -130,9 +133,12 @@ class HistoryFold:
 class HistoryRun:
     """Plays events in order into a fold and a trainer, in batches of one size as the learner cuts them."""
 
-    def __init__(self, table: ItemTable, trainer: Trainer, *, batch_size: int = 32) -> None:
+    def __init__(self, table: ItemTable, trainer: Trainer, *, batch_size: int = 32, guard: GuardConfig | None = None) -> None:
+        """Args: `guard` says how what is learned is judged; None: all is learned and nothing is judged."""
         self.trainer = trainer
         self.fold = HistoryFold(table)
+        self.judgements: list[Judgement] = []
+        self._guard = Guard(trainer, guard, seed=0) if guard else None
         self._batch_size = batch_size
         self._waiting: list[Example] = []
         self._judged: list[npt.NDArray[np.float32]] = []
@@ -148,6 +154,12 @@ class HistoryRun:
             while len(self._waiting) >= self._batch_size:
                 self._learn(self._waiting[: self._batch_size])
                 del self._waiting[: self._batch_size]
+
+    def good(self) -> tuple[Recommender | None, int]:
+        """The model to publish and how many examples it has seen: the last that passed the guard, None if none did."""
+        if self._guard is None:
+            return self.trainer.model, self.trainer.examples
+        return self._guard.good(), self._guard.good_examples
 
     def judged(self) -> Judged:
         """Progressive validation so far."""
@@ -167,10 +179,18 @@ class HistoryRun:
 
     def _learn(self, examples: list[Example]) -> None:
         batch = batch_of(examples, self.fold.table)
-        report = self.trainer.learn(batch)
+        report = self._taught(batch, examples)
         means = [batch.x_BF[:, columns].numpy() for columns in self._means]
         index = self.fold.table.index
         for example in examples:
             user = self._numbers.setdefault(example.user_id, len(self._numbers))
             self._whose.append((user, index[example.item_id]))
         self._judged.append(np.stack((report.predictions_BT.numpy(), report.labels_BT.numpy(), *means)))
+
+    def _taught(self, batch: Batch, examples: list[Example]) -> Report:
+        if self._guard is None:
+            return self.trainer.learn(batch)
+        report, judgement = self._guard.learn(batch, held_out(examples, self._guard.config.share))
+        if judgement is not None:
+            self.judgements.append(judgement)
+        return report

@@ -2,8 +2,9 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from deploy import local
-from deploy.cli.connection import console
+from deploy.cli.connection import CliError, console
 from deploy.cli.own_data import project_here, read_project
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from protos.catalogue_pb2 import Item
     from training.history import HistoryRun
     from training.history_file import Columns
-    from training.trainer import Trainer
 
 __all__ = ["register", "replay"]
 
@@ -35,6 +35,36 @@ _OF_YES_OR_NO = {"auc": "AUC", "log_loss": "log loss", "ndcg_at_10": "nDCG@10"}
 _OF_VALUES = {"rmse": "RMSE", "mae_seconds": "mean error, seconds"}
 """What is printed of a task, and how it is called; of durations the RMSE is of ln(1 + seconds)."""
 
+_History = Annotated[
+    str, typer.Argument(help=".parquet, .csv, .tsv, .jsonl or .ndjson file; or movielens; else the project here.")
+]
+_TasksFile = Annotated[
+    Path | None,
+    typer.Option(envvar="HEADWATER_TASKS_FILE", help="TOML file that declares what to predict.", show_default="as `up` has"),
+]
+_Catalogue = Annotated[Path | None, typer.Option(help="JSON lines of the items, as `headwater produce --catalogue` takes them.")]
+_Column = Annotated[
+    list[str] | None,
+    typer.Option(help="Names of columns that differ, such as user_id=userId; repeat for each.", metavar="FIELD=COLUMN"),
+]
+_Event = Annotated[str, typer.Option(help="What every row is (click, read, rate, ...), where no column says so.")]
+_ImplyImpressions = Annotated[
+    bool, typer.Option("--imply-impressions", help="Each action also implies that the item was shown just before it.")
+]
+_Out = Annotated[Path, typer.Option(help="Where the figures go, as JSON.")]
+_SnapshotDir = Annotated[
+    Path | None, typer.Option(help="Publish the model that was learned here, so that a server can start from it.")
+]
+_EncoderName = Annotated[str | None, typer.Option(envvar="HEADWATER_ENCODER", help="transformers model; else MiniLM.")]
+_CacheDir = Annotated[Path, typer.Option(envvar="HEADWATER_CACHE_DIR", help="Holds the vectors of texts encoded before.")]
+_First = Annotated[int | None, typer.Option(min=1, help="Only so many events, the earliest ones: a try on a large file.")]
+_Guarded = Annotated[
+    bool,
+    typer.Option("--guard", help="Hold out and judge as the learner does: what fails is undone and not published."),
+]
+_Seed = Annotated[int, typer.Option(help="Of the initial weights and of what is learned again.")]
+_BatchSize = Annotated[int, typer.Option(min=1, help="Examples a step.")]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
@@ -42,43 +72,26 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    history: Annotated[
-        str, typer.Argument(help=".parquet, .csv, .tsv, .jsonl or .ndjson file; or movielens; else the project here.")
-    ] = "",
-    tasks: Annotated[
-        Path | None,
-        typer.Option(envvar="HEADWATER_TASKS_FILE", help="TOML file that declares what to predict.", show_default="as `up` has"),
-    ] = None,
-    catalogue: Annotated[
-        Path | None, typer.Option(help="JSON lines of the items, as `headwater produce --catalogue` takes them.")
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="Names of columns that differ, such as user_id=userId; repeat for each.", metavar="FIELD=COLUMN"),
-    ] = None,
-    event: Annotated[str, typer.Option(help="What every row is (click, read, rate, ...), where no column says so.")] = "",
-    imply_impressions: Annotated[
-        bool, typer.Option("--imply-impressions", help="Each action also implies that the item was shown just before it.")
-    ] = False,
-    out: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("build/replay.json"),
-    snapshot_dir: Annotated[
-        Path | None, typer.Option(help="Publish the model that was learned here, so that a server can start from it.")
-    ] = None,
-    encoder: Annotated[str | None, typer.Option(envvar="HEADWATER_ENCODER", help="transformers model; else MiniLM.")] = None,
-    cache_dir: Annotated[
-        Path, typer.Option(envvar="HEADWATER_CACHE_DIR", help="Holds the vectors of texts encoded before.")
-    ] = Path("data/cache"),
-    first: Annotated[
-        int | None, typer.Option(min=1, help="Only so many events, the earliest ones: a try on a large file.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the initial weights and of what is learned again.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Examples a step.")] = 32,
+    history: _History = "",
+    tasks: _TasksFile = None,
+    catalogue: _Catalogue = None,
+    column: _Column = None,
+    event: _Event = "",
+    imply_impressions: _ImplyImpressions = False,
+    out: _Out = Path("build/replay.json"),
+    snapshot_dir: _SnapshotDir = None,
+    encoder: _EncoderName = None,
+    cache_dir: _CacheDir = Path("data/cache"),
+    first: _First = None,
+    guard: _Guarded = False,
+    seed: _Seed = 1,
+    batch_size: _BatchSize = 32,
 ) -> None:
     """Learn from a recorded history offline, by the stream's own fold, join and learning, and say how good each prediction was.
 
-    Each example is predicted before it is learned from. The learner's guard is left out: nothing is held out or refused. A row of
-    the file is one event: user_id, item_id, occurred_at, event and, for reads, purchases and actions, value; a JSON line may also
-    be an event as `headwater produce` takes it.
+    Each example is predicted before it is learned from, all of them are learned and nothing is refused; with --guard as the
+    learner does it. A row of the file is one event: user_id, item_id, occurred_at, event and, for reads, purchases and actions,
+    value; a JSON line may also be an event as `headwater produce` takes it.
 
     For example: headwater replay ratings.csv --column user_id=userId --column item_id=movieId --column occurred_at=timestamp
     --column value=rating --event rate --imply-impressions --tasks my_tasks.toml
@@ -102,21 +115,24 @@ def replay(
         events, items = _files(Path(history), catalogue, columns, event=event, imply_impressions=imply_impressions)
     events = events[:first]
     table, encoder_version = _item_table(Vocabulary(load_tasks(tasks or _TASKS)), items, encoder, cache_dir)
-    run, seconds = _play(events, table, seed=seed, batch_size=batch_size)
+    run, seconds = _play(events, table, seed=seed, batch_size=batch_size, guarded=guard)
     figures = run.judged().figures(table.vocabulary.tasks)
     _report(run, figures, seconds=seconds, span_seconds=events[-1].at - events[0].at, out=out)
     if snapshot_dir is not None:
-        _publish(run.trainer, snapshot_dir, encoder_version, figures)
+        _publish(run, snapshot_dir, encoder_version, figures)
 
 
-def _play(events: "list[Occurrence]", table: "ItemTable", *, seed: int, batch_size: int) -> "tuple[HistoryRun, float]":
+def _play(
+    events: "list[Occurrence]", table: "ItemTable", *, seed: int, batch_size: int, guarded: bool
+) -> "tuple[HistoryRun, float]":
     """What has learned from the events, and the seconds that it took."""
+    from training.guard import GuardConfig
     from training.history import HistoryRun
     from training.model import ModelConfig
     from training.trainer import Trainer, TrainerConfig
 
     trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), table.vocabulary, seed=seed)
-    run = HistoryRun(table, trainer, batch_size=batch_size)
+    run = HistoryRun(table, trainer, batch_size=batch_size, guard=GuardConfig() if guarded else None)
     began = time.perf_counter()
     run.play(track(events, description=f"{len(events):,} events", console=console))
     return run, time.perf_counter() - began
@@ -126,6 +142,7 @@ def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, spa
     """Figures as a table on the console, and all of them in the file `out`."""
     import msgspec
 
+    refused = [asdict(one.objection) | {"undone": one.undone} for one in run.judgements if one.objection]
     report = {
         "events": run.fold.events,
         "duplicates": run.fold.duplicates,
@@ -134,6 +151,8 @@ def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, spa
         "seconds": round(seconds, 3),
         "span_seconds": span_seconds,
         "tasks": figures,
+        "judged": len(run.judgements),
+        "refused": refused,
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
@@ -146,14 +165,21 @@ def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, spa
         f"in {seconds:.1f} s, {run.fold.events / seconds:,.0f} events/s. Figures: {out}",
         soft_wrap=True,
     )
+    if run.judgements:
+        console.print(f"The guard judged {len(run.judgements):,} times and refused {len(refused):,}.")
+    for (task, reason), times in Counter((one["task"], one["reason"]) for one in refused).items():
+        console.print(f"[yellow]refused {times:,} times:[/] {reason}{task and f' of {task}'}")
 
 
-def _publish(trainer: "Trainer", directory: Path, encoder_version: str, figures: "dict[str, Any]") -> None:
+def _publish(run: "HistoryRun", directory: Path, encoder_version: str, figures: "dict[str, Any]") -> None:
     from training.snapshots import SnapshotStore, version_name
 
+    model, examples = run.good()
+    if model is None:
+        raise CliError("no weights passed the guard, so nothing is published: the report says why; more events, or no --guard")
     metrics = {task: windows["last_fifth"]["headwater"] for task, windows in figures.items()}
     store = SnapshotStore(directory, clock=time.time)
-    manifest = store.publish(trainer.model, encoder_version=encoder_version, examples=trainer.examples, metrics=metrics)
+    manifest = store.publish(model, encoder_version=encoder_version, examples=examples, metrics=metrics)
     console.print(f"Published {version_name(manifest.version)} in {directory}", soft_wrap=True)
 
 

@@ -22,12 +22,17 @@ def app() -> typer.Typer:
     return app
 
 
-def arguments(directory: Path) -> list[str]:
-    """A history of 400 ratings of two films by ten users who love one and hate the other, and where everything goes."""
+def arguments(directory: Path, *, ratings: int = 400, senseless_from: int | None = None) -> list[str]:
+    """A history of ratings of two films by ten users who love one and hate the other, and where everything goes."""
+
+    def stars(number: int) -> int:
+        loved = number % 2 if senseless_from is None or number < senseless_from else number // 10 % 2
+        return 5 if loved else 1
+
     with (directory / "ratings.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("userId", "item_id", "occurred_at", "value"))
-        rows.writerows((f"u{n % 10}", f"i{n % 2}", 1_000_000 + 60 * n, 5 if n % 2 else 1) for n in range(400))
+        rows.writerows((f"u{n % 10}", f"i{n % 2}", 1_000_000 + 60 * n, stars(n)) for n in range(ratings))
     (directory / "films.jsonl").write_text('{"upsert": {"item_id": "i1", "type": "film", "title": "Alien"}}\n')
     (directory / "tasks.toml").write_text(TASKS)
     flags = {"--tasks": "tasks.toml", "--catalogue": "films.jsonl", "--out": "out.json", "--cache-dir": "cache"}
@@ -46,6 +51,20 @@ def test_a_history_is_learned_judged_and_published(app: typer.Typer, tmp_path: P
     assert report["tasks"]["like"]["last_fifth"]["headwater"]["auc"] > 0.95
     [manifest] = SnapshotStore(tmp_path / "models", clock=lambda: 0.0).list()
     assert (manifest.examples, [task.name for task in manifest.tasks]) == (384, ["like"])
+
+
+def test_the_guard_judges_what_is_replayed(app: typer.Typer, tmp_path: Path) -> None:
+    """A burst of ratings that mean nothing is refused and reported; the weights that are published are those of before it."""
+    given = arguments(tmp_path, ratings=3_800, senseless_from=3_200)
+    extra = ["--column", "user_id=userId", "--event", "rate", "--snapshot-dir", str(tmp_path / "models"), "--guard"]
+    done = CliRunner().invoke(app, [*given, *extra])
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["judged"] == 4
+    assert [(one["task"], one["reason"], one["undone"]) for one in report["refused"]] == [("like", "surprise", 1024)]
+    assert "refused 1 times: surprise of like" in done.output
+    [manifest] = SnapshotStore(tmp_path / "models", clock=lambda: 0.0).list()
+    assert manifest.examples == 2560
 
 
 def test_a_wrong_column_is_a_usage_error(app: typer.Typer, tmp_path: Path) -> None:
