@@ -95,42 +95,58 @@ def make_batch(
     Raises:
         ValueError: the inputs disagree in length or width; the message says which and how.
     """
-    size, width = len(features), tasks + 1
+    size = len(features)
     for name, given in (("item_rows", item_rows), ("history_rows", history_rows), ("history_values", history_values)):
         if len(given) != size:
             raise ValueError(f"make_batch: {name} has {len(given)} entries for {size} rows of features; give one for each")
     if labels is not None and labels.shape != (size, tasks):
         raise ValueError(f"make_batch: labels have shape {labels.shape}, not {(size, tasks)}: one column for each declared task")
-    rows = np.full((size, places + 1), -1, dtype=np.int64)
-    rows[:, 0] = item_rows
-    values = np.zeros((size, places, width), dtype=np.float32)
-    for index, (at, carried) in enumerate(zip(history_rows, history_values, strict=True)):
-        if np.size(carried) != len(at) * width:
-            found = f"{len(at)} history items but {np.size(carried)} values"
-            raise ValueError(f"make_batch: example {index} has {found}; {width} values go with each item")
-        kept = min(len(at), places)
-        rows[index, 1 : kept + 1] = at[:kept]
-        values[index, :kept] = np.reshape(carried, (-1, width))[:kept]
-    distinct, inverse = np.unique(np.append(rows, -1), return_inverse=True)
-    gathered = np.zeros((len(distinct), vectors.shape[1]), dtype=np.float32)
-    gathered[1:] = vectors[distinct[1:]]
-    local = torch.from_numpy(inverse[:-1].reshape(size, places + 1).astype(np.int64))
-    known = np.full((size, tasks), np.nan, dtype=np.float32) if labels is None else np.array(labels, dtype=np.float32)
-    bounds = np.full((size, tasks), np.nan, dtype=np.float32)
+    history_BN, values_BNS = _padded(history_rows, history_values, width=tasks + 1, places=places)
+    vectors_VD, local = _distinct(np.column_stack((item_rows, history_BN)), vectors)
+    unknown = np.full((size, tasks), np.nan, dtype=np.float32)
+    bounds = unknown.copy()
     for index, told in enumerate(lower_bounds):
         if len(told):
             bounds[index] = told
     return Batch(
         x_BF=torch.from_numpy(np.array(features, dtype=np.float32)),
-        vectors_VD=torch.from_numpy(gathered),
+        vectors_VD=vectors_VD,
         item_B=local[:, 0].contiguous(),
         history_BN=local[:, 1:].contiguous(),
-        history_values_BNS=torch.from_numpy(values),
-        history_mask_BN=torch.from_numpy(rows[:, 1:] >= 0),
-        labels_BT=torch.from_numpy(known),
+        history_values_BNS=torch.from_numpy(values_BNS),
+        history_mask_BN=torch.from_numpy(history_BN >= 0),
+        labels_BT=torch.from_numpy(unknown if labels is None else np.array(labels, dtype=np.float32)),
         lower_bounds_BT=torch.from_numpy(bounds),
         ids_B3=torch.from_numpy(np.zeros((size, 3), dtype=np.int64) if ids is None else np.array(ids, dtype=np.int64)),
     )
+
+
+def _padded(
+    history_rows: Sequence[npt.NDArray[np.integer]],
+    history_values: Sequence[npt.NDArray[np.floating]],
+    *,
+    width: int,
+    places: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Histories of one length: rows (B, places), -1 where a place is empty, and values (B, places, width)."""
+    rows = np.full((len(history_rows), places), -1, dtype=np.int64)
+    values = np.zeros((len(history_rows), places, width), dtype=np.float32)
+    for index, (at, carried) in enumerate(zip(history_rows, history_values, strict=True)):
+        if np.size(carried) != len(at) * width:
+            found = f"{len(at)} history items but {np.size(carried)} values"
+            raise ValueError(f"make_batch: example {index} has {found}; {width} values go with each item")
+        kept = min(len(at), places)
+        rows[index, :kept] = at[:kept]
+        values[index, :kept] = np.reshape(carried, (-1, width))[:kept]
+    return rows, values
+
+
+def _distinct(rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """Of rows of `vectors`, -1 for none: each distinct vector once, (V, D), and its place there for every row; 0 for none."""
+    distinct, inverse = np.unique(np.append(rows, -1), return_inverse=True)
+    gathered = np.zeros((len(distinct), vectors.shape[1]), dtype=np.float32)
+    gathered[1:] = vectors[distinct[1:]]
+    return torch.from_numpy(gathered), torch.from_numpy(inverse[:-1].reshape(rows.shape).astype(np.int64))
 
 
 def concatenate(first: Batch, second: Batch) -> Batch:
