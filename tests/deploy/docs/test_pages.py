@@ -16,11 +16,20 @@ from protos.events_pb2 import Event
 from tests.deploy.settings import variables
 from tests.streams.corpus import corpus
 
+DECISIONS = Path(__file__).parents[3] / "docs" / "decisions"
+
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
 def test_generated_pages_are_current(path: Path) -> None:
     """What is checked in is what the sources make."""
     assert path.read_text() == pages()[path], "run `make generated` and commit what it writes"
+
+
+def test_decisions_are_counted_without_gap_or_repeat() -> None:
+    """Each page's number is that of its file, and no two have the same."""
+    files = sorted(DECISIONS.glob("*.md"))
+    assert [int(path.name[:4]) for path in files] == list(range(1, len(files) + 1))
+    assert [path.read_text().split(".")[0] for path in files] == [f"# {int(path.name[:4])}" for path in files]
 
 
 def test_every_variable_of_every_process_has_its_line() -> None:
