@@ -4,10 +4,12 @@ Rows go through the store's own `online_read` and `online_write_batch`, which ta
 data frames and over `get_online_features` spend most of their time on conversion.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import prometheus_client  # noqa: F401  before feast, which turns its metrics into multiprocess files if it comes first
 from feast import FeatureStore, FeatureView, RepoConfig
@@ -188,10 +190,12 @@ def _redis_address(settings: StoreSettings) -> str:
     url = settings.redis_url
     seconds = settings.redis_timeout_seconds
     options = [f"db={(url.path or '/0').lstrip('/') or 0}", f"socket_timeout={seconds}", f"socket_connect_timeout={seconds}"]
-    if url.username:
-        options.append(f"username={url.username}")
-    if url.password:
-        options.append(f"password={url.password}")
+    options += [f"{name}={_quoted(text)}" for name, text in (("username", url.username), ("password", url.password)) if text]
     if url.scheme == "rediss":
         options.append("ssl=true")
     return ",".join((f"{url.host}:{url.port}", *options))
+
+
+def _quoted(text: str) -> str:
+    """Text of a URL as Feast reads it: as JSON where it can, which would make numbers of digits, and no comma in it."""
+    return json.dumps(unquote(text)).replace(",", r"\u002c")

@@ -136,14 +136,15 @@ def declared(tasks_file: Path | None, data_dir: Path | None) -> "Vocabulary":
     return Vocabulary(load_tasks(tasks_file or Path(_stack(data_dir, "--tasks").tasks_file)))
 
 
-def store_settings(data_dir: Path | None) -> tuple[StoreSettings, Path]:
-    """The local stack's online store, and its tasks file."""
-    stack = find_running(data_dir)
-    directory = Path(stack.store_dir)
-    tasks_file = Path(stack.tasks_file)
-    if stack.redis_url is None:
-        return StoreSettings(kind="sqlite", directory=directory), tasks_file
-    return StoreSettings.model_validate({"kind": "redis", "directory": directory, "redis_url": stack.redis_url}), tasks_file
+def store_settings(data_dir: Path | None) -> StoreSettings:
+    """The online store that HEADWATER_STORE_* name, as for a process; else the local stack's."""
+    told = StoreSettings()
+    if data_dir is None and told.model_fields_set:
+        return told
+    stack = _stack(data_dir, "HEADWATER_STORE_*")
+    redis = {} if stack.redis_url is None else {"redis_url": stack.redis_url}
+    kind = "redis" if redis else "sqlite"
+    return StoreSettings.model_validate({"kind": kind, "directory": stack.store_dir, **redis})
 
 
 def _listens(server: str) -> bool:

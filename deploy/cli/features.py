@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from deploy.cli.connection import CliError, DataDir, console, store_settings
+from deploy.cli.connection import CliError, DataDir, TasksFile, console, declared, store_settings
 
 __all__ = ["features", "register"]
 
@@ -20,18 +20,16 @@ def register(app: typer.Typer) -> None:
     app.command()(features)
 
 
-def features(user: Annotated[str, typer.Argument(help="User id.")], data_dir: DataDir = None) -> None:
+def features(user: Annotated[str, typer.Argument(help="User id.")], tasks: TasksFile = None, data_dir: DataDir = None) -> None:
     """Show what the feature store knows of a user.
 
-    Counters by half-life, aged to now, and the items last engaged with.
+    Counters by half-life, aged to now, and the items last engaged with. The store is the one that HEADWATER_STORE_* name, else
+    the local stack's.
     """
-    settings, tasks_file = store_settings(data_dir)
+    settings, vocabulary = store_settings(data_dir), declared(tasks, data_dir)
     from feature_repo.counters import HALF_LIFE_NAMES, decay
     from feature_repo.store import RowStore
-    from feature_repo.tasks import load_tasks
-    from feature_repo.vocabulary import Vocabulary
 
-    vocabulary = Vocabulary(load_tasks(tasks_file))
     row = RowStore(settings, vocabulary).read_users([user]).get(user)
     if row is None:
         raise CliError(f"nothing is known of user {user!r}: no event of that id was folded; look at `headwater topics`")

@@ -4,6 +4,7 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -14,11 +15,11 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feature_repo.codec import encode_item, encode_user
 from feature_repo.definitions import ITEM_ACTIVITY, USER_ACTIVITY
 from feature_repo.redis_store import RedisRows
-from feature_repo.rows import ItemRow
+from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable, apply, repo_config
 from tests.feature_repo.worlds import VOCABULARY, event, fold_all
-from tests.redis import running_redis
+from tests.redis import redis_process, running_redis
 
 
 def test_what_is_written_is_what_feast_writes_to_the_byte(tmp_path: Path) -> None:
@@ -64,3 +65,18 @@ def test_a_redis_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:
         mute.accept()[0].close()
         with pytest.raises(BlockingIOError):
             mute.accept()
+
+
+@pytest.mark.parametrize("password", ["0123", "1e5", "true", 'päss,w=rd:"@/%'])
+def test_any_password_can_stand_in_the_url(password: str, tmp_path: Path) -> None:
+    """Also one of digits, a word of JSON, and characters that a URL must quote or that part Feast's options."""
+    with redis_process() as (_, url):
+        client: Any = redis.Redis.from_url(str(url))
+        client.acl_setuser("head,water", enabled=True, passwords=[f"+{password}"], categories=["+@all"], keys=["*"])
+        client.config_set("requirepass", "of nobody here")
+        named = f"redis://{quote('head,water')}:{quote(password, safe='')}@127.0.0.1:{url.port}/0"
+        settings = StoreSettings.model_validate({"kind": "redis", "directory": tmp_path, "redis_url": named})
+        store = RowStore(settings, VOCABULARY)
+        store.write_users([UserRow.empty("ann", VOCABULARY)])
+        assert set(store.read_users(["ann"])) == {"ann"}
+        client.close()
