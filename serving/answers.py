@@ -1,7 +1,8 @@
 """Owns the questions that the data plane takes and the answers that it gives, free of the wire."""
 
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import numpy as np
@@ -23,6 +24,11 @@ __all__ = [
     "ScoreQuery",
     "Scored",
 ]
+
+
+def _new_id() -> str:
+    """What the answer will be called, known from the first: the log of the call names it too."""
+    return uuid.uuid4().hex
 
 
 class Reason(Enum):
@@ -54,6 +60,7 @@ class ScoreQuery:
     tasks: Sequence[str] = ()
     context_text: str = ""
     seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +73,7 @@ class RecommendQuery:
     context_text: str = ""
     preview: bool = False
     seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +84,7 @@ class ExplainQuery:
     item_id: str
     tasks: Sequence[str] = ()
     seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,6 @@ out of the user's history and predicting again: that covers its part in every fe
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -71,7 +70,7 @@ class Explainer:
         tasks = await loop.run_in_executor(self._threads, self._explain, user.row, item_row, columns, model, now)
         degradations = (user.degradation, no_model() if model is None else None)
         info = Info(
-            recommendation_id=uuid.uuid4().hex,
+            recommendation_id=query.recommendation_id,
             model_version="" if model is None else model.version,
             features_as_of=user.as_of,
             degradations=tuple(one for one in degradations if one is not None),

@@ -6,7 +6,6 @@ Only what the caller must change raises.
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -90,7 +89,7 @@ class Pipeline:
             tasks=tuple(self._limits.names[column] for column in columns),
             values_BT=values_BT[:, columns],
             unknown_B=unknown_B,
-            info=_info(model, user, found),
+            info=_info(query.recommendation_id, model, user, found),
             report=self._report(watch, query.user_id, user, now),
         )
 
@@ -122,7 +121,7 @@ class Pipeline:
             slates=ranked.slates,
             history_item_ids=user.row.recent_ids[:HISTORY],
             history_values_NT1=ranked.assembled.history_values_NT1,
-            info=_info(model, user, found),
+            info=_info(query.recommendation_id, model, user, found),
             report=self._report(watch, query.user_id, user, now),
         )
         if not query.preview:
@@ -149,9 +148,9 @@ class Pipeline:
         return Report(stages=watch.seconds, event_to_served=self._freshness.observe(user_id, user.as_of, now))
 
 
-def _info(model: ServedModel | None, user: UserFeatures, found: Sequence[Degradation | None]) -> Info:
+def _info(recommendation_id: str, model: ServedModel | None, user: UserFeatures, found: Sequence[Degradation | None]) -> Info:
     return Info(
-        recommendation_id=uuid.uuid4().hex,
+        recommendation_id=recommendation_id,
         model_version="" if model is None else model.version,
         features_as_of=user.as_of,
         degradations=tuple(degradation for degradation in found if degradation is not None),

@@ -13,7 +13,7 @@ from feature_repo.tracing import Traces
 from protos import recommender_pb2 as pb
 from protos.recommender_pb2_grpc import RecommenderServicer
 from serving import conversion
-from serving.answers import Recommendation, Scored
+from serving.answers import ExplainQuery, Recommendation, RecommendQuery, Scored, ScoreQuery
 from serving.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
 from serving.explainer import Explainer
 from serving.metrics import ServerMetrics
@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
 _R = TypeVar("_R")
 _A = TypeVar("_A")
+_Q = TypeVar("_Q", ScoreQuery, RecommendQuery, ExplainQuery)
 _NO_TRACES = Traces()
 _SCORING = frozenset({"Score", "Recommend", "RecommendSlates"})
 
@@ -62,28 +63,28 @@ class Servicer(RecommenderServicer):
 
     async def Score(self, request: pb.ScoreRequest, context: _Context) -> pb.ScoreResponse:
         async def answer(seconds: float) -> tuple[pb.ScoreResponse, Scored]:
-            scored = await self._pipeline.score(conversion.score_query(request, seconds))
+            scored = await self._pipeline.score(_logged(conversion.score_query(request, seconds)))
             return conversion.score_response(scored), scored
 
         return await self._answer("Score", context, answer)
 
     async def Recommend(self, request: pb.RecommendRequest, context: _Context) -> pb.RecommendResponse:
         async def answer(seconds: float) -> tuple[pb.RecommendResponse, Recommendation]:
-            recommendation = await self._pipeline.recommend(conversion.recommend_query(request, seconds))
+            recommendation = await self._pipeline.recommend(_logged(conversion.recommend_query(request, seconds)))
             return conversion.recommend_response(recommendation), recommendation
 
         return await self._answer("Recommend", context, answer)
 
     async def RecommendSlates(self, request: pb.RecommendSlatesRequest, context: _Context) -> pb.RecommendSlatesResponse:
         async def answer(seconds: float) -> tuple[pb.RecommendSlatesResponse, Recommendation]:
-            recommendation = await self._pipeline.recommend(conversion.slates_query(request, seconds))
+            recommendation = await self._pipeline.recommend(_logged(conversion.slates_query(request, seconds)))
             return conversion.slates_response(recommendation), recommendation
 
         return await self._answer("RecommendSlates", context, answer)
 
     async def Explain(self, request: pb.ExplainRequest, context: _Context) -> pb.ExplainResponse:
         async def answer(seconds: float) -> tuple[pb.ExplainResponse, None]:
-            explained = await self._explainer.explain(conversion.explain_query(request, seconds))
+            explained = await self._explainer.explain(_logged(conversion.explain_query(request, seconds)))
             return conversion.explain_response(explained), None
 
         return await self._answer("Explain", context, answer)
@@ -168,6 +169,12 @@ class Servicer(RecommenderServicer):
                 return await answer(seconds)
         except TimeoutError as error:
             raise DeadlinePassed(f"no answer within {seconds:.3f} s: allow more time or ask for fewer items") from error
+
+
+def _logged(query: _Q) -> _Q:
+    """The question; from here on each line of the log that it causes carries the answer's id."""
+    structlog.contextvars.bind_contextvars(recommendation_id=query.recommendation_id)
+    return query
 
 
 def _request_id(metadata: tuple[tuple[str, Any], ...]) -> str:

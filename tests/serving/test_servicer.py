@@ -5,11 +5,17 @@ from collections.abc import Sequence
 import grpc
 import numpy as np
 import pytest
+import structlog
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from structlog.testing import capture_logs
 
+from feature_repo.rows import UserRow
+from feature_repo.store import RowStore
+from feature_repo.tasks import parse_tasks
 from feature_repo.tracing import Traces
+from feature_repo.vocabulary import Vocabulary
 from protos import recommender_pb2 as pb
 from protos.events_pb2 import Event
 from protos.recommender_pb2_grpc import RecommenderStub
@@ -257,6 +263,18 @@ async def test_events_without_a_log_are_unavailable_unless_all_are_unsound(stub:
     response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
     assert response.accepted == 0
     assert response.rejected[0].detail == "item_id is missing"
+
+
+async def test_the_log_of_a_call_names_request_and_answer(world: World, stub: RecommenderStub) -> None:
+    """What the store's row was refused for is told with the caller's name of the request and the id that the answer got."""
+    likes = Vocabulary(parse_tasks('[tasks.like]\nkind = "binary"\nevent = "like"\n'))
+    RowStore(world.store_settings, likes).write_users([UserRow.empty("ann", likes)])
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        request = pb.RecommendRequest(user_id="ann", count=1)
+        response = await stub.Recommend(request, metadata=(("x-request-id", "of the caller"),))
+    [line] = [line for line in lines if line["event"] == "user_row_not_read"]
+    assert (line["method"], line["request_id"]) == ("Recommend", "of the caller")
+    assert line["recommendation_id"] == response.info.recommendation_id
 
 
 async def test_a_call_leaves_its_stages_in_its_callers_trace(world: World, metrics: ServerMetrics) -> None:
