@@ -177,6 +177,9 @@ def test_scaling_asks_for_what_there_is() -> None:
         assert queries
         named = {name for query in queries for name in re.findall(r"\b(?:headwater|grpc_server)_[a-z_]+", query)}
         assert {name.removesuffix("_bucket") for name in named} <= declared
+        # What decides while Prometheus is away. KEDA refuses a fallback where no metric is an average value.
+        assert "cpu" in {trigger["type"] for trigger in scaled["spec"]["triggers"]}
+        assert "fallback" not in scaled["spec"]
     assert of_kind("ScaledObject")["headwater-features"]["spec"]["maxReplicaCount"] <= partitions
 
 
