@@ -11,7 +11,8 @@ from deploy.prometheus.catalogue import metrics
 from tests.deploy.settings import variables
 
 ROOT = Path(__file__).parents[2]
-PAGES = [path for name in ("operations", "capacity", "upgrades") if (path := ROOT / "docs" / f"{name}.md").exists()]
+DOCS = ROOT / "docs"
+PAGES = [*(DOCS / f"{name}.md" for name in ("operations", "capacity", "upgrades", "guides/sre")), *DOCS.glob("runbooks/*.md")]
 
 
 @pytest.fixture(params=PAGES, ids=lambda path: path.stem)
