@@ -18,7 +18,10 @@ from training.project import VALUE_UNITS, Catalogue, History, Project
 from training.synthetic import simulated
 from training.tables import read_rows
 
-__all__ = ["Rejects", "Sources", "SourcesRead", "read_sources"]
+__all__ = ["OLD_SECONDS", "Rejects", "Sources", "SourcesRead", "read_sources"]
+
+OLD_SECONDS = 7 * 86_400.0
+"""Of the newest event: served as of now, a history that ended longer ago has only users who are long gone."""
 
 _SPAN_SECONDS = 90 * 86_400.0
 _STEP_SECONDS = 60.0
@@ -58,6 +61,15 @@ class SourcesRead:
     kinds: Counter[str]
     """How many rows gave each kind of event; impressions that were implied or sampled are not in it."""
     timed: bool
+
+    def ending_at(self, at: float) -> "SourcesRead":
+        """The same, moved in time as a whole, so that the newest event is at `at` (Unix seconds): all gaps and ages stay."""
+        shift = at - self.events[-1].at
+        items = [Item.FromString(item.SerializeToString()) for item in self.items]
+        for item in items:
+            if item.HasField("published_at"):
+                item.published_at.seconds += round(shift)
+        return replace(self, events=[replace(event, at=event.at + shift) for event in self.events], items=items)
 
 
 class Sources:

@@ -197,6 +197,6 @@ def print_info(info: "ResponseInfo") -> None:
     if info.HasField("features_as_of"):
         features = f"features as of {datetime.fromtimestamp(info.features_as_of.seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     model = f"model {info.model_version}" if info.model_version else "no model"
-    console.print(f"{model}, {features}, recommendation {info.recommendation_id}")
+    console.print(f"{model}, {features}\nrecommendation {info.recommendation_id}")
     for flag in info.degradations:
         console.print(f"[yellow]degraded:[/] {Degradation.Reason.Name(flag.reason)}: {escape(flag.detail)}", soft_wrap=True)

@@ -126,6 +126,7 @@ def _print_files(read: "SourcesRead") -> None:
 
 def _print_contents(read: "SourcesRead", *, titles: bool) -> None:
     from feature_repo.occurrence import IMPRESSION
+    from training.sources import OLD_SECONDS
 
     events = read.events
     users = len({event.user_id for event in events})
@@ -140,7 +141,8 @@ def _print_contents(read: "SourcesRead", *, titles: bool) -> None:
         console.print(f"{made:,} impressions are implied or sampled, as headwater.toml says")
     if read.timed:
         span = [time.strftime("%Y-%m-%d", time.gmtime(math.ceil(event.at))) for event in (events[0], events[-1])]
-        console.print(f"from {span[0]} to {span[1]}")
+        old = time.time() - events[-1].at > OLD_SECONDS
+        console.print(f"from {span[0]} to {span[1]}{'; `headwater up` moves all times, to end now' if old else ''}")
     missing = sum(item not in known for item in acted)
     if missing:
         console.print(

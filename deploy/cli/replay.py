@@ -13,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from deploy import local
-from deploy.cli.connection import CliError, console
+from deploy.cli.connection import CliError, called, console
 from deploy.cli.own_data import project_here, read_project
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def replay(
     run, seconds = _play(events, table, seed=seed, batch_size=batch_size, guarded=guard)
     figures = run.judged().figures(table.vocabulary.tasks)
     _report(run, figures, seconds=seconds, span_seconds=events[-1].at - events[0].at, out=out)
+    if project is not None:
+        console.print(f"Next: `{called()} up` serves it.")
     if snapshot_dir is not None:
         _publish(run, snapshot_dir, encoder_version, figures)
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["interrupt_on_signals", "print_access", "register", "up"]
 
 _SERVER_PORT = 50051  # where clients of gRPC look first, and those of our documents
+_DAY = 86_400
 _TASKS = Path(local.__file__).with_name("tasks.toml")
 _COLORS = {
     "broker": "magenta",
@@ -80,7 +82,7 @@ def up(
         if own is not None:
             tasks, encoder = own.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
             port = port or _port(os.environ.get("HEADWATER_SERVER_PORT"))
-            read = read_project(own)
+            read = _ending_now(read_project(own))
 
         from deploy.local.stack import Stack, StackConfig
 
@@ -102,6 +104,19 @@ def up(
                 _run(stack, read)
             except KeyboardInterrupt:
                 console.print("[bold]stopping everything[/]")
+
+
+def _ending_now(read: "SourcesRead") -> "SourcesRead":
+    """An old history as if it had gone on until now; to the server its users would be unknown, and all its items old."""
+    from training.sources import OLD_SECONDS
+
+    newest = read.events[-1].at
+    days = int((time.time() - newest) // _DAY)
+    if days * _DAY < OLD_SECONDS:
+        return read
+    moved = "all times are moved by as many, as if it were of today"
+    console.print(f"[yellow]The newest event is {days:,} days old:[/] {moved}", soft_wrap=True)
+    return read.ending_at(newest + days * _DAY)
 
 
 def _run(stack: "Stack", read: "SourcesRead | None") -> None:

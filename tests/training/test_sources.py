@@ -151,6 +151,22 @@ def test_a_row_with_a_stray_separator_is_a_rejected_row(tmp_path: Path) -> None:
         assert dict(found.rejects[name].counts) == {"more fields than the header names": 1}
 
 
+def test_a_history_is_moved_in_time_as_a_whole(tmp_path: Path) -> None:
+    """Events and the publication of items by the same seconds; what was read stays as it was."""
+    found = read(
+        tmp_path,
+        '[[history]]\nfile = "a.csv"\nevent = "click"\n[catalogue]\nfile = "items.csv"\n',
+        a_csv="user_id,item_id,occurred_at\nu,i,5\nu,j,9\n",
+        items_csv="item_id,title,published_at\ni,Bread,3\nj,Butter,\n",
+    )
+    moved = found.ending_at(1009.0)
+    assert [event.at for event in moved.events] == [1005.0, 1009.0]
+    assert [item.published_at.seconds for item in moved.items] == [1003, 0]
+    assert not moved.items[1].HasField("published_at")
+    assert [event.at for event in found.events] == [5.0, 9.0]
+    assert found.items[0].published_at.seconds == 3
+
+
 def test_a_catalogue_is_read_by_its_columns(tmp_path: Path) -> None:
     """Types become lower-case names, categories are parted, and a row without an id is rejected."""
     found = read(

@@ -20,7 +20,7 @@ export class Features {
       this.place.replaceChildren(title, this.age);
       return;
     }
-    this.place.replaceChildren(title, this.age, this.counters(stored), this.recent(stored));
+    this.place.replaceChildren(title, this.age, element("div", { class: "tables" }, this.counters(stored), this.recent(stored)));
     this.tick();
   }
 

@@ -32,7 +32,7 @@ export class Health {
     const timed = (name, found, note) => tile(name, found ? seconds(found.p50_s) : "–", found ? `99 % under ${seconds(found.p99_s)}` : note);
     this.tiles.replaceChildren(
       timed("event to feature", times.event_to_feature, "no event yet"),
-      timed("event to served", times.event_to_served, "no answer yet"),
+      timed("event to the next answer", times.event_to_served, "no answer yet"),
       timed("answer of the server", times.answer, "no answer yet"),
       tile("events folded", count(counts.folded ?? 0), `${counted(counts.duplicates ?? 0, "duplicate")}, lag ${count(system.lag)}`),
       tile("examples learned", count(counts.examples_learned ?? 0), `${counted(counts.snapshots_rejected ?? 0, "snapshot")} rejected`),

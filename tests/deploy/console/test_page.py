@@ -80,7 +80,7 @@ def _opened(browser: Browser, state: StackState, size: tuple[int, int], scheme: 
     page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(f"{state.console}/#user-1")
-    expect(page.locator(".panel")).to_have_count(3, timeout=_PATIENCE_MS)
+    expect(page.locator("#lists .panel")).to_have_count(3, timeout=_PATIENCE_MS)
     yield page
     page.close()
     assert complaints == []
@@ -182,13 +182,13 @@ def test_a_token_is_asked_for_and_kept_while_the_tab_is_open(browser: Browser, s
         expect(page.get_by_role("alert")).to_contain_text("not known here", timeout=_PATIENCE_MS)
         page.get_by_label("Token", exact=True).fill(token)
         page.get_by_role("button", name="Look").click()
-        expect(page.locator(".panel").first).to_be_visible(timeout=_PATIENCE_MS)
+        expect(page.locator("#lists .panel").first).to_be_visible(timeout=_PATIENCE_MS)
         page.reload()
-        expect(page.locator(".panel").first).to_be_visible(timeout=_PATIENCE_MS)
+        expect(page.locator("#lists .panel").first).to_be_visible(timeout=_PATIENCE_MS)
         other = browser.new_page()
         other.goto(f"{address}/#user-1")
         expect(other.get_by_label("Token", exact=True)).to_be_visible(timeout=_PATIENCE_MS)
-        expect(other.locator(".panel")).to_have_count(0)
+        expect(other.locator("#lists .panel")).to_have_count(0)
         for one in (page, other):
             one.close()
 
@@ -202,7 +202,7 @@ def test_a_read_only_console_only_looks(browser: Browser, state: StackState) -> 
 def _only_looks(browser: Browser, state: StackState, address: str) -> None:
     page = browser.new_page()
     page.goto(f"{address}/#watched")
-    expect(page.locator(".panel").first).to_be_visible(timeout=_PATIENCE_MS)
+    expect(page.locator("#lists .panel").first).to_be_visible(timeout=_PATIENCE_MS)
     expect(page.get_by_text("read-only")).to_be_visible()
     expect(page.get_by_role("button", name="New user")).to_be_hidden()
     assert set(page.locator(".deeds button").all_inner_texts()) == {"why?"}
