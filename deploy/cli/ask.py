@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.cli.connection import ClientSettings, CliError, DataDir, Server, console, server_address
 
@@ -91,7 +91,7 @@ def recommend(
     )
     response = call(server_address(server, data_dir), lambda client: client.recommend(request))
     names = sorted({name for item in response.items for name in item.scores})
-    table = Table("", "item", "title", *names, "rank score")
+    table = Table("", "item", _title(), *names, "rank score")
     for place, item in enumerate(response.items, start=1):
         table.add_row(str(place), escape(item.item_id), escape(item.title), *_cells(item.scores, names), f"{item.rank_score:.3f}")
     console.print(table if response.items else "No item can be recommended.")
@@ -114,7 +114,7 @@ def page(
     response = call(server_address(server, data_dir), lambda client: client.recommend_slates(request))
     for ranked in response.slates:
         names = sorted({name for item in ranked.items for name in item.scores})
-        table = Table("item", "title", *names, title=ranked.name, title_justify="left")
+        table = Table("item", _title(), *names, title=ranked.name, title_justify="left")
         for item in ranked.items:
             table.add_row(escape(item.item_id), escape(item.title), *_cells(item.scores, names))
         console.print(table)
@@ -178,6 +178,11 @@ def call(address: str, question: "Callable[[Client], _Response]") -> _Response:
             ) from error
         hint = "; set HEADWATER_CLIENT_TOKEN" if code == "UNAUTHENTICATED" else ""
         raise CliError(f"the server at {address} answered {code}: {detail}{hint}") from error
+
+
+def _title() -> Column:
+    """A column of titles that are never cut: Chinese has no spaces to break a line at."""
+    return Column("title", overflow="fold")
 
 
 def _cells(scores: Mapping[str, float], names: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ def possible_deeds(tasks: Sequence[Task]) -> list[dict[str, Any]]:
     """What each task is labelled by, a click where none says what follows a look, and hiding.
 
     `input` says where the value comes from: timer, number or nothing. A number stands at what `task` predicts, else at `value`.
+    `types` are those of the items that it can be done with; none for all.
 
     >>> task = Task(name="stars", kind="regression", event="rate")
     >>> [(deed["kind"], deed["input"], deed["task"]) for deed in possible_deeds([task])]
@@ -24,10 +25,14 @@ def possible_deeds(tasks: Sequence[Task]) -> list[dict[str, Any]]:
 
 
 def _deed(kind: str, tasks: Sequence[Task]) -> dict[str, Any]:
-    valued = [task for task in tasks if task.event == kind and not task.implicit]
+    labelled = [task for task in tasks if task.event == kind]
+    valued = [task for task in labelled if not task.implicit]
     return {
         "kind": kind,
         "input": "timer" if kind == _TIMED else "number" if valued else "none",
         "task": next((task.name for task in valued if task.kind != "binary"), None),
+        "types": sorted({one for task in labelled for one in task.item_types})
+        if all(task.item_types for task in labelled)
+        else [],
         "value": next((task.at_least for task in valued if task.at_least is not None), 1.0),
     }

@@ -6,9 +6,11 @@ from typing import Any
 from deploy.console.access import caller
 from protos.events_pb2 import Event
 from protos.recommender_pb2 import (
+    Condition,
     Degradation,
     ExplainRequest,
     ExplainResponse,
+    Filter,
     RankedSlate,
     RecommendRequest,
     RecommendSlatesRequest,
@@ -24,38 +26,48 @@ from protos.recommender_pb2_grpc import RecommenderStub
 __all__ = ["Questions"]
 
 _DEADLINE_SECONDS = 10.0
-_FIRST_LOOK = 60
 _MOST_LISTS = 16
 
 
 class Questions:
     """Asks the server behind `stub`, in the name of whoever looks.
 
-    Types of items are those of the tasks, or else those that a first answer shows.
+    There is a list for each type that the server has items of: first those that the tasks name, in their order.
 
     With `preview` the lists are nobody's: they make no impressions.
     """
 
     def __init__(self, stub: RecommenderStub, *, item_types: Sequence[str], preview: bool, per_list: int = 6) -> None:
         self._stub = stub
-        self._types = dict.fromkeys(item_types)
+        self._named = list(item_types)
+        self._types: list[str] = []
         self._preview = preview
         self._per_list = per_list
 
     async def lists(self, user_id: str) -> dict[str, Any]:
         """The user's page: a list for each type of item, the best first, as the page shows them."""
-        if not self._types:
-            look = RecommendRequest(user_id=user_id, count=_FIRST_LOOK, preview=True)
-            found = await self._stub.Recommend(look, timeout=_DEADLINE_SECONDS, metadata=caller())
-            self._types = dict.fromkeys(item.type for item in found.items)
-        if not self._types:
+        types = await self._found_types(user_id)
+        if not types:
             return {"lists": [], "info": None}
-        types = list(self._types)[:_MOST_LISTS]
         slates = [Slate(name=kind or "items", count=self._per_list, item_types=[kind]) for kind in types]
         request = RecommendSlatesRequest(user_id=user_id, slates=slates, preview=self._preview)
+        self._types = []  # to be found anew should the last item of one be gone, which is refused
         answer: RecommendSlatesResponse = await self._stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS, metadata=caller())
+        self._types = types
         lists = [_listed(slate) for slate in answer.slates if slate.items]
         return {"lists": lists, "info": _info(answer.info)}
+
+    async def _found_types(self, user_id: str) -> list[str]:
+        """The types found before and, asked for one after the other, all further ones."""
+        types = list(self._types)
+        while len(types) < _MOST_LISTS:
+            others = Filter(conditions=[Condition(field="type", none_of=types)] if types else [])
+            look = RecommendRequest(user_id=user_id, count=1, filter=others, include_seen=True, preview=True)
+            found = await self._stub.Recommend(look, timeout=_DEADLINE_SECONDS, metadata=caller())
+            if not found.items:
+                break
+            types.append(found.items[0].type)
+        return sorted(types, key=lambda kind: self._named.index(kind) if kind in self._named else len(self._named))
 
     async def score(self, user_id: str, item_ids: Sequence[str]) -> ScoreResponse:
         """Scores of the items by task; no impressions come of it."""

@@ -40,11 +40,11 @@ export class Lists {
     const title = `${list.type || "items"}`;
     return element("section", { class: "panel", "aria-label": `${title}, ranked` },
       element("h3", {}, title, element("small", {}, "best first")),
-      element("ol", {}, ...list.items.map((item, place) => this.item(item, place, most, first))),
+      element("ol", {}, ...list.items.map((item, place) => this.item(item, place, most, first, list.type))),
     );
   }
 
-  item(item, place, most, first) {
+  item(item, place, most, first, type) {
     const before = this.scores.get(item.item_id);
     const lines = this.tasks.filter((task) => task.name in item.scores).map((task) => this.score(task, item, before, most));
     const moved = before ? "moved" : first ? "" : "new moved";
@@ -53,7 +53,7 @@ export class Lists {
       element("span", { class: "rank", "aria-hidden": "true" }, `${place + 1}`),
       element("p", { class: "title", title: item.item_id }, item.title || item.item_id),
       element("dl", { class: "scores" }, ...lines),
-      this.actions(item, why),
+      this.actions(item, why, type),
       why,
     );
   }
@@ -73,9 +73,10 @@ export class Lists {
     );
   }
 
-  actions(item, why) {
+  actions(item, why, type) {
     const name = item.title || item.item_id;
-    const buttons = this.deeds.flatMap((deed) => {
+    const fitting = this.deeds.filter((deed) => !deed.types.length || deed.types.includes(type));
+    const buttons = fitting.flatMap((deed) => {
       const number = deed.input === "number"
         ? element("input", { type: "number", step: "any", value: usual(item.scores[deed.task] ?? deed.value), "aria-label": `${plain(deed.kind)}: value for ${name}` })
         : null;
