@@ -30,7 +30,7 @@ class LearnerSettings(BaseSettings):
     )
     batch_size: int = Field(default=32, ge=1, description="Examples a step; part of what makes two runs equal.")
     seed: int = Field(default=1, description="Of the initial weights and of what is replayed.")
-    trunk: TrunkName = Field(default="shared_bottom", description="Network between features and heads.")
+    trunk: TrunkName = Field(default="shared_private", description="Network between features and heads.")
     hidden: tuple[int, ...] = Field(default=(64, 32), description="Widths of its layers, such as [64, 32].")
     experts: int = Field(default=4, ge=1, description="Experts of an MMoE trunk.")
     text_width: int = Field(default=32, ge=1, description="Dimensions that are learned of a text vector.")

@@ -33,7 +33,7 @@ class ModelConfig:
     """Dimensions D of the encoder's vectors."""
     width: int = 32
     """Dimensions E that the adapter keeps of a text vector."""
-    trunk: TrunkName = "shared_bottom"
+    trunk: TrunkName = "shared_private"
     hidden: tuple[int, ...] = (64, 32)
     """Widths of the trunk's layers (of each network's, where a trunk has several)."""
     experts: int = 4

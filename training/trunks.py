@@ -66,13 +66,14 @@ class SharedPrivate(nn.Module):
     """A network that all tasks share plus one of each task's own (Liu, Qiu and Huang, ACL 2017, section 3.2; here added up).
 
     No other task reaches a task's own network, so a rare label is not drowned there, and what tasks have in common is still
-    learned from all of them.
+    learned from all of them. Own networks are half as wide: what is left to them is little, and each candidate pays for them.
     """
 
     def __init__(self, inputs: int, hidden: Sequence[int], *, tasks: int) -> None:
         super().__init__()
         self.shared = SharedBottom(inputs, hidden, tasks=tasks)
-        self.private = Separate(inputs, hidden, tasks=tasks)
+        halves = [max(1, width // 2) for width in hidden[:-1]]
+        self.private = Separate(inputs, (*halves, hidden[-1]), tasks=tasks)
 
     def forward(self, z_BI: Tensor) -> Tensor:
         """Hidden state for each task, (B, T, H)."""

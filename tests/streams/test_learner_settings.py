@@ -49,4 +49,4 @@ def test_a_challenger_differs_in_what_is_set_and_in_nothing_else() -> None:
     assert (challenger.model.trunk, challenger.model.width, challenger.learning_rate) == ("mmoe", 16, 1e-3)
     assert (challenger.balancing, challenger.model.hidden) == (champion.balancing, champion.model.hidden)
     with pytest.raises(ValueError, match="HEADWATER_CHALLENGER"):
-        ChallengerSettings(trunk="shared_bottom").trainer(champion)
+        ChallengerSettings(trunk="shared_private").trainer(champion)
