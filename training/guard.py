@@ -184,7 +184,10 @@ class Guard:
         if reason is None:
             self._surprises = 0
             if lasting:
-                self._ladder.clear()  # what was usual in a world that is no more would make this one a surprise again
+                # What was usual in a world that is no more would make this one a surprise again, and what was held out in it
+                # would speak against all that is learned of this one.
+                self._ladder.clear()
+                self._held_out.forget(len(self._held_out))
             passed = _Rung(weights=trainer.weights(), examples=seen, since=seen, losses=losses, entropies=entropies)
             self._ladder.append(passed)
             return Judgement()

@@ -123,6 +123,21 @@ def test_a_lasting_change_is_accepted_in_the_end(vocabulary: Vocabulary, stream:
     assert _error(guard.good(), test) < 0.5 * before
 
 
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_examples_of_a_world_that_is_gone_judge_nothing(vocabulary: Vocabulary, stream: Stream, trunk: TrunkName) -> None:
+    """Once a change counts, what was held out before it is gone: weights that go on learning are not refused for it."""
+    learning = replace(CONFIG, model=replace(CONFIG.model, trunk=trunk))
+    guard = Guard(Trainer(learning, vocabulary, seed=1), replace(GUARD, patience=2), seed=1)
+    batches = stream(240)
+    _learn(guard, batches[:120])
+    for batch in map(_poisoned, batches[120:]):
+        judgements = _learn(guard, [batch])
+        if judgements and judgements[0].objection is None:
+            break
+    assert judgements, "the change was never accepted"
+    assert bool(guard.state_dict()["held_out"]["ring"]["labels"].isnan().all())
+
+
 def test_a_restart_changes_nothing(vocabulary: Vocabulary, stream: Stream, tmp_path: Path) -> None:
     """Killed before, between and after refusals, through a checkpoint file: the same bits as in one go."""
     batches = stream(180)
