@@ -1,6 +1,7 @@
 """Owns the console's process: `python -m deploy.console`, set by HEADWATER_* in the environment, ended by SIGTERM or SIGINT."""
 
 import asyncio
+import signal
 import time
 from functools import partial
 
@@ -76,6 +77,7 @@ def _channel(settings: ConsoleSettings) -> grpc.aio.Channel:
 
 def main() -> None:
     """Runs until told to stop."""
+    signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn ends in order, and then raises what it was told once more
     asyncio.run(_serve())
 
 

@@ -6,18 +6,14 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 import zipfile
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from tests.deploy.docker.dockerfile import PATH, PROCESSES, environment, final, lineage, stages
+from tests.deploy.docker.images import ROOT, unpack
 from tests.deploy.settings import variables
-
-ROOT = PATH.parents[2]
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -57,17 +53,6 @@ def test_stages_copy_what_there_is() -> None:
                 assert f"!{source}" in let_through
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built as the Dockerfile builds it."""
-    directory = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(directory), str(ROOT)]
-    done = subprocess.run(build, capture_output=True, text=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stderr
-    [built] = directory.glob("*.whl")
-    return built
-
-
 def test_the_wheel_holds_all_that_the_sources_hold(wheel: Path) -> None:
     """Every module, every file beside the modules, and the command."""
     archive = zipfile.ZipFile(wheel)
@@ -80,58 +65,13 @@ def test_the_wheel_holds_all_that_the_sources_hold(wheel: Path) -> None:
 
 @pytest.mark.parametrize("target", [*PROCESSES, "console", "tools"])
 def test_a_process_needs_no_package_that_its_image_lacks(target: str, wheel: Path, tmp_path: Path) -> None:
-    """With the wheel, what the extras of its environment bring, and nothing else on the path, the process can be loaded."""
-    zipfile.ZipFile(wheel).extractall(tmp_path)
-    for name in _closure("headwater", _installed_extras(target)) - {"headwater"}:
-        for top in {file.parts[0] for file in distribution(name).files or () if file.parts[0] not in ("..", "__pycache__")}:
-            link = tmp_path / top
-            if not link.exists():
-                link.symlink_to(Path(str(distribution(name).locate_file(top))))
+    """With the wheel, what the extras of its environment bring, and nothing else, process and command can be loaded."""
+    unpack(target, wheel, tmp_path)
     module = {**PROCESSES, "console": "deploy.console"}.get(target, "deploy.cli")
     main = f"{module}.__main__" if target in ("server", "console") else module
     # -S leaves out the packages of this interpreter; the path holds the ones of the image alone.
-    program = [sys.executable, "-S", "-c", f"import {main}; print({main}.__file__)"]
+    program = [sys.executable, "-S", "-c", f"import {main}, deploy.cli; print({main}.__file__)"]
     path = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(program, cwd=tmp_path, env=path, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith(str(tmp_path))
-
-
-def _installed_extras(target: str) -> frozenset[str]:
-    copies = [rest for stage in lineage(target) for key, rest in stage.instructions if key == "COPY" and "/opt/headwater" in rest]
-    [source] = re.findall(r"--from=(\S+)", copies[0])
-    [installs] = [rest for key, rest in stages()[source].instructions if key == "RUN"]
-    [extras] = re.findall(r"\[([a-z0-9,]+)\]", installs)
-    return frozenset(extras.split(","))
-
-
-def _closure(name: str, extras: frozenset[str]) -> set[str]:
-    """Names of all distributions that an installation of `name` with these extras brings."""
-    found: set[str] = set()
-    waiting, seen = [(name, extras)], set()
-    while waiting:
-        one = waiting.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        try:
-            requires = _requires(one[0])
-        except PackageNotFoundError:
-            continue  # what only an image has, such as CUDA beside a torch from the usual index
-        found.add(one[0])
-        for requirement in map(Requirement, requires):
-            marker = requirement.marker
-            if marker is None or any(marker.evaluate({"extra": extra}) for extra in (*one[1], "")):
-                waiting.append((requirement.name, frozenset(requirement.extras)))
-    return found
-
-
-def _requires(name: str) -> list[str]:
-    """Requirements of a distribution; of ours as the sources declare them, whenever it was installed."""
-    if name != "headwater":
-        return distribution(name).requires or []
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    optional = [
-        f'{requirement}; extra == "{extra}"' for extra, named in project["optional-dependencies"].items() for requirement in named
-    ]
-    return [*project["dependencies"], *optional]

@@ -1,6 +1,7 @@
 """Owns the schemas of manifests: Kubernetes' own kinds, KEDA's, and those of Prometheus' operator."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import jsonschema
@@ -20,8 +21,7 @@ def objections(manifest: Mapping[str, Any]) -> list[str]:
         AttributeError, kubernetes_validate.SchemaNotFoundError: there is no such kind.
     """
     if manifest["apiVersion"] in _MODELS:
-        model = getattr(_MODELS[manifest["apiVersion"]], manifest["kind"])
-        errors = jsonschema.Draft202012Validator(_closed(model.model_json_schema())).iter_errors(manifest)
+        errors = _validator(manifest["apiVersion"], manifest["kind"]).iter_errors(manifest)
         return [f"{error.json_path}: {error.message}" for error in errors]
     try:
         kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
@@ -30,9 +30,11 @@ def objections(manifest: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """The same, with no field but those that it names: the operators drop others without a word."""
+@cache
+def _validator(api_version: str, kind: str) -> jsonschema.Draft202012Validator:
+    """By the operator's own definition, with no field but those that it names: operators drop others without a word."""
+    schema: dict[str, Any] = getattr(_MODELS[api_version], kind).model_json_schema()
     for one in (schema, *schema["$defs"].values()):
         if "properties" in one:
             one.setdefault("additionalProperties", False)
-    return schema
+    return jsonschema.Draft202012Validator(schema)
