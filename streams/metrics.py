@@ -198,6 +198,12 @@ class LearnerMetrics:
             ["task", "window"],
             registry=registry,
         )
+        self.calibration_error = Gauge(
+            "headwater_progressive_calibration_error_ratio",
+            "Expected calibration error of the same: mean distance of chance and rate over 15 bins; binary tasks, 0 is right.",
+            ["task", "window"],
+            registry=registry,
+        )
 
     def observe_quality(self, task: str, window: str, quality: Quality) -> None:
         """Shows one task's progressive quality over one window."""
@@ -205,3 +211,4 @@ class LearnerMetrics:
         self.rmse.labels(task, window).set(quality.rmse)
         self.log_loss.labels(task, window).set(quality.log_loss)
         self.calibration.labels(task, window).set(quality.calibration)
+        self.calibration_error.labels(task, window).set(quality.calibration_error)

@@ -31,7 +31,12 @@ _TASKS = Path(local.__file__).with_name("tasks.toml")
 _MOVIELENS_TASKS = Path(local.__file__).parents[1] / "demo" / "movielens.toml"
 _DATASETS = Path("build/demo/datasets")
 _ENCODED_AT_ONCE = 256
-_OF_YES_OR_NO = {"auc": "AUC", "log_loss": "log loss", "ndcg_at_10": "nDCG@10"}
+_OF_YES_OR_NO = {
+    "auc": "AUC",
+    "log_loss": "log loss",
+    "calibration_error": "expected calibration error",
+    "ndcg_at_10": "nDCG@10",
+}
 _OF_VALUES = {"rmse": "RMSE", "mae_seconds": "mean error, seconds"}
 """What is printed of a task, and how it is called; of durations the RMSE is of ln(1 + seconds)."""
 

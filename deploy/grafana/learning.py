@@ -39,6 +39,12 @@ def learning() -> Dashboard:
             unit="none",
         ),
         graph(
+            "Calibration error",
+            "Expected calibration error of binary tasks: how far chances are from rates, bin by bin. 0 is right.",
+            _quality("headwater_progressive_calibration_error_ratio"),
+            unit="none",
+        ),
+        graph(
             "AUC since the start",
             "The same over all that the learner remembers, which moves slowly.",
             _quality("headwater_progressive_auc", window="all"),
