@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the running stack: every query of every panel and rule has data, and alerts fire on real faults."""
+"""A real Prometheus scrapes the running stack: every query of panels, rules and autoscalers has data, and alerts fire."""
 
 import json
 import math
@@ -8,10 +8,12 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+import yaml
 
 from deploy.drills.prometheus import Prometheus, running_prometheus
 from deploy.grafana.files import generated as dashboards
@@ -45,6 +47,7 @@ kind = "duration"
 event = "read"
 """
 DAYS = 4.0
+SCALING = Path(__file__).parents[3] / "deploy" / "kubernetes" / "base" / "scaling.yaml"
 
 
 def eventually(look: Callable[[], bool], seconds: float = 120.0) -> bool:
@@ -74,7 +77,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StackSta
 
 
 def _traffic(state: StackState, prometheus: Prometheus) -> None:
-    """A simulated past, then a user of today who acts and asks, until a model serves."""
+    """An alert for want of items; then a simulated past, and a user of today who acts and asks, until a model serves."""
+    assert eventually(lambda: "CatalogueEmpty" in prometheus.firing())
     world = Simulation(
         SimulationConfig(users=20, items=40, days=DAYS, begins_at=time.time() - DAYS * 86_400.0), np.random.default_rng(1)
     )
@@ -126,10 +130,20 @@ def _rule_queries() -> list[str]:
     ]
 
 
-def test_every_query_of_every_panel_and_rule_has_data(watched: tuple[StackState, Prometheus]) -> None:
-    """No panel is empty and no rule is blind: each query gives a number, once traffic has flowed."""
+def _scaling_queries() -> list[str]:
+    """What KEDA asks."""
+    return [
+        trigger["metadata"]["query"]
+        for scaled in yaml.safe_load_all(SCALING.read_text())
+        for trigger in scaled["spec"]["triggers"]
+        if trigger["type"] == "prometheus"
+    ]
+
+
+def test_every_query_of_every_panel_rule_and_autoscaler_has_data(watched: tuple[StackState, Prometheus]) -> None:
+    """No panel is empty and nothing is blind: each query gives a number, once traffic has flowed."""
     _, prometheus = watched
-    waiting = [*_panel_queries(), *_rule_queries()]
+    waiting = [*_panel_queries(), *_rule_queries(), *_scaling_queries()]
 
     def answered() -> bool:
         waiting[:] = [expr for expr in waiting if not any(math.isfinite(one.value) for one in prometheus.query(expr))]
@@ -150,11 +164,11 @@ def test_every_metric_is_scraped_and_none_is_unknown(watched: tuple[StackState, 
 
 
 def test_alerts_fire_when_what_they_watch_breaks(watched: tuple[StackState, Prometheus]) -> None:
-    """Records that cannot be read raise DeadLettersHigh; a killed learner raises ProcessDown; the rest of the stack goes on."""
+    """CatalogueEmpty is over; junk raises DeadLettersHigh; a killed learner raises ProcessDown; the rest of the stack goes on."""
     from kafka import KafkaProducer
 
     state, prometheus = watched
-    assert not prometheus.firing() & {"ProcessDown", "DeadLettersHigh"}
+    assert not prometheus.firing() & {"CatalogueEmpty", "ProcessDown", "DeadLettersHigh"}
     producer = KafkaProducer(bootstrap_servers=state.bootstrap_servers)
     for _ in range(2000):
         producer.send(EVENTS.name, key=b"ann", value=b"\xff\xff\xff")
