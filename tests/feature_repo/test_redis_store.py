@@ -18,6 +18,7 @@ from feature_repo.redis_store import RedisRows
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable, apply, repo_config
+from tests.certificates import Authority
 from tests.feature_repo.worlds import VOCABULARY, event, fold_all
 from tests.redis import redis_process, running_redis
 
@@ -80,3 +81,16 @@ def test_any_password_can_stand_in_the_url(password: str, tmp_path: Path) -> Non
         store.write_users([UserRow.empty("ann", VOCABULARY)])
         assert set(store.read_users(["ann"])) == {"ann"}
         client.close()
+
+
+def test_a_redis_over_tls_is_trusted_by_its_authority_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An authority that the system does not know is named by SSL_CERT_FILE; without that the error says what is wrong."""
+    authority = Authority(tmp_path)
+    with redis_process(tls=authority.sign("redis")) as (_, url):
+        settings = StoreSettings(kind="redis", directory=tmp_path, redis_url=url)
+        with pytest.raises(StoreUnavailable, match="certificate verify failed"):
+            RowStore(settings, VOCABULARY).read_users(["ann"])
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+        store = RowStore(settings, VOCABULARY)
+        store.write_users([UserRow.empty("ann", VOCABULARY)])
+        assert set(store.read_users(["ann"])) == {"ann"}
