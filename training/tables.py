@@ -15,6 +15,12 @@ SURPLUS = "\0surplus"
 """The key under which a row has the fields that the header does not name; such a row is shifted somewhere, and no use."""
 
 _DELIMITERS = ",\t;|"
+_CHANGED = {
+    ".json": "an array becomes lines by: jq -c '.[]' FILE.json > FILE.jsonl",
+    ".xlsx": "save the sheet as CSV, in UTF-8",
+    ".xls": "save the sheet as CSV, in UTF-8",
+}
+"""How a common file of another kind becomes one that is read."""
 _MAX_FIELD = 1 << 24  # bodies of articles exceed the csv module's own 128 KiB
 
 
@@ -45,8 +51,9 @@ def read_rows(path: Path, *, header: bool = True) -> Iterator[tuple[int, dict[st
             yield from _json_lines(path)
         else:
             known = ", ".join((".parquet", *texts, *lines))
+            how = f"; {_CHANGED[suffix]}" if suffix in _CHANGED else ""
             raise HistoryFileError(
-                f"{path}: ends in {suffix or 'no suffix'}; give a file that ends in {known} (text also in .gz)"
+                f"{path}: ends in {suffix or 'no suffix'}; give a file that ends in {known} (text also in .gz){how}"
             )
     except (OSError, EOFError, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError):

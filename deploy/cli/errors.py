@@ -72,7 +72,8 @@ def told(error: Exception) -> str | None:
     if isinstance(error, (CliError, *meant)):
         return str(error)
     if isinstance(error, OSError) and error.errno in _FILE_TROUBLE:
-        return f"{error.filename or 'a file'}: {_FILE_TROUBLE[error.errno]} ({error.strerror})"
+        where = error.filename or "a file that this command writes (df -h tells of each disk)"
+        return f"{where}: {_FILE_TROUBLE[error.errno]} ({error.strerror})"
     if "pydantic" in sys.modules and isinstance(error, sys.modules["pydantic"].ValidationError):
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))} = {one['input']!r}: {one['msg']}" for one in error.errors())
         return f"settings ({error.title}): {wrong}. Look at the options and at the HEADWATER_* variables that are set"

@@ -78,9 +78,13 @@ class DataDirectory:
             raise DirectoryInUseError(
                 f"{self.path} is in use by process {holder}; stop that one (kill {holder}), or choose another --data-dir"
             ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        try:
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        except OSError as error:
+            error.filename = str(self.path)  # a full disk is told of without the place
+            raise
         self._lock = lock
         self.state_file.unlink(missing_ok=True)  # of one that was killed
 

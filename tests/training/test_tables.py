@@ -45,6 +45,8 @@ def test_a_row_with_too_many_fields_is_marked(tmp_path: Path) -> None:
         ("a.csv.gz", b"no gzip", "Not a gzipped file"),
         ("a.parquet.gz", b"", "ends in .parquet"),
         ("a", b"", "ends in no suffix"),
+        ("a.json", b"[]", "an array becomes lines by: jq"),
+        ("a.xlsx", b"", "save the sheet as CSV"),
     ],
 )
 def test_what_is_no_table_is_named(tmp_path: Path, name: str, content: bytes, complaint: str) -> None:

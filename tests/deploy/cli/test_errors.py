@@ -65,6 +65,12 @@ def test_a_history_that_is_not_utf8(tmp_path: Path) -> None:
     assert "save it as UTF-8" in said
 
 
+def test_a_table_of_one_column_is_told_how_fields_are_parted(tmp_path: Path) -> None:
+    """Where the separator is none that is known, the header is one long name."""
+    (tmp_path / "colons.csv").write_text("user:item\nu:i\n")
+    assert "a single one: fields are parted by" in headwater("check", "colons.csv", cwd=tmp_path)
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     """A file where a directory is wanted."""
     (tmp_path / "file").touch()
@@ -83,6 +89,11 @@ def test_a_full_disk() -> None:
     said = told(OSError(errno.ENOSPC, "No space left on device", "/data/store"))
     assert said is not None
     assert said.startswith("/data/store: the disk is full; free some space")
+
+
+def test_a_full_disk_that_does_not_tell_its_place() -> None:
+    """As where a write fails and not the opening: it is said how to find it."""
+    assert "df -h" in str(told(OSError(errno.ENOSPC, "No space left on device")))
 
 
 def test_an_environment_older_than_the_code() -> None:
