@@ -45,7 +45,7 @@ def init(
 ) -> None:
     """Make a project of your own data: headwater.toml (what the columns mean) and tasks.toml (what to predict).
 
-    What the flags leave open is guessed from the columns' names, and asked where this is a terminal.
+    What the flags leave open is guessed from the columns' names and values, and asked where this is a terminal.
 
     For example: headwater init shop --history clicks.csv --history orders.csv --catalogue products.csv --item-type product
     """

@@ -139,10 +139,10 @@ def _require(file: Path, rows: Sequence[dict[str, Any]], columns: Mapping[str, s
     if missing := [name for name in needed if name not in columns]:
         meanings = ", nor like ".join(needed[name] for name in missing)
         flags = " ".join(f"--column {name}=COLUMN" for name in missing)
-        columns = columns_of(rows)
-        lone = " (a single one: fields are parted by , or ; or | or a tab)" if len(columns) == 1 else ""
+        present = columns_of(rows)
+        lone = " (a single one: fields are parted by , or ; or | or a tab)" if len(present) == 1 else ""
         raise HistoryFileError(
-            f"{file}: no column looks like {meanings}; say which it is: {flags}, of {', '.join(columns)}{lone}"
+            f"{file}: no column looks like {meanings}; say which it is: {flags}, of {', '.join(present)}{lone}"
         )
 
 
