@@ -1,7 +1,8 @@
 """Owns the settings of what every process connects to: Kafka, the online store, the tasks file."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, RedisDsn, SecretStr, field_validator
@@ -10,9 +11,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from feature_repo.tasks import load_tasks
 from feature_repo.vocabulary import Vocabulary
 
-__all__ = ["FeatureSettings", "KafkaSettings", "StoreSettings"]
+__all__ = ["FeatureSettings", "KafkaSettings", "StoreSettings", "shown"]
 
 _DAY = 86_400
+
+
+def shown(settings: BaseSettings) -> dict[str, Any]:
+    """The settings in force as a process logs them: secrets masked, users and passwords of URLs too."""
+    plain = settings.model_dump(mode="json")
+    return {name: re.sub(r"://[^/]*@", "://***@", value) if isinstance(value, str) else value for name, value in plain.items()}
 
 
 class KafkaSettings(BaseSettings):

@@ -19,7 +19,7 @@ _ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 m
 
 async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     # Not before: what only watches other processes needs neither PyTorch nor Feast.
-    from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+    from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings, shown
     from feature_repo.shared_items import SharedItems
     from feature_repo.tracing import TracingSettings, traces
     from serving.app import Application
@@ -28,7 +28,7 @@ async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     features, kafka, store = FeatureSettings(), KafkaSettings(), StoreSettings()
     encoding, tracing = EncoderSettings(), TracingSettings()
     parts = (settings, features, kafka, store, encoding, tracing)
-    effective = {type(part).__name__: part.model_dump(mode="json") for part in parts}
+    effective = {type(part).__name__: shown(part) for part in parts}
     structlog.get_logger(__name__).info("settings", **effective)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pydantic_settings import BaseSettings
 
 from feature_repo.mirror import ItemMirror
-from feature_repo.settings import KafkaSettings
+from feature_repo.settings import KafkaSettings, shown
 from protos.topics import Topic
 from streams.group import Group
 from streams.health import Health, MonitoringServer, Problem, Watchdog
@@ -42,8 +41,7 @@ def configure_logging(*settings: BaseSettings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     for one in settings:
-        shown = {name: re.sub(r"://[^@/]*@", "://***@", str(value)) for name, value in one.model_dump().items()}
-        _log.info("settings", section=type(one).__name__, **shown)
+        _log.info("settings", section=type(one).__name__, **{name: str(value) for name, value in shown(one).items()})
 
 
 class Worker:

@@ -1,0 +1,29 @@
+"""What a process logs of its settings holds no password."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECRETS = {
+    "HEADWATER_STORE_REDIS_URL": "redis://ann:secret-of-redis@127.0.0.1:6379/0",
+    "HEADWATER_KAFKA_SASL_PASSWORD": "secret-of-kafka",
+    "HEADWATER_SNAPSHOT_DIR": "s3://key:secret-of-the-bucket@models/headwater",
+}
+
+
+@pytest.mark.parametrize("module", ["serving", "streams.features", "streams.catalogue", "streams.learner", "deploy.console"])
+def test_a_process_tells_its_settings_and_no_password(module: str, tmp_path: Path) -> None:
+    """Its first lines, before it ends for want of a tasks file, name the settings and mask what is secret."""
+    environment = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT), "HEADWATER_TASKS_FILE": str(tmp_path / "absent.toml")}
+    done = subprocess.run(
+        [sys.executable, "-m", module], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False
+    )
+    told = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "absent.toml" in told
+    assert "://***@" in told
+    assert "secret-of" not in told
