@@ -124,8 +124,8 @@ def tasks_text(kinds: set[str], *, timed: bool, rated_up_to: float | None = None
     if "click" in kinds:
         blocks.append(_binary("click", "is the item clicked after it was shown?", window))
     if "read" in kinds:
-        body = '[tasks.read_seconds]  # how long is it read, watched or played?\nkind = "duration"\nevent = "read"'
-        blocks.append(body)
+        body = '[tasks.read_seconds]  # how long is it read, watched or played, if at all?\nkind = "duration"\nevent = "read"'
+        blocks.append(body + "\nrank_weight = 0.5  # with more, what hardly anybody opens may come first for its length")
         if "impression" in kinds and "click" not in kinds:
             blocks.insert(0, _binary("read", "is it read, watched or played at all after it was shown?", window))
     if "purchase" in kinds:
