@@ -86,7 +86,7 @@ def _check(target: str, port: str) -> list[str]:
 
 
 def test_all_images_come_up_together_tell_their_health_and_end_in_order(containers: dict[str, Container], tmp_path: Path) -> None:
-    """The topics are made, every check succeeds, SIGTERM ends each process with 0, and then the check fails."""
+    """Topics are made, every check succeeds, commands run beside the console, SIGTERM ends all with 0, then checks fail."""
     log, checks = tmp_path / "topics.log", tmp_path / "checks.log"
     made = containers["topics"].start([*json.loads(final("tools", "ENTRYPOINT")), *SERVICES["topics"]["command"]], log)
     assert made.wait(60) == 0, log.read_text()
@@ -104,6 +104,14 @@ def test_all_images_come_up_together_tell_their_health_and_end_in_order(containe
             told = "".join((tmp_path / f"{name}.log").read_text()[-2000:] for name in waiting)
             assert time.monotonic() < deadline, told
             assert not [name for name in waiting if processes[name].poll() is not None], told
+        console = containers["console"]
+        for asked in (
+            "topics",
+            "offsets list",
+            "model list",
+            f"recommend ann --server {console.environment['HEADWATER_CONSOLE_SERVER']}",
+        ):
+            assert console.start(["headwater", *asked.split()], log).wait(60) == 0, log.read_text()
         for process in processes.values():
             process.terminate()
         assert {name: process.wait(60) for name, process in processes.items()} == dict.fromkeys(processes, 0)
