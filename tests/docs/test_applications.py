@@ -1,4 +1,4 @@
-"""The guide for application developers: its Python and TypeScript ask a server, its questions to grpcurl fit the methods."""
+"""The guide for application developers: its four languages ask a server, its questions to grpcurl fit the methods."""
 
 import asyncio
 import os
@@ -27,6 +27,7 @@ from tests.broker import running_broker
 from tests.serving.worlds import World, user_row
 
 ROOT = Path(__file__).parents[2]
+_JARS = ("grpc-", "protobuf", "guava", "failureaccess", "netty", "perfmark", "gson", "opencensus", "geronimo-annotation")
 GUIDE = (ROOT / "docs" / "guides" / "applications.md").read_text()
 
 
@@ -108,6 +109,67 @@ async def test_typescript_of_the_guide_runs(server: str, tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Item " in done.stdout
     assert "click" in done.stdout
+
+
+@pytest.mark.timeout(300)
+async def test_java_of_the_guide_runs(server: str, tmp_path: Path) -> None:
+    """The code made by the line of the guide, compiled with Debian's gRPC, which is older than what the guide's readers have."""
+    plugin = _installed("grpc_java_plugin", "protoc", "javac", packages="libgrpc-java protobuf-compiler-grpc-java-plugin")
+    clone, shop = _clone(tmp_path)
+    (tmp_path / "protoc-gen-grpc-java").symlink_to(plugin)  # as elsewhere the plugin is called
+    (shop / "Shop.java").write_text(blocks("java")[0])
+    [make] = [block for block in blocks("sh") if "--java_out" in block]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HEADWATER_SERVER": server}
+    await _run(make, clone, environment)
+    jars = _jars()
+    await _run(f"javac -nowarn -cp {jars} -d classes $(find . -name '*.java')", shop, environment)
+    assert "Item " in await _run(f"java -cp {jars}:classes Shop", shop, environment)
+
+
+@pytest.mark.timeout(300)
+async def test_go_of_the_guide_runs(server: str, tmp_path: Path) -> None:
+    """The code made by the line of the guide; Debian's gRPC is of before NewClient, which stands for Dial there."""
+    _installed("protoc-gen-go-grpc", "protoc-gen-go", "protoc", "go", packages="golang-google-grpc-dev protoc-gen-go-grpc")
+    clone, _ = _clone(tmp_path)
+    shop = tmp_path / "go" / "src" / "example.com" / "shop"
+    shop.mkdir(parents=True)
+    [make] = [block for block in blocks("sh") if "--go_out" in block]
+    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": f"{tmp_path / 'go'}:/usr/share/gocode", "GOFLAGS": ""}
+    environment |= {"HEADWATER_SERVER": server, "HOME": str(tmp_path)}
+    await _run(make.replace("out=../shop", f"out={shop}"), clone, environment)
+    program = blocks("go")[0].replace("grpc.NewClient(", "grpc.Dial(")
+    program = program.replace("grpc.WithTransportCredentials(insecure.NewCredentials())", "grpc.WithInsecure()")
+    (shop / "main.go").write_text(program.replace('\t"google.golang.org/grpc/credentials/insecure"\n', ""))
+    assert "Item " in await _run("go run .", shop, environment)
+
+
+def _installed(*commands: str, packages: str) -> str:
+    """Where the first one is; skips the test where any is missing."""
+    found = [shutil.which(command) for command in commands]
+    if found[0] is None or None in found:
+        pytest.skip(f"{', '.join(commands)}: not all installed; on Debian and Ubuntu: apt-get install {packages}")
+    return found[0]
+
+
+def _jars() -> str:
+    """The class path of gRPC as Debian has it."""
+    return ":".join(str(jar) for jar in Path("/usr/share/java").glob("*.jar") if jar.name.startswith(_JARS))
+
+
+def _clone(directory: Path) -> tuple[Path, Path]:
+    """A clone's messages, and beside it the folder of the application, as the guide has them."""
+    shutil.copytree(ROOT / "protos", directory / "headwater" / "protos")
+    (directory / "shop").mkdir()
+    return directory / "headwater", directory / "shop"
+
+
+async def _run(line: str, directory: Path, environment: dict[str, str]) -> str:
+    command = ["sh", "-e", "-c", line]
+    done = await asyncio.to_thread(
+        subprocess.run, command, cwd=directory, env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_options_of_the_guide_are_those_of_the_client() -> None:
