@@ -25,7 +25,7 @@ def shown(settings: BaseSettings) -> dict[str, Any]:
 class KafkaSettings(BaseSettings):
     """How to reach the event log; read from HEADWATER_KAFKA_*."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADWATER_KAFKA_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_KAFKA_", frozen=True, hide_input_in_errors=True)
 
     bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port of one or more brokers, by comma.")
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -94,7 +94,7 @@ class KafkaSettings(BaseSettings):
 class StoreSettings(BaseSettings):
     """Where feature rows live; read from HEADWATER_STORE_*."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADWATER_STORE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_STORE_", frozen=True, hide_input_in_errors=True)
 
     kind: Literal["sqlite", "redis"] = Field(default="sqlite", description="SQLite for one machine, Redis for more.")
     directory: Path = Field(default=Path("data/store"), description="Holds the Feast registry and, for SQLite, the rows.")

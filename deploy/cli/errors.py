@@ -1,6 +1,7 @@
 """Owns what becomes of an error: whether a user can act on it, and what the user is told."""
 
 import errno
+import re
 import sys
 
 from deploy.cli.connection import CliError
@@ -76,7 +77,8 @@ def told(error: Exception) -> str | None:
         return f"{where}: {_FILE_TROUBLE[error.errno]} ({error.strerror})"
     if "pydantic" in sys.modules and isinstance(error, sys.modules["pydantic"].ValidationError):
         wrong = "; ".join(f"{'.'.join(map(str, one['loc']))} = {one['input']!r}: {one['msg']}" for one in error.errors())
-        return f"settings ({error.title}): {wrong}. Look at the options and at the HEADWATER_* variables that are set"
+        masked = re.sub(r"://.*@", "://***@", wrong)  # the password in an address that cannot be read
+        return f"settings ({error.title}): {masked}. Look at the options and at the HEADWATER_* variables that are set"
     return None
 
 

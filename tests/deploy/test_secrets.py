@@ -27,3 +27,21 @@ def test_a_process_tells_its_settings_and_no_password(module: str, tmp_path: Pat
     assert "absent.toml" in told
     assert "://***@" in told
     assert "secret-of" not in told
+
+
+PROGRAMS = (["-m", "streams.features"], ["-c", "from deploy.cli import main; main()", "features", "ann"])
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_an_address_that_cannot_be_read_is_refused_without_its_password(program: list[str], tmp_path: Path) -> None:
+    """The words name the setting and what is wrong with it."""
+    wrong = {"HEADWATER_STORE_KIND": "redis", "HEADWATER_STORE_REDIS_URL": "redis://ann:secret-of-redis@:6379:port/0"}
+    environment = {**os.environ, **wrong, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *program], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False
+    )
+    told = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "redis_url" in told
+    assert "valid URL" in told
+    assert "secret-of" not in told
