@@ -113,12 +113,12 @@ def _print_files(read: "SourcesRead") -> None:
     console.print(table)
     for name, rejects in read.rejects.items():
         for kind, count in rejects.counts.most_common(_KINDS_SHOWN):
-            console.print(f"[red]{escape(name)}: {count:,} rows:[/] {escape(kind)}", soft_wrap=True)
+            console.print(f"[red]{escape(name)}: {_rows(count)}:[/] {escape(kind)}", soft_wrap=True)
             for example in rejects.examples[kind]:
                 console.print(f"  {escape(example)}", style="dim", soft_wrap=True)
         if rejects.repeats:
             console.print(
-                f"[yellow]{escape(name)}: {rejects.repeats:,} rows say what an earlier one said, its time too:[/] each counts;"
+                f"[yellow]{escape(name)}: rows that repeat an earlier one, its time too: {rejects.repeats:,};[/] each counts:"
                 " take them out if they are mistakes, or name a column of event ids",
                 soft_wrap=True,
             )
@@ -177,6 +177,10 @@ def _print_script(read: "SourcesRead", project: "Project") -> None:
             f" and makes little of them; name a multilingual one as {_ENCODER} in headwater.toml (docs/guides/encoders.md)",
             soft_wrap=True,
         )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _mean(kind: str, mean: float) -> str:

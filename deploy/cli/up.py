@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deploy.local.stack import Stack
     from training.sources import SourcesRead
 
-__all__ = ["interrupt_on_signals", "print_access", "register", "up"]
+__all__ = ["ending_now", "interrupt_on_signals", "print_access", "register", "up"]
 
 _SERVER_PORT = 50051  # where clients of gRPC look first, and those of our documents
 _DAY = 86_400
@@ -82,7 +82,7 @@ def up(
         if own is not None:
             tasks, encoder = own.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
             port = port or _port(os.environ.get("HEADWATER_SERVER_PORT"))
-            read = _ending_now(read_project(own))
+            read = ending_now(read_project(own))
 
         from deploy.local.stack import Stack, StackConfig
 
@@ -106,7 +106,7 @@ def up(
                 console.print("[bold]stopping everything[/]")
 
 
-def _ending_now(read: "SourcesRead") -> "SourcesRead":
+def ending_now(read: "SourcesRead") -> "SourcesRead":
     """An old history as if it had gone on until now; to the server its users would be unknown, and all its items old."""
     from training.sources import OLD_SECONDS
 

@@ -115,7 +115,7 @@ def test_stars_that_not_each_row_has_are_learned_beside_the_rows(here: Path) -> 
     assert (loans.sampled_impressions > 0, ratings.sampled_impressions) == (True, 0)
     checked = " ".join(headwater("check").output.split())
     assert "601 loan, 300 rate" in checked
-    assert "1 rows say what an earlier one said" in checked
+    assert "rows that repeat an earlier one, its time too: 1" in checked
     assert "column 'Sterne' is missing or empty" in checked
 
 

@@ -4,6 +4,8 @@ import io
 import os
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from rich.console import Console
 from deploy.cli import up
 from deploy.cli.connection import called
 from deploy.local.state import DataDirectory, NoStackError, StackState, find_running
+from feature_repo.occurrence import Occurrence
+from training.sources import SourcesRead
 
 
 def told(monkeypatch: pytest.MonkeyPatch, data_dir: str) -> list[str]:
@@ -55,6 +59,23 @@ def test_commands_are_told_as_they_were_called(tmp_path: Path, monkeypatch: pyte
     assert called(Path("shop")) == "../.venv/bin/headwater"
     (tmp_path / "headwater").touch(mode=0o755)
     assert called() == "headwater"
+
+
+@pytest.mark.parametrize(("days", "moved"), [(461.3, True), (6.9, False)])
+def test_an_old_history_is_served_as_if_it_were_of_today(days: float, moved: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whole days, so that the time of day stays, and it is said; one of this week keeps its times."""
+    said = Console(width=80, file=io.StringIO(), record=True)
+    monkeypatch.setattr(up, "console", said)
+    now = time.time()
+    events = [
+        Occurrence(event_id=f"e{age}", user_id="u", item_id="i", at=now - age * 86_400, kind="click") for age in (days + 9, days)
+    ]
+    read = SourcesRead(events=events, items=[], rejects={}, kinds=Counter(), timed=True)
+    first, last = (event.at for event in up.ending_now(read).events)
+    assert last - first == pytest.approx(9 * 86_400)
+    assert (last - events[-1].at) % 86_400 == pytest.approx(0.0)
+    assert (now - last < 86_400) == moved
+    assert ("461 days old" in said.export_text()) == moved
 
 
 def test_a_stack_that_still_reads_its_project_is_starting(tmp_path: Path) -> None:
