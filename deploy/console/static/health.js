@@ -40,7 +40,7 @@ export class Health {
       tile("dead letters", count(system.dead_letters), system.dead_letters ? "listed below" : "none"),
       ...system.silent.map((process) => tile(process, "silent", "its /metrics does not answer")),
     );
-    this.curves.replaceChildren(...this.tasks.map((task) => this.curve(task, learning.points)).filter(Boolean));
+    this.curves.replaceChildren(...this.tasks.map((task) => this.curve(task, lineage(learning.points))).filter(Boolean));
   }
 
   curve(task, points) {
@@ -77,6 +77,11 @@ export class Health {
         element("tbody", {}, ...rows)))
       : element("p", { class: "hint" }, "None: every record could be used."));
   }
+}
+
+/** Points without those that were undone: learning then went on from fewer examples than they have. */
+function lineage(points) {
+  return points.filter((one, at) => points.slice(at + 1).every((later) => later.examples >= one.examples));
 }
 
 /** Bounds that leave air around flat curves. */
