@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
+from feature_repo.freshness import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
 from protos import recommender_pb2
 from serving.answers import Info, Reason, Report
 
 __all__ = ["ServerMetrics"]
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_FRESHNESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0, 3600.0)
 _METHODS = tuple(method.name for method in recommender_pb2.DESCRIPTOR.services_by_name["Recommender"].methods)
 _CODES = ("OK", "CANCELLED", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE")
 
@@ -36,12 +36,8 @@ class ServerMetrics:
         self.stage = Histogram(
             "headwater_stage_seconds", "Time in one stage of an answer.", ["stage"], buckets=_SECONDS, registry=registry
         )
-        self.event_to_served = Histogram(
-            "headwater_event_to_served_seconds",
-            "From a user's newest event to the first answer that counts it (events under an hour old).",
-            buckets=_FRESHNESS,
-            registry=registry,
-        )
+        freshness = Histogram(FRESHNESS_METRIC, FRESHNESS_HELP, ["stage"], buckets=FRESHNESS_BUCKETS, registry=registry)
+        self.event_to_served = freshness.labels("served")
         self.degraded = Counter(
             "headwater_degraded_total", "Answers that were less than full ones.", ["reason"], registry=registry
         )

@@ -8,7 +8,7 @@ __all__ = ["BatchHistogram"]
 
 
 class BatchHistogram(Histogram):
-    """A histogram without labels that can also observe many values at once."""
+    """A histogram that can also observe many values at once, where it has labels by `labels(...)`."""
 
     def observe_all(self, values_B: ArrayLike) -> None:
         """The same as `observe` of each."""

@@ -7,6 +7,7 @@ import numpy as np
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from feature_repo.decode import Reason
+from feature_repo.freshness import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
 from streams.group import Group
 from streams.histogram import BatchHistogram
 from streams.rows import CacheUse
@@ -109,12 +110,8 @@ class FeatureMetrics:
             "headwater_row_cache_misses_total", "Rows that a batch needed and read from the store.", ["rows"], registry=registry
         )
         self.cache_rows = Gauge("headwater_row_cache_rows", "Rows in memory.", ["rows"], registry=registry)
-        self.event_to_feature = BatchHistogram(
-            "headwater_event_to_feature_seconds",
-            "Time from an event's append to the log until its user's row is written.",
-            buckets=_SECONDS,
-            registry=registry,
-        )
+        freshness = BatchHistogram(FRESHNESS_METRIC, FRESHNESS_HELP, ["stage"], buckets=FRESHNESS_BUCKETS, registry=registry)
+        self.event_to_feature = freshness.labels("feature")
         self.append_delay = BatchHistogram(
             "headwater_occurred_to_appended_seconds",
             "From when an event happened, by its producer's clock, to its append to the log; below 0 that clock runs ahead.",

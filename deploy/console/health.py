@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deploy.demo.scrape import Reading, quantile, read
+from feature_repo.freshness import FRESHNESS_METRIC
 from training.snapshots import Manifest, SnapshotStore, version_name
 
 __all__ = ["SystemHealth"]
@@ -14,8 +15,8 @@ __all__ = ["SystemHealth"]
 _WINDOW_SECONDS = 60.0
 _MOST_POINTS = 500
 _TIMES = {
-    "event_to_feature": ("features", "headwater_event_to_feature_seconds"),
-    "event_to_served": ("server", "headwater_event_to_served_seconds"),
+    "event_to_feature": ("features", FRESHNESS_METRIC),
+    "event_to_served": ("server", FRESHNESS_METRIC),
     "answer": ("server", "grpc_server_handling_seconds"),
 }
 _COUNTS = {

@@ -10,11 +10,11 @@ from rich.live import Live
 from rich.table import Table
 
 from deploy.demo.scrape import Reading, quantile, scrape
+from feature_repo.freshness import FRESHNESS_METRIC
 from protos.events_pb2 import Event
 
-__all__ = ["EVENT_TO_FEATURE", "Account", "Flow", "FlowError"]
+__all__ = ["Account", "Flow", "FlowError"]
 
-EVENT_TO_FEATURE = "headwater_event_to_feature_seconds"
 
 _MAX_LAG = 4_000
 _LOOK_EVERY = 500
@@ -157,6 +157,6 @@ class Flow:
         table.add_row("folded", f"{account.folded:,}", "rate", f"{accounted / seconds:,.0f} events/s")
         table.add_row("dead-lettered", f"{account.dead_lettered:,}", "duplicates", f"{account.duplicates:,}")
         table.add_row("examples learned", f"{self.learned:,}", "behind", f"{self._unlearned():,.0f} examples")
-        freshness = quantile(0.5, EVENT_TO_FEATURE, Reading(), self.features)
+        freshness = quantile(0.5, FRESHNESS_METRIC, Reading(), self.features)
         table.add_row("snapshots", f"{self.snapshots:,}", "event to feature", f"{freshness:.3f} s (median)")
         return table

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo import report
-from deploy.demo.flow import EVENT_TO_FEATURE, Flow, FlowError
+from deploy.demo.flow import Flow, FlowError
 from deploy.demo.measure import event_to_served, percentiles, score_latency
 from deploy.demo.movielens import CITATION, MovieLens, fetch, load
 from deploy.demo.predictions import wait_for_predictions
@@ -21,6 +21,7 @@ from deploy.demo.progress import Quality, judge
 from deploy.demo.scrape import quantile, scrape
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
+from feature_repo.freshness import FRESHNESS_METRIC
 from feature_repo.settings import KafkaSettings
 from protos.recommender_pb2 import RecommendRequest
 from protos.recommender_pb2_grpc import RecommenderStub
@@ -142,8 +143,8 @@ def _measure(
     served = percentiles(event_to_served(stub, flow.send_one, user_id="probe", items=films, probes=_PROBES))
     flow.settle(batch)
     feature = {
-        "p50_s": quantile(0.5, EVENT_TO_FEATURE, before, flow.features),
-        "p99_s": quantile(0.99, EVENT_TO_FEATURE, before, flow.features),
+        "p50_s": quantile(0.5, FRESHNESS_METRIC, before, flow.features),
+        "p99_s": quantile(0.99, FRESHNESS_METRIC, before, flow.features),
     }
     return {"latency": {"score_100": latency}, "freshness": {"event_to_feature": feature, "event_to_served": served}}
 

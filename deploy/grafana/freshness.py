@@ -3,6 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.panels import Query, board, graph, number, row
+from feature_repo.freshness import FRESHNESS_METRIC
 
 __all__ = ["freshness"]
 
@@ -17,14 +18,14 @@ def freshness() -> Dashboard:
         graph(
             "Event to feature",
             "From an event's append to the log until its user's row is written.",
-            *(_quantile(q, "headwater_event_to_feature_seconds") for q in ("0.5", "0.99")),
+            *(_quantile(q, "feature") for q in ("0.5", "0.99")),
             unit="s",
             warn_above=1.0,
         ),
         graph(
             "Event to answer",
             "From a user's newest event to the first answer that counts it: an upper bound, for users ask when they like.",
-            *(_quantile(q, "headwater_event_to_served_seconds") for q in ("0.1", "0.5")),
+            *(_quantile(q, "served") for q in ("0.1", "0.5")),
             unit="s",
         ),
         graph(
@@ -96,8 +97,8 @@ def freshness() -> Dashboard:
     )
 
 
-def _quantile(q: str, name: str) -> Query:
-    expr = f"histogram_quantile({q}, sum by (le) (rate({name}_bucket[$__rate_interval])))"
+def _quantile(q: str, stage: str) -> Query:
+    expr = f'histogram_quantile({q}, sum by (le) (rate({FRESHNESS_METRIC}_bucket{{stage="{stage}"}}[$__rate_interval])))'
     return Query(expr=expr, legend=f"p{float(q) * 100:g}")
 
 

@@ -54,8 +54,8 @@ OBJECTIVES = (
         target=0.99,
         promise="99 % of events are in their user's features within 1 s of their append to the log",
         errors=(
-            '1 - sum(rate(headwater_event_to_feature_seconds_bucket{le="1.0"}[WINDOW])) '
-            "/ sum(rate(headwater_event_to_feature_seconds_count[WINDOW]))"
+            '1 - sum(rate(headwater_freshness_seconds_bucket{stage="feature",le="1.0"}[WINDOW])) '
+            '/ sum(rate(headwater_freshness_seconds_count{stage="feature"}[WINDOW]))'
         ),
     ),
     Objective(

@@ -105,7 +105,7 @@ def test_health_reflection_and_metrics_are_there(running: Running) -> None:
             assert response.read() == b"ok\n"
     with urllib.request.urlopen(f"{running.http}/metrics", timeout=5.0) as response:
         text = response.read().decode()
-    for name in ("headwater_stage_seconds_bucket", "headwater_event_to_served_seconds_bucket", "headwater_catalogue_items 3.0"):
+    for name in ("headwater_stage_seconds_bucket", "headwater_freshness_seconds_bucket", "headwater_catalogue_items 3.0"):
         assert name in text
 
 

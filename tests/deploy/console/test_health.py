@@ -42,7 +42,9 @@ def url(registry: CollectorRegistry) -> Iterator[str]:
 
 def test_quantiles_are_of_the_last_minute(registry: CollectorRegistry, url: str, tmp_path: Path) -> None:
     """What was slow before then is out of sight; where nothing happened since, all that ever did is shown."""
-    seconds = Histogram("headwater_event_to_feature_seconds", "-", buckets=(0.01, 0.1, 1.0, 10.0), registry=registry)
+    seconds = Histogram("headwater_freshness_seconds", "-", ["stage"], buckets=(0.01, 0.1, 1.0, 10.0), registry=registry).labels(
+        "feature"
+    )
     clock = Clock()
     health = SystemHealth({"features": url}, SnapshotStore(tmp_path, clock=clock), clock=clock)
     assert health.look()["times"]["event_to_feature"] is None
