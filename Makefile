@@ -58,7 +58,8 @@ test: lint ## Lint, types, import contracts and every test but those of `make ch
 	$(BIN)/pytest -q -n 2 --dist loadscope --ignore tests/chaos --ignore tests/streams/test_liveness.py
 
 chaos: $(STAMP) ## Kill, stop and restart the workers and the broker for two minutes a test, and compare every row and weight
-	HEADWATER_CHAOS_SECONDS=$${HEADWATER_CHAOS_SECONDS:-120} $(BIN)/pytest -q -n0 tests/chaos tests/streams/test_liveness.py
+	HEADWATER_CHAOS_SECONDS=$${HEADWATER_CHAOS_SECONDS:-120} HEADWATER_SOAK_SECONDS=$${HEADWATER_SOAK_SECONDS:-150} \
+		$(BIN)/pytest -q -n0 tests/chaos tests/streams/test_liveness.py tests/deploy/drills/test_soak.py
 
 format: $(STAMP) ## Rewrite the sources in house style
 	$(BIN)/ruff check --fix $(PACKAGES)
