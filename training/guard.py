@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from feature_repo.tasks import Task
 from training.batch import Batch
 from training.judge import STANDARD_ERRORS, Bounds, Objection, Reason, objection
 from training.losses import prediction_losses
@@ -23,6 +24,8 @@ _WAITED_OUT: tuple[Reason, ...] = ("mean", "calibration")
 """Reasons that hold of weights by themselves: older ones may fail by them too, so going on learning is the way out."""
 _RUNGS = 4
 """Good weights that are kept; new ones are compared with the oldest of them."""
+_PARTS = 4
+"""Parts of an interval that are looked at by themselves: wrong labels in one would not show in the mean of all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,9 +125,10 @@ class Guard:
             labels_BT=labels_BT.masked_fill(held_out_B1, torch.nan),
             lower_bounds_BT=batch.lower_bounds_BT.masked_fill(held_out_B1, torch.nan),
         )
+        since = self.trainer.examples - self._judged_examples
         report = replace(self.trainer.learn(masked), labels_BT=labels_BT)
         if not report.skipped:
-            self._follow(report)
+            self._follow(report, since)
             if held_out_B.any():
                 self._held_out.add(batch.rows(held_out_B))
                 self._held_out_count += int(held_out_B.sum())
@@ -150,7 +154,7 @@ class Guard:
             "judged_examples": self._judged_examples,
             "held_out_count": self._held_out_count,
             "surprises": self._surprises,
-            "interval": self._interval_4T.clone(),
+            "interval": self._interval_P4T.clone(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -166,8 +170,8 @@ class Guard:
         self._judged_examples, self._held_out_count = state["judged_examples"], state["held_out_count"]
         self._surprises = state["surprises"]
         self._begin_interval()
-        if len(state["interval"]) == len(self._interval_4T):  # an earlier release counted less: its interval begins anew
-            self._interval_4T.copy_(state["interval"])
+        if state["interval"].shape == self._interval_P4T.shape:  # an earlier release counted less: its interval begins anew
+            self._interval_P4T.copy_(state["interval"])
 
     def _judge(self) -> Judgement:
         trainer = self.trainer
@@ -205,10 +209,10 @@ class Guard:
         return Judgement(objection=reason, undone=seen - last.since)
 
     def _begin_interval(self) -> None:
-        self._interval_4T = torch.zeros(4, len(self.trainer.vocabulary.tasks), dtype=torch.float64)
+        self._interval_P4T = torch.zeros(_PARTS, 4, len(self.trainer.vocabulary.tasks), dtype=torch.float64)
 
-    def _follow(self, report: Report) -> None:
-        """Counts labels, adds up losses, their squares and the labels, by task."""
+    def _follow(self, report: Report, since: int) -> None:
+        """Counts labels, adds up losses, their squares and the labels, by task; `since` examples came in this interval before."""
         model = self.trainer.model
         losses_BT = prediction_losses(
             report.predictions_BT, report.labels_BT, binary_T=model.binary_T, deviation_T=model.targets.deviation
@@ -216,7 +220,8 @@ class Guard:
         known_BT = ~losses_BT.isnan()
         losses_BT = losses_BT.nan_to_num()
         labels_BT = report.labels_BT.double().nan_to_num()
-        self._interval_4T += torch.stack((known_BT, losses_BT, losses_BT.square(), labels_BT)).sum(1)
+        part = min(_PARTS * since // self.config.every, _PARTS - 1)
+        self._interval_P4T[part] += torch.stack((known_BT, losses_BT, losses_BT.square(), labels_BT)).sum(1)
 
     def _end_interval(self) -> tuple[dict[str, float], dict[str, float], Objection | None]:
         """Mean progressive losses and entropies of the labels since the last judgement, and the objection if they surprise.
@@ -224,26 +229,36 @@ class Guard:
         At a beginning clicks are known and what was passed over is not. Where all labels are of one kind hardly any loss is left:
         to call that usual would make the first labels of the other kind a surprise. Where nearly all are, little is left.
         """
-        losses, entropies, found, bounds = {}, {}, None, self.config.bounds
-        sums = self._interval_4T.T.tolist()
-        for task, (count, total, squares, labels) in zip(self.trainer.vocabulary.tasks, sums, strict=True):
-            if count < bounds.labels_at_least:
+        losses, entropies, found = {}, {}, None
+        for index, task in enumerate(self.trainer.vocabulary.tasks):
+            whole_4 = self._interval_P4T[:, :, index].sum(0)
+            count, total, _, labels = whole_4.tolist()
+            if count < self.config.bounds.labels_at_least:
                 continue
-            name, loss = task.name, total / count
             if task.kind == "binary":
-                entropies[name] = _entropy(labels / count)
+                entropies[task.name] = _entropy(labels / count)
             if task.kind != "binary" or 0.0 < labels < count:
-                losses[name] = loss
-            passed = [rung for rung in self._ladder if name in rung.losses]
-            if not passed:
-                continue
-            usual = fmean(rung.losses[name] * _mixed_more(entropies.get(name), rung.entropies.get(name)) for rung in passed)
-            error = math.sqrt(max(squares / count - loss**2, 0.0) / count)
-            if loss > bounds.surprise_at_most * usual and loss - usual > STANDARD_ERRORS * error:
-                detail = f"progressive loss {loss:.4f} on {count:.0f} new labels, usually {usual:.4f}"
-                found = found or Objection(reason="surprise", task=name, detail=detail)
+                losses[task.name] = total / count
+            for sums_4 in (whole_4, *self._interval_P4T[:, :, index]):
+                found = found or self._surprise(task, sums_4, entropies.get(task.name))
         self._begin_interval()
         return losses, entropies, found
+
+    def _surprise(self, task: Task, sums_4: Tensor, entropy: float | None) -> Objection | None:
+        """The objection to an interval, or a part of one, whose labels cost more than usual; `entropy` is the interval's."""
+        bounds, (count, total, squares, labels) = self.config.bounds, sums_4.tolist()
+        passed = [rung for rung in self._ladder if task.name in rung.losses]
+        if count < bounds.labels_at_least or not passed:
+            return None
+        if entropy is not None:
+            entropy = max(entropy, _entropy(labels / count))
+        loss = total / count
+        usual = fmean(rung.losses[task.name] * _mixed_more(entropy, rung.entropies.get(task.name)) for rung in passed)
+        error = math.sqrt(max(squares / count - loss**2, 0.0) / count)
+        if loss <= bounds.surprise_at_most * usual or loss - usual <= STANDARD_ERRORS * error:
+            return None
+        detail = f"progressive loss {loss:.4f} on {count:.0f} new labels, usually {usual:.4f}"
+        return Objection(reason="surprise", task=task.name, detail=detail)
 
     def _model(self, rung: _Rung) -> Recommender:
         model = copy.deepcopy(self.trainer.model).requires_grad_(False)

@@ -91,6 +91,21 @@ def test_a_poisoned_burst_is_refused_and_the_good_weights_do_not_move(vocabulary
     assert _error(guarded.good(), test) < 1.05 * before
 
 
+@pytest.mark.parametrize("first", [96, 120])
+def test_a_burst_in_a_part_of_an_interval_is_refused(vocabulary: Vocabulary, stream: Stream, first: int) -> None:
+    """Seven of 32 batches with contrary labels, at its beginning or its end: the mean loss of all of them would not tell."""
+    batches, test = stream(160), stream(1, size=800, seed=9)[0]
+    guard = _guard(vocabulary, replace(GUARD, first=512, every=512))
+    made = _learn(guard, batches[:96])
+    assert all(judgement.objection is None for judgement in made)
+    before = _error(guard.good(), test)
+    batches[first : first + 7] = map(_poisoned, batches[first : first + 7])
+    [judgement] = _learn(guard, batches[96:128])
+    assert judgement.objection is not None
+    assert judgement.objection.reason == "surprise"
+    assert _error(guard.good(), test) == before
+
+
 def test_weights_after_a_refusal_are_the_good_ones_and_replay_forgets(vocabulary: Vocabulary, stream: Stream) -> None:
     """The trainer goes on from the last good weights, bit for bit, and no poisoned label is left to be replayed."""
     batches = stream(128)
