@@ -89,7 +89,15 @@ def _told(
 
 
 def _dates(cells: Sequence[Any]) -> bool:
-    return formats_of(cells) is not None
+    return formats_of(cells) is not None or _milliseconds(cells)
+
+
+def _milliseconds(cells: Sequence[Any]) -> bool:
+    """Whether these are Unix times in milliseconds of 2001 to 2039; seconds may as well be numbers of things."""
+    try:
+        return bool(cells) and all(1e12 <= float(cell) < 2.2e12 for cell in cells)
+    except (TypeError, ValueError):
+        return False
 
 
 def _ids(cells: Sequence[Any]) -> bool:

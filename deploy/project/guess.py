@@ -1,5 +1,6 @@
 """Owns the guess of what a file's columns mean, from their names and first rows; the user has the last word."""
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -30,6 +31,7 @@ ITEM_FIELDS = ("item_id", "title", "text", "type", "categories", "language", "pu
 FIELDS: dict[str, tuple[str, ...]] = {
     "user_id": (
         *("userid", "user", "uid", "customerid", "customer", "visitorid", "visitor", "memberid", "sessionid", "accountid", "who"),
+        *("member", "listener", "viewer", "reader", "player", "subscriber", "account", "buyer", "shopper"),
         *("用户", "用户id", "用户编号", "nutzer", "benutzer", "kunde", "kundennr", "kundennummer"),
         *("utilisateur", "usuario", "cliente"),
     ),
@@ -86,6 +88,7 @@ _BY_VALUE = {
     ),
     "purchase": ("amount", "price", "revenue", "purchase", "quantity", "betrag", "preis", "prix", "precio"),
 }
+_VALUES = ("hours", "minutes", "seconds", "stars", "rating", "amount")
 _SAMPLE = 2000
 _SPARSE = 0.9
 
@@ -113,13 +116,18 @@ def sample(path: Path, *, header: bool = True) -> list[dict[str, Any]]:
 def guess_fields(rows: Sequence[dict[str, Any]], wanted: Iterable[str], said: Mapping[str, str] | None = None) -> dict[str, str]:
     """Column of each wanted field that is said, or that a column's name tells; an empty name says that there is none.
 
-    >>> guess_fields([{"User_ID": "1", "Game Name": "Spore"}], ["user_id", "item_id", "title"])
-    {'user_id': 'User_ID', 'title': 'Game Name'}
+    Of a name of several words the first one that is known tells what the value is.
+
+    >>> guess_fields([{"User_ID": "1", "Minutes heard": "2.5", "Game Name": "Spore"}], ["user_id", "item_id", "value", "title"])
+    {'user_id': 'User_ID', 'value': 'Minutes heard', 'title': 'Game Name'}
     """
     columns = {_plain(name): name for row in reversed(rows) for name in row}
     found = dict(said or {})
     for name in wanted:
-        free = (columns[alias] for alias in FIELDS[name] if alias in columns and columns[alias] not in found.values())
+        named = [columns[alias] for alias in FIELDS[name] if alias in columns]
+        if name == "value":
+            named += [column for column in columns.values() if _value_word(column) and _numbers(cells_of(rows, column))]
+        free = (column for column in named if column not in found.values())
         if name not in found and (column := next(free, None)) is not None:
             found[name] = column
     return found
@@ -131,6 +139,7 @@ def guess_history(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None
     columns = history_evidence(rows, columns, events=lambda cell: _event(cell) is not None, items=items)
     guess = Guess(columns=columns)
     value = _plain(columns.get("value", ""))
+    value = value if value in FIELDS["value"] else _value_word(columns.get("value", ""))
     if not columns.get("event"):
         guess.event = next((event for event, names in _BY_VALUE.items() if value in names), "click")
         if guess.event in ("rate", "read") and len(cells_of(rows, columns["value"])) < _SPARSE * len(rows):
@@ -162,6 +171,18 @@ def guess_names(rows: Sequence[dict[str, Any]], column: str) -> tuple[dict[str, 
 def _event(value: str) -> str | None:
     """The event that a value means, where that is known."""
     return next((event for event, aliases in _EVENTS.items() if _plain(value) in aliases), None)
+
+
+def _value_word(name: str) -> str:
+    """The first word of a column's name that can only be a value, such as minutes; else nothing."""
+    return next((word for word in map(_plain, re.split(r"[\W_]+", name)) if word in _VALUES), "")
+
+
+def _numbers(cells: Sequence[Any]) -> bool:
+    try:
+        return bool(cells) and all(math.isfinite(float(cell)) for cell in cells)
+    except (TypeError, ValueError):
+        return False
 
 
 def _plain(name: str) -> str:

@@ -101,6 +101,18 @@ LOANS = "Lfd. Nr.;Leser;Signatur;Ausgeliehen am;Sterne;Zweigstelle\n" + "".join(
 MEDIA = "Signatur;Titel;Sachgruppe;Jahr\n" + "".join(f"Kri {n}.1 Abc;Mord am Kanal {n};Krimi;{1990 + n}\n" for n in range(9))
 
 
+def test_names_of_several_words_and_milliseconds_are_understood(here: Path) -> None:
+    """Of a podcast's plays all four columns are found; a number of something else is neither a time nor a value."""
+    rows = (f"L{n % 12}|p{n % 5}|{1_793_976_379_000 + 60_000 * n}|{n % 40}.5|{n}\n" for n in range(200))
+    (here / "plays.csv").write_text("listener|episode|started (ms)|minutes heard|purchase no\n" + "".join(rows))
+    done = headwater("init", "pods", "--history", "plays.csv", "--catalogue", "products.csv", "--item-type", "episode")
+    assert done.exit_code == 0, done.output
+    [history] = load_project(here / "pods").history
+    found = {"user_id": "listener", "item_id": "episode", "occurred_at": "started (ms)", "value": "minutes heard"}
+    assert history.columns == found
+    assert (history.event, history.value_unit) == ("read", "minutes")
+
+
 def test_stars_that_not_each_row_has_are_learned_beside_the_rows(here: Path) -> None:
     """A library's loans in German: the file stands twice, as loans and as ratings; rows that repeat another are told of."""
     (here / "ausleihen.csv").write_text(LOANS + LOANS.splitlines()[1] + "\n", encoding="utf-8-sig")
