@@ -52,6 +52,8 @@ async def _serve() -> None:
             access_log=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
+        # uvicorn ends in order, and then raises what it was told once more. Not before it runs: it would be told in vain.
+        signal.signal(signal.SIGTERM, lambda number, frame: None)
         await uvicorn.Server(config).serve()
         rows.close()
 
@@ -77,7 +79,6 @@ def _channel(settings: ConsoleSettings) -> grpc.aio.Channel:
 
 def main() -> None:
     """Runs until told to stop."""
-    signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn ends in order, and then raises what it was told once more
     asyncio.run(_serve())
 
 
