@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from typing import Any
 
+from training.history_file import number_of
 from training.times import formats_of
 
-__all__ = ["cells_of", "columns_of", "history_evidence", "item_evidence", "shared_ids"]
+__all__ = ["cells_of", "columns_of", "history_evidence", "item_evidence", "numbers_of", "shared_ids"]
 
 _FEW_EVENTS = 20
 _FEW_CATEGORIES = 50
@@ -22,6 +23,12 @@ def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def cells_of(rows: Sequence[Mapping[str, Any]], column: str) -> list[Any]:
     """What a column holds, empty cells left out."""
     return [row[column] for row in rows if row.get(column) not in (None, "")]
+
+
+def numbers_of(rows: Sequence[Mapping[str, Any]], column: str) -> list[float]:
+    """The numbers that a column holds, empty cells left out; none where it holds anything else."""
+    numbers = [number_of(cell) for cell in cells_of(rows, column)]
+    return [number for number in numbers if number is not None] if None not in numbers else []
 
 
 def history_evidence(
@@ -94,10 +101,7 @@ def _dates(cells: Sequence[Any]) -> bool:
 
 def _milliseconds(cells: Sequence[Any]) -> bool:
     """Whether these are Unix times in milliseconds of 2001 to 2039; seconds may as well be numbers of things."""
-    try:
-        return bool(cells) and all(1e12 <= float(cell) < 2.2e12 for cell in cells)
-    except (TypeError, ValueError):
-        return False
+    return bool(cells) and all(1e12 <= (number_of(cell) or 0.0) < 2.2e12 for cell in cells)
 
 
 def _ids(cells: Sequence[Any]) -> bool:

@@ -1,6 +1,5 @@
 """Owns the guess of what a file's columns mean, from their names and first rows; the user has the last word."""
 
-import math
 import re
 import unicodedata
 from collections import Counter
@@ -10,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deploy.project.evidence import cells_of, history_evidence, item_evidence
+from deploy.project.evidence import cells_of, history_evidence, item_evidence, numbers_of
 from training.tables import SURPLUS, HistoryFileError, read_rows
 
 __all__ = [
@@ -126,7 +125,7 @@ def guess_fields(rows: Sequence[dict[str, Any]], wanted: Iterable[str], said: Ma
     for name in wanted:
         named = [columns[alias] for alias in FIELDS[name] if alias in columns]
         if name == "value":
-            named += [column for column in columns.values() if _value_word(column) and _numbers(cells_of(rows, column))]
+            named += [column for column in columns.values() if _value_word(column) and numbers_of(rows, column)]
         free = (column for column in named if column not in found.values())
         if name not in found and (column := next(free, None)) is not None:
             found[name] = column
@@ -138,13 +137,13 @@ def guess_history(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None
     columns = guess_fields(rows, HISTORY_FIELDS, said)
     columns = history_evidence(rows, columns, events=lambda cell: _event(cell) is not None, items=items)
     guess = Guess(columns=columns)
-    value = _plain(columns.get("value", ""))
-    value = value if value in FIELDS["value"] else _value_word(columns.get("value", ""))
+    column = columns.get("value", "")
     if not columns.get("event"):
-        guess.event = next((event for event, names in _BY_VALUE.items() if value in names), "click")
-        if guess.event in ("rate", "read") and len(cells_of(rows, columns["value"])) < _SPARSE * len(rows):
+        called = {_plain(column), _value_word(column)}
+        guess.event = next((event for event, names in _BY_VALUE.items() if called.intersection(names)), "click")
+        if guess.event in ("rate", "read") and len(cells_of(rows, column)) < _SPARSE * len(rows):
             guess.event, guess.also = "click", guess.event
-    guess.value_unit = next((unit for unit in ("hours", "minutes") if unit in value), "")
+    guess.value_unit = next((unit for unit in ("hours", "minutes") if unit in _plain(column)), "")
     return guess
 
 
@@ -176,13 +175,6 @@ def _event(value: str) -> str | None:
 def _value_word(name: str) -> str:
     """The first word of a column's name that can only be a value, such as minutes; else nothing."""
     return next((word for word in map(_plain, re.split(r"[\W_]+", name)) if word in _VALUES), "")
-
-
-def _numbers(cells: Sequence[Any]) -> bool:
-    try:
-        return bool(cells) and all(math.isfinite(float(cell)) for cell in cells)
-    except (TypeError, ValueError):
-        return False
 
 
 def _plain(name: str) -> str:

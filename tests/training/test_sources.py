@@ -11,6 +11,9 @@ from training.sources import SourcesRead, read_sources
 NOW = 2e9
 
 
+CLICKS_AND_ITEMS = '[[history]]\nfile = "a.csv"\nevent = "click"\n[catalogue]\nfile = "items.csv"\n'
+
+
 def read(directory: Path, project: str, **files: str) -> SourcesRead:
     for name, text in files.items():
         (directory / name.replace("_", ".")).write_text(text, encoding="utf-8")
@@ -141,7 +144,7 @@ def test_a_row_with_a_stray_separator_is_a_rejected_row(tmp_path: Path) -> None:
     """Of a history and of a catalogue; the others are used."""
     found = read(
         tmp_path,
-        '[[history]]\nfile = "a.csv"\nevent = "click"\n[catalogue]\nfile = "items.csv"\n',
+        CLICKS_AND_ITEMS,
         a_csv="user_id,item_id,occurred_at\nu,i,5\nu,i,j,5\n",
         items_csv="item_id,title\ni,Bread\nj,Butter, salted\n",
     )
@@ -155,7 +158,7 @@ def test_a_history_is_moved_in_time_as_a_whole(tmp_path: Path) -> None:
     """Events and the publication of items by the same seconds; what was read stays as it was."""
     found = read(
         tmp_path,
-        '[[history]]\nfile = "a.csv"\nevent = "click"\n[catalogue]\nfile = "items.csv"\n',
+        CLICKS_AND_ITEMS,
         a_csv="user_id,item_id,occurred_at\nu,i,5\nu,j,9\n",
         items_csv="item_id,title,published_at\ni,Bread,3\nj,Butter,\n",
     )
