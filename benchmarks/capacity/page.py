@@ -102,7 +102,7 @@ def _worked(load: Load, found: Plan) -> list[str]:
         f"**Answers.** {load.requests_per_s:,.0f} lists/s need {found.servers} servers of one core, more on failure of a zone. "
         f"Each holds all items: {found.table_bytes / 1e9:.1f} GB for the table, the same again while it grows, and the index "
         "of the nearest neighbours. Of the table, several server processes on a machine (`HEADWATER_SERVER_PROCESSES`) hold the "
-        f"text vectors once: {1.536e-6 * load.items:.1f} GB.",
+        "text vectors once.",
         f"**Learning.** Up to {found.examples_per_s:,.0f} examples/s come, and one learner takes {found.learner_share:.0%} of "
         "them. It falls behind for good, and ConsumerLagHigh says so. Nearly all of them are negatives: a `keep_negatives` of "
         f"about {found.learner_share:.2g} in the tasks file fits them to one learner.",
