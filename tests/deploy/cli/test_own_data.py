@@ -103,7 +103,7 @@ MEDIA = "Signatur;Titel;Sachgruppe;Jahr\n" + "".join(f"Kri {n}.1 Abc;Mord am Kan
 
 def test_names_of_several_words_and_milliseconds_are_understood(here: Path) -> None:
     """Of a podcast's plays all four columns are found; a number of something else is neither a time nor a value."""
-    rows = (f"L{n % 12}|p{n % 5}|{1_793_976_379_000 + 60_000 * n}|{n % 40}.5|{n}\n" for n in range(200))
+    rows = (f"L{n % 12}|p{n % 5}|{1_793_976_379_000 + 60_000 * n}|{n % 40},5|{n}\n" for n in range(200))
     (here / "plays.csv").write_text("listener|episode|started (ms)|minutes heard|purchase no\n" + "".join(rows))
     done = headwater("init", "pods", "--history", "plays.csv", "--catalogue", "products.csv", "--item-type", "episode")
     assert done.exit_code == 0, done.output
