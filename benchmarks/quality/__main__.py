@@ -29,6 +29,7 @@ def main() -> None:
         "newsroom": _newsroom,
         "together": _together,
         "balancing": _balancing,
+        "steam_balancing": _steam_balancing,
         "steam": _steam,
         "encoders": _encoders,
         "throughput": _throughput,
@@ -40,7 +41,7 @@ def main() -> None:
         "--steam",
         type=Path,
         metavar="DIR",
-        help="of game_purchase, game_play and item_info.dat.gz; else no section",
+        help="of game_purchase, game_play and item_info.dat.gz; else no section on Steam",
     )
     parser.add_argument(
         "--encoder",
@@ -53,10 +54,10 @@ def main() -> None:
     torch.set_num_threads(1)
     cache = VectorCache(_BUILD / "bench" / "vectors.db")
     encoder = CachedEncoder(TextEncoder(EncoderConfig(model=str(get_model_path()))), cache)
-    given = {"steam": arguments.steam, "encoders": arguments.encoder}
+    given = {"steam": arguments.steam, "steam_balancing": arguments.steam, "encoders": arguments.encoder}
     named = arguments.sections or [name for name in sections if given.get(name, True)]
-    if not arguments.steam and "steam" in named:
-        parser.error("steam: its data set comes with no licence to fetch it by; give --steam DIR of a copy that you have")
+    if not arguments.steam and (asked := [name for name in named if name.startswith("steam")]):
+        parser.error(f"{asked[0]}: its data set comes with no licence to fetch it by; give --steam DIR of a copy that you have")
     chosen = {name: partial(sections[name], arguments, encoder) for name in named}
     measure_sections("quality", chosen, part=report.part, charts=report.charts)
     cache.close()
@@ -85,6 +86,10 @@ def _together(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callab
 
 def _balancing(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
     return balancing.measure(_data(encoder), seeds=range(2), say=say)
+
+
+def _steam_balancing(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:
+    return balancing.measure_steam(arguments.steam, encoder, seeds=range(2), say=say)
 
 
 def _steam(arguments: argparse.Namespace, encoder: CachedEncoder, say: Callable[[str], None]) -> dict[str, Any]:

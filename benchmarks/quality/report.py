@@ -31,6 +31,7 @@ def part(results: Mapping[str, Any]) -> str:
         "newsroom": report_newsroom.part,
         "together": report_together.part,
         "balancing": report_balancing.part,
+        "steam_balancing": report_balancing.steam_part,
         "steam": report_steam.part,
         "encoders": report_encoders.part,
         "throughput": _throughput,

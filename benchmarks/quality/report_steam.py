@@ -26,7 +26,7 @@ def part(found: Mapping[str, Any]) -> str:
     return "\n\n".join(
         (
             "## Steam: two tasks, known and cold games",
-            f"{found['pairs']:,} games that {found['users']:,} users own, {_part_of(found['one_user_in'])} of the set, of "
+            f"{found['pairs']:,} games that {found['users']:,} users own, of "
             f"{found['games']:,} games: was it played, and for how many hours (judged over what was played)? Learned once in "
             f"random order, since the set has no times. Known games: a fifth of the rows is judged "
             f"({found['rows']['judged']:,}). Cold games: a fifth of the games, of which nothing was seen "
@@ -41,10 +41,6 @@ def part(found: Mapping[str, Any]) -> str:
             f"{_cold_hours(cold)}",
         )
     )
-
-
-def _part_of(one_user_in: int) -> str:
-    return "all users" if one_user_in == 1 else f"one user in {one_user_in}"
 
 
 def _seen_as_new(models: Mapping[str, Mapping[str, float]]) -> str:

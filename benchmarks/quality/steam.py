@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.quality.figures import log_loss
 from benchmarks.quality.headwater import BATCH, of_task
 from deploy.demo.quality import auc, rmse
 from feature_repo.assemble import assemble_served
@@ -19,12 +20,13 @@ from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from protos.catalogue_pb2 import Item
 from protos.streams_pb2 import Example
+from training.balancing import BalancingName
 from training.cache import Encoder
 from training.history import HistoryFold, batch_of
 from training.model import ModelConfig
 from training.trainer import Trainer, TrainerConfig
 
-__all__ = ["Pair", "figures", "load", "measure", "splits"]
+__all__ = ["Pair", "World", "centred", "figures", "load", "measure", "splits"]
 
 _TASKS = """
 [tasks.played]
@@ -36,8 +38,6 @@ at_least = 1
 kind = "duration"
 event = "play"
 """
-_EVERY = 1
-"""One user in so many is taken: more for a quick look, which tells less of cold games."""
 _SEEN_AS_NEW = 0.1
 """Of the replayed examples, as the learner's setting: here new games matter as much as known ones."""
 _SCORED_AT_ONCE = 1024
@@ -52,14 +52,14 @@ class Pair:
     hours: float | None
 
 
-def load(directory: Path) -> tuple[list[Pair], dict[str, str]]:
-    """Pairs of one user in `_EVERY`, and the games' names; raises FileNotFoundError."""
+def load(directory: Path, *, one_user_in: int = 1) -> tuple[list[Pair], dict[str, str]]:
+    """Pairs of one user in so many (part of them tells less of cold games), and the games' names; raises FileNotFoundError."""
     keys = ["User_ID", "Game_ID"]
     owned = pd.read_csv(directory / "game_purchase.dat.gz", sep="\t").drop_duplicates(keys)
     played = pd.read_csv(directory / "game_play.dat.gz", sep="\t").drop_duplicates(keys)
     names = pd.read_csv(directory / "item_info.dat.gz", sep="\t")
     both = owned.merge(played, on=keys, how="left")
-    both = both[both["User_ID"] % _EVERY == 0]
+    both = both[both["User_ID"] % one_user_in == 0]
     rows = zip(both["User_ID"], both["Game_ID"], both["Hours"], strict=True)
     pairs = [Pair(user=str(user), game=str(game), hours=None if hours != hours else float(hours)) for user, game, hours in rows]
     return pairs, {str(game): str(name) for game, name in zip(names["Game_ID"], names["Game Name"], strict=True)}
@@ -89,17 +89,14 @@ def measure(
     vectors: dict[str, NDArray[np.float32]] = {"none": np.zeros((len(games), 1), dtype=np.float32)}
     for name, encoder in encoders.items():
         say(f"{len(games):,} names through {name}")
-        # Decoders' vectors share a large mean, which hides what tells texts apart.
-        centred = encoder.encode(titles)
-        centred = centred - centred.mean(axis=0)
-        vectors[name] = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
+        vectors[name] = centred(encoder.encode(titles))
     found: dict[str, Any] = {"pairs": len(pairs), "users": len({pair.user for pair in pairs}), "games": len(games), "seed": seed}
-    found |= {"one_user_in": _EVERY, "seen_as_new": _SEEN_AS_NEW}
+    found["seen_as_new"] = _SEEN_AS_NEW
     for split, (learned, judged) in splits(pairs, seed=seed).items():
         found[split] = {"learned": len(learned), "judged": len(judged), "models": {}}
         for name, vectors_ID in vectors.items():
             say(f"{split}: text {name}")
-            world = _World(dict(zip(games, vectors_ID, strict=True)), learned, judged)
+            world = World(dict(zip(games, vectors_ID, strict=True)), learned, judged)
             models = found[split]["models"]
             models[name] = world.judge(world.learn(seed))
             if name == "none":
@@ -111,13 +108,24 @@ def measure(
     return found
 
 
+def centred(vectors_ND: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Text vectors less their mean, of length 1: decoders' share a large mean, which hides what tells texts apart."""
+    off_ND = vectors_ND - vectors_ND.mean(axis=0)
+    scaled_ND: NDArray[np.float32] = off_ND / np.maximum(np.linalg.norm(off_ND, axis=1, keepdims=True), 1e-9)
+    return scaled_ND
+
+
 def figures(predictions: NDArray[np.float32], labels: NDArray[np.float32]) -> dict[str, float]:
-    """AUC of played (column 0), and RMSE of log1p hours (column 1) over what was played."""
+    """AUC and log loss of played (column 0), and RMSE of log1p hours (column 1) over what was played."""
     played = ~np.isnan(labels[:, 1])
-    return {"auc": auc(labels[:, 0], predictions[:, 0]), "rmse": rmse(labels[played, 1], predictions[played, 1])}
+    return {
+        "auc": auc(labels[:, 0], predictions[:, 0]),
+        "log_loss": log_loss(labels[:, 0], predictions[:, 0]),
+        "rmse": rmse(labels[played, 1], predictions[played, 1]),
+    }
 
 
-class _World:
+class World:
     """Pairs folded in order by the stream's own code; features of the judged ones are as of the end."""
 
     def __init__(self, vectors: Mapping[str, NDArray[np.float32]], learned: Sequence[Pair], judged: Sequence[Pair]) -> None:
@@ -134,9 +142,12 @@ class _World:
         self._judged = [_example(run, pair, now) for pair in judged]
         self.labels = np.array([example.labels for example in self._judged], dtype=np.float32)
 
-    def learn(self, seed: int, *, only: int | None = None, seen_as_new: float = _SEEN_AS_NEW) -> Trainer:
+    def learn(
+        self, seed: int, *, only: int | None = None, seen_as_new: float = _SEEN_AS_NEW, balancing: BalancingName = "fixed"
+    ) -> Trainer:
         """A trainer that has seen all that is learned once, in order; `only` one task's labels of it."""
-        config = TrainerConfig(model=ModelConfig(text_dimension=self._dimensions), seen_as_new=seen_as_new)
+        model = ModelConfig(text_dimension=self._dimensions)
+        config = TrainerConfig(model=model, seen_as_new=seen_as_new, balancing=balancing)
         trainer = Trainer(config, self._vocabulary, seed=seed)
         for start in range(0, len(self._learned), BATCH):
             batch = batch_of(self._learned[start : start + BATCH], self._table)

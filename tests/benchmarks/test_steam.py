@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("lightgbm", reason="the peers come with the extra `bench`")
 
-from benchmarks.quality import report_steam, steam
+from benchmarks.quality import balancing, report_balancing, report_steam, steam
 from tests.benchmarks.test_newsroom import Letters
+from training.balancing import BALANCINGS
 
 
 @pytest.fixture
@@ -48,3 +49,14 @@ def test_text_tells_of_cold_games_what_means_cannot(directory: Path) -> None:
     text = report_steam.part(found)
     assert "| Headwater, text by letters |" in text
     assert "| Headwater, text by letters, each task alone |" in text
+
+
+@pytest.mark.timeout(600)
+def test_every_way_of_balancing_is_measured_on_both_splits(directory: Path) -> None:
+    """They learn the same rows, so they lie near each other, and not all on each other."""
+    found = balancing.measure_steam(directory, Letters(), seeds=[0], say=lambda text: None, one_user_in=1)
+    assert set(found["figures"]) == set(BALANCINGS)
+    losses = [figures["played, rows"][0] for figures in found["figures"].values()]
+    assert max(losses) < 1.5 * min(losses)
+    assert len(set(losses)) > len(losses) // 2
+    assert report_balancing.steam_part(found).count("\n| ") == len(BALANCINGS) + 2
