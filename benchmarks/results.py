@@ -54,7 +54,7 @@ def measure_sections(
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
         }
-        results = rounded(results | headline(results))  # the page shows what stands in the file, to the last digit
+        results = rounded({**results, **headline(results)})  # the page shows what stands in the file, to the last digit
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
         write_part(directory, name, part(results), charts(results), command=command)

@@ -14,7 +14,7 @@ from training.trainer import Trainer
 
 __all__ = ["measure", "measure_steam"]
 
-_STEAM_USERS = 8
+_STEAM_USERS = 4
 """One user in so many is taken: every way of balancing learns the set anew."""
 
 

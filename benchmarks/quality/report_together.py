@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["part", "table", "verdict"]
+__all__ = ["Figures", "more", "part", "table", "verdict"]
 
 _ALONE = "alone"
 _NAMES = {
@@ -50,8 +50,8 @@ def verdict(figures: Figures, tolerance: float) -> dict[str, tuple[bool, bool]]:
     """By trunk, over all of the examples: whether it is on no task worse than each alone, and whether it is better on one."""
     told = {}
     for trunk in _NAMES:
-        more = [_more(figures[trunk][name], figures[_ALONE][name]).mean() for name in figures[_ALONE] if name.endswith(", all")]
-        told[trunk] = max(more) <= tolerance, min(more) < -tolerance
+        above = [more(figures[trunk][name], figures[_ALONE][name]).mean() for name in figures[_ALONE] if name.endswith(", all")]
+        told[trunk] = max(above) <= tolerance, min(above) < -tolerance
     return told
 
 
@@ -74,15 +74,15 @@ def table(figures: Figures, base: str, title: str, others: Mapping[str, str]) ->
     rows = [f"| | {' | '.join(headers)} |", "| --- |" + " --- |" * len(names)]
     rows.append(f"| {title} | {' | '.join(f'{np.mean(figures[base][name]):.4f}' for name in names)} |")
     for other, title in others.items():
-        more = (_more(figures[other][name], figures[base][name]) for name in names)
-        rows.append(f"| {title} | {' | '.join(map(_cell, more))} |")
+        above = (more(figures[other][name], figures[base][name]) for name in names)
+        rows.append(f"| {title} | {' | '.join(map(_cell, above))} |")
     return "\n".join(rows)
 
 
-def _more(figures: list[float], base: list[float]) -> Any:
+def more(figures: list[float], base: list[float]) -> Any:
     """Percent above the base, one a seed."""
     return 100.0 * (np.array(figures) / np.array(base) - 1.0)
 
 
-def _cell(more: Any) -> str:
-    return f"{more.mean():+.1f} % ({more.min():+.1f} to {more.max():+.1f})"
+def _cell(above: Any) -> str:
+    return f"{above.mean():+.1f} % ({above.min():+.1f} to {above.max():+.1f})"
