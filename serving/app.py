@@ -14,7 +14,6 @@ from threadpoolctl import threadpool_limits
 from feature_repo.mirror import ItemMirror
 from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
 from feature_repo.shared_items import SharedItems
-from feature_repo.store import RowStore
 from feature_repo.table import ItemTable
 from feature_repo.tracing import Traces
 from feature_repo.vocabulary import Vocabulary
@@ -33,11 +32,11 @@ from serving.models import ModelWatcher, ServedModel
 from serving.pipeline import Pipeline
 from serving.probes import Probes
 from serving.pulse import Pulse
+from serving.queue import ScoringQueue
 from serving.ranker import Ranker
 from serving.recording import EventRecorder
 from serving.servicer import Servicer
 from serving.settings import ServerSettings
-from serving.threads import ScoringThreads
 from serving.tokens import TokenFile
 from serving.transport import TlsFiles, listen
 from serving.users import UserReader
@@ -92,12 +91,7 @@ class Application:
             capacity=settings.impression_queue,
             dropped=self.metrics.impressions_dropped.inc,
         )
-        self._users = UserReader(
-            RowStore(store, vocabulary),
-            vocabulary,
-            ttl_seconds=store.user_ttl_seconds,
-            timeout_seconds=settings.store_timeout_seconds,
-        )
+        self._users = UserReader.of(store, vocabulary, timeout_seconds=settings.store_timeout_seconds)
         self._contexts = ContextEncoder(TextEncoder(encoding.queries()), timeout_seconds=settings.context_timeout_seconds)
         self._models = ModelWatcher(
             SnapshotStore(settings.snapshot_dir, clock=time.time),
@@ -108,7 +102,7 @@ class Application:
             swapped=self._follow_model,
             rejected=self.metrics.snapshots_rejected.inc,
         )
-        self._threads = ScoringThreads(settings.scoring_threads, max_wait_seconds=settings.max_wait_seconds)
+        self._queue = ScoringQueue(settings.scoring_threads, max_wait_seconds=settings.max_wait_seconds)
         self._servicer = self._answering(table, vocabulary)
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
@@ -170,7 +164,7 @@ class Application:
         await asyncio.sleep(self._settings.drain_notice_seconds)
         if self._grpc is not None:
             await self._grpc.stop(self._settings.drain_seconds)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._queue.shutdown(wait=False, cancel_futures=True)
         self._contexts.close()
         self._users.close()
         await self._impressions.stop(self._settings.drain_seconds)
@@ -199,9 +193,9 @@ class Application:
             model=self._models.current,
             shown=self._impressions.offer,
             limits=limits,
-            threads=self._threads,
+            queue=self._queue,
         )
-        explainer = Explainer(table=table, users=self._users, model=self._models.current, limits=limits, threads=self._threads)
+        explainer = Explainer(table=table, users=self._users, model=self._models.current, limits=limits, threads=self._queue)
         return Servicer(
             pipeline,
             explainer,

@@ -21,10 +21,10 @@ from serving.degradations import context_skipped, empty_catalogue, missing_pins,
 from serving.freshness import FreshnessTracker
 from serving.limits import Limits
 from serving.models import ServedModel
+from serving.queue import ScoringQueue
 from serving.ranker import Ranker
 from serving.scoring import predict, where_applicable
 from serving.stages import Stopwatch
-from serving.threads import ScoringThreads
 from serving.users import UserFeatures, UserReader
 
 __all__ = ["Pipeline"]
@@ -48,7 +48,7 @@ class Pipeline:
         model: Callable[[], ServedModel | None],
         shown: Callable[[Recommendation], None],
         limits: Limits,
-        threads: ScoringThreads,
+        queue: ScoringQueue,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._table = table
@@ -58,13 +58,13 @@ class Pipeline:
         self._model = model
         self._shown = shown
         self._limits = limits
-        self._threads = threads
+        self._queue = queue
         self._clock = clock
         self._freshness = FreshnessTracker()
 
     def check_room(self) -> None:
         """Raises Overloaded where a question would be refused whatever it asks."""
-        self._threads.check_room()
+        self._queue.check_room()
 
     async def score(self, query: ScoreQuery) -> Scored:
         """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""
@@ -74,11 +74,11 @@ class Pipeline:
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         rows_B = self._table.rows(query.item_ids)
-        with self._threads.place(query.seconds):
+        with self._queue.place(query.seconds):
             user = await self._users.read(query.user_id, now, query.seconds * _READ_SHARE)
             watch.lap("feature_read")
-            loop = asyncio.get_running_loop()
-            values_BT = await loop.run_in_executor(self._threads, self._score, user.row, rows_B, now, model, watch)
+            work = partial(self._score, user.row, rows_B, now, model, watch)
+            values_BT = await self._queue.run(work, candidates=len(rows_B))
         watch.lap("return")
         unknown_B = (rows_B < 0) | ~self._table.live[rows_B]
         found = [*self._found(user, model), unknown_items(query.item_ids, unknown_B)]
@@ -101,7 +101,7 @@ class Pipeline:
         weights = [self._limits.weights(slate.task_weights) for slate in query.slates]
         now, model, watch = self._clock(), self._model(), Stopwatch()
         seconds = query.seconds * _READ_SHARE
-        with self._threads.place(query.seconds):
+        with self._queue.place(query.seconds):
             user, context_D = await asyncio.gather(
                 self._users.read(query.user_id, now, seconds), self._encode(query.context_text, seconds)
             )
@@ -109,7 +109,7 @@ class Pipeline:
             rank = partial(
                 self._ranker.rank, query, user.row, weights=weights, context_D=context_D, model=model, now=now, watch=watch
             )
-            ranked = await asyncio.get_running_loop().run_in_executor(self._threads, rank)
+            ranked = await asyncio.get_running_loop().run_in_executor(self._queue, rank)
         watch.lap("return")
         found = [*self._found(user, model), missing_pins(ranked.missing_pins)]
         if query.context_text and context_D is None:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 
 import grpc
 import numpy as np
@@ -21,9 +22,16 @@ from tests.serving.worlds import World
 from training.model import Recommender
 
 
+def occupy(world: World, seconds: float) -> "asyncio.Future[list[None]]":
+    """Work for the loop, in small pieces, and as long a piece for the thread; ends when the loop's is done."""
+    world.queue.submit(time.sleep, seconds)
+    pieces = round(seconds / 0.002)
+    return asyncio.gather(*(world.queue.run(partial(time.sleep, 0.002), candidates=1) for _ in range(pieces)))
+
+
 async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub, metrics: ServerMetrics) -> None:
     """With both places taken, the third request is refused without waiting, in clear words, and counted; the two are answered."""
-    world.threads.submit(time.sleep, 0.3)
+    busy = occupy(world, 0.3)
     request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
     held = [asyncio.ensure_future(stub.Score(request)) for _ in range(2)]
     await asyncio.sleep(0.1)
@@ -36,15 +44,25 @@ async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub, met
     labels = {"grpc_method": "Score", "grpc_code": "RESOURCE_EXHAUSTED"}
     assert metrics.registry.get_sample_value("grpc_server_handled_total", labels) == 1.0
     assert all(response.items for response in await asyncio.gather(*held))
+    await busy
+
+
+async def test_a_few_to_score_do_not_wait_for_a_long_piece_of_work(world: World, stub: RecommenderStub) -> None:
+    """They are scored on the event loop while the thread works; a list is made by the thread, and waits for it."""
+    long = world.queue.submit(time.sleep, 0.5)
+    assert (await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0"]))).items
+    assert not long.done()
+    assert (await stub.Recommend(pb.RecommendRequest(user_id="ann", count=2))).items
+    assert long.done()
 
 
 async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stub: RecommenderStub) -> None:
     """What would wait too long is refused whatever it asks; events, which wait for no scoring, are looked at."""
-    world.threads.submit(time.sleep, 0.5).result()
+    world.queue.submit(time.sleep, 0.5).result()
     with ExitStack() as places:
         with suppress(Overloaded):
             while True:
-                places.enter_context(world.threads.place(math.inf))
+                places.enter_context(world.queue.place(math.inf))
         with pytest.raises(grpc.aio.AioRpcError, match="of work waits before this request: retry with backoff"):
             await stub.Score(pb.ScoreRequest())
         response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
@@ -53,27 +71,30 @@ async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stu
 
 
 async def test_deadline_is_kept_and_frees_its_place(world: World, stub: RecommenderStub) -> None:
-    """A caller that cannot wait is not waited for, and the requests after it are answered."""
-    world.threads.submit(time.sleep, 0.3)
-    request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
-    for _ in range(3):
+    """A caller that cannot wait is not waited for, and the requests after it are answered; on the loop as on the thread."""
+    busy = occupy(world, 0.6)
+    few, many = pb.ScoreRequest(user_id="ann", item_ids=["i0"]), pb.RecommendRequest(user_id="ann", count=2)
+    for ask in (partial(stub.Score, few), partial(stub.Recommend, many)) * 2:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.Score(request, timeout=0.05)
+            await ask(timeout=0.05)
         assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert (await stub.Score(request)).items
+    assert (await stub.Score(few)).items
+    assert (await stub.Recommend(many)).items
+    await busy
 
 
 async def test_a_cancelled_call_harms_no_other(world: World, stub: RecommenderStub) -> None:
     """One caller leaves while its request waits for its turn; its neighbour is answered, and its place is free for others."""
     request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
-    for _ in range(3):
-        world.threads.submit(time.sleep, 0.5)
-        leaves, stays = stub.Score(request), stub.Score(request)
+    for ask in (partial(stub.Score, request), partial(stub.Recommend, pb.RecommendRequest(user_id="ann", count=2))) * 2:
+        busy = occupy(world, 0.3)
+        leaves, stays = ask(), ask()
         await asyncio.sleep(0.05)
         leaves.cancel()
         assert (await stays).items
         with pytest.raises(asyncio.CancelledError):
             await leaves
+        await busy
     both = await asyncio.gather(stub.Score(request), stub.Score(request))
     assert all(response.items for response in both)
 

@@ -1,14 +1,16 @@
 """Reading the user's row: fresh, bounded in time, and telling unknown from stale from broken."""
 
 import asyncio
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from feature_repo.rows import UserRow
 from feature_repo.settings import StoreSettings
-from feature_repo.store import RowStore
+from feature_repo.store import RowStore, StoreUnavailable
 from serving.answers import Reason
 from serving.users import UserReader
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
@@ -65,3 +67,99 @@ async def test_hanging_store_costs_a_request_its_limit_and_no_more(world: World)
     assert (await patient.read("ann", NOW, 5.0)).as_of == pytest.approx(NOW - 60.0)
     reader.close()
     patient.close()
+
+
+class _Store(RowStore):
+    """A real store that pauses or fails as told, and notes which thread read it, and whether two did at once."""
+
+    pause = 0.0
+    fails = False
+    readers: list[threading.Thread]
+    inside = 0
+    overlapped = False
+
+    def read_user(self, user_id: str, now: float) -> UserRow | None:
+        self.readers.append(threading.current_thread())
+        self.inside += 1
+        self.overlapped |= self.inside > 1
+        try:
+            time.sleep(self.pause)
+            if self.fails:
+                raise StoreUnavailable("it is away")
+            return super().read_user(user_id, now)
+        finally:
+            self.inside -= 1
+
+    def take_readers(self) -> list[threading.Thread]:
+        taken, self.readers = self.readers, []
+        return taken
+
+
+@pytest.fixture
+def store(world: World) -> _Store:
+    """A store that holds a user."""
+    world.rows.write_users([user_row()])
+    store = _Store(world.store_settings, VOCABULARY)
+    store.readers = []
+    return store
+
+
+@pytest.fixture
+def reader(store: _Store) -> Iterator[UserReader]:
+    """One that waits for a second."""
+    made = UserReader(store, VOCABULARY, ttl_seconds=1e6, timeout_seconds=1.0)
+    yield made
+    made.close()
+
+
+async def come_near(reader: UserReader, store: _Store) -> list[threading.Thread]:
+    """Reads until the loop takes over; the threads that read until then."""
+    deadline = time.monotonic() + 20.0
+    while not reader.near:
+        assert time.monotonic() < deadline, "the store never came near"
+        assert (await reader.read("ann", NOW, 1.0)).degradation is None
+    return store.take_readers()
+
+
+async def test_a_near_store_is_read_on_the_loop_once_that_has_shown(reader: UserReader, store: _Store) -> None:
+    """The first reads, of which it isn't known how long they take, are a thread's; so are those of callers with little time."""
+    at_first = await come_near(reader, store)
+    assert len(at_first) > 5
+    assert threading.current_thread() not in at_first
+    await reader.read("ann", NOW, 0.9)  # a hanging store would hold up the loop for longer than this caller has
+    await reader.read("ann", NOW, 1.0)
+    by_little_time, by_enough = store.take_readers()
+    assert by_little_time is not threading.current_thread()
+    assert by_enough is threading.current_thread()
+
+
+@pytest.mark.parametrize("trouble", [{"pause": 0.05}, {"fails": True}])
+async def test_a_slow_or_failing_store_costs_the_loop_one_read(
+    reader: UserReader, store: _Store, trouble: dict[str, float | bool]
+) -> None:
+    """From the next on a thread reads it, until fast reads have made up for what the loop has lost; then the loop does again."""
+    await come_near(reader, store)
+    for name, value in trouble.items():
+        setattr(store, name, value)
+    for _ in range(5):
+        await reader.read("ann", NOW, 1.0)
+    assert store.take_readers().count(threading.current_thread()) == 1
+    store.pause, store.fails = 0.0, False
+    await asyncio.sleep(0.5)  # in which a store that failed is left alone
+    assert len(await come_near(reader, store)) > 40
+    await reader.read("ann", NOW, 1.0)
+    assert store.take_readers() == [threading.current_thread()]
+
+
+async def test_two_threads_never_read_at_once(reader: UserReader, store: _Store) -> None:
+    """While the thread is at a read that takes its time, one that the loop could make is the thread's as well."""
+    await come_near(reader, store)
+    store.pause = 0.2
+    slow = asyncio.create_task(reader.read("ann", NOW, 0.9))
+    await asyncio.sleep(0.05)
+    store.pause = 0.0
+    found = await reader.read("ann", NOW, 1.0)
+    assert slow.done()
+    assert found.degradation is None
+    assert not store.overlapped
+    assert threading.current_thread() not in store.take_readers()

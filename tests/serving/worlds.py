@@ -23,8 +23,8 @@ from serving.index import CatalogueIndex
 from serving.limits import Limits
 from serving.models import ModelWatcher
 from serving.pipeline import Pipeline
+from serving.queue import ScoringQueue
 from serving.ranker import Ranker
-from serving.threads import ScoringThreads
 from serving.users import UserReader
 from training.batch import make_batch
 from training.model import ModelConfig, Recommender
@@ -131,7 +131,7 @@ class World:
         self.users = UserReader(RowStore(self.store_settings, VOCABULARY), VOCABULARY, ttl_seconds=86_400.0, timeout_seconds=1.0)
         self.contexts = ContextEncoder(self.encoder, timeout_seconds=0.2)
         self.index = CatalogueIndex(self.table, clock=lambda: NOW)
-        self.threads = ScoringThreads(1, max_wait_seconds=1.0)
+        self.queue = ScoringQueue(1, max_wait_seconds=1.0)
         self.limits = Limits(tasks=VOCABULARY.tasks, max_candidates=100, candidate_pool=20, max_events=10)
         self.pipeline = Pipeline(
             table=self.table,
@@ -141,7 +141,7 @@ class World:
             model=self.watcher.current,
             shown=self.shown.append,
             limits=self.limits,
-            threads=self.threads,
+            queue=self.queue,
             clock=lambda: NOW,
         )
         self.explainer = Explainer(
@@ -149,7 +149,7 @@ class World:
             users=self.users,
             model=self.watcher.current,
             limits=self.limits,
-            threads=self.threads,
+            threads=self.queue,
             clock=lambda: NOW,
         )
 
@@ -157,6 +157,6 @@ class World:
         return self.snapshots.publish(model, encoder_version=encoder_version, examples=960, metrics={})
 
     def close(self) -> None:
-        self.threads.shutdown()
+        self.queue.shutdown()
         self.users.close()
         self.contexts.close()

@@ -1,5 +1,6 @@
-"""Owns the threads that assemble and score, and the bound on the work that waits for them."""
+"""Owns where scoring is done, on the event loop or on threads, and the bound on the work that waits for it."""
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -9,21 +10,23 @@ from typing import Any, TypeVar
 
 from serving.errors import Overloaded
 
-__all__ = ["ScoringThreads"]
+__all__ = ["ScoringQueue"]
 
 _R = TypeVar("_R")
+_AT_HAND = 1000  # candidates, up to which handing the work to a thread costs more than the loop gains by it
 _NEWEST_SHARE = 0.05  # of the newest piece of work in the mean that the wait is foretold by
 
 
-class ScoringThreads(ThreadPoolExecutor):
+class ScoringQueue(ThreadPoolExecutor):
     """An executor with a bounded queue: what would wait too long is refused before any work is put into it.
 
     The bound is in seconds, not in requests, since what a request costs depends on how many candidates it has.
     """
 
-    def __init__(self, count: int, *, max_wait_seconds: float) -> None:
-        super().__init__(count, thread_name_prefix="scoring")
-        self._count, self._max_wait = count, max_wait_seconds
+    def __init__(self, threads: int, *, max_wait_seconds: float) -> None:
+        super().__init__(threads, thread_name_prefix="scoring")
+        self._count, self._max_wait = threads, max_wait_seconds
+        self._turn = asyncio.Lock()
         self._inside = 0
         self._mean_seconds = 0.0
 
@@ -46,6 +49,18 @@ class ScoringThreads(ThreadPoolExecutor):
             yield
         finally:
             self._inside -= 1
+
+    async def run(self, work: Callable[[], _R], *, candidates: int) -> _R:
+        """What `work` returns: a little of it is done on the event loop, in order of arrival; much, on a thread.
+
+        One thread beside the loop makes nothing faster: the two would fight for the interpreter's lock. More than one are there
+        to work side by side, and get all of it.
+        """
+        if candidates > _AT_HAND or self._count > 1:
+            return await asyncio.get_running_loop().run_in_executor(self, work)
+        async with self._turn:
+            await asyncio.sleep(0)  # between two pieces the loop admits or refuses what has come, and keeps deadlines
+            return self._timed(work)
 
     def submit(self, work: Callable[..., _R], /, *args: Any, **kwargs: Any) -> "Future[_R]":
         """As every executor's; the time that work takes foretells how long the next will wait."""
