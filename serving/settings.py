@@ -55,10 +55,16 @@ class ServerSettings(BaseSettings):
     )
     max_context_characters: int = Field(default=4000, ge=1, description="Length of the context text that a request may carry.")
     default_deadline_seconds: float = Field(default=1.0, gt=0, description="Time for a request that sets no deadline.")
-    store_timeout_seconds: float = Field(default=0.25, gt=0, description="After it the answer goes without the user's row.")
+    store_timeout_seconds: float = Field(
+        default=0.25,
+        gt=0,
+        description="After it the answer goes without the user's row; a hanging store stops a process once for as long.",
+    )
     context_timeout_seconds: float = Field(default=0.1, gt=0, description="After it the answer goes without the context text.")
     impression_queue: int = Field(default=1000, ge=1, description="Lists whose impressions may wait; more are dropped, counted.")
-    scoring_threads: int = Field(default=1, ge=1, description="Threads that assemble and score.")
+    scoring_threads: int = Field(
+        default=1, ge=1, description="Threads that make lists and score more than 1,000 items; with several, all scores."
+    )
     compute_threads: int = Field(default=1, ge=1, description="Threads within one matrix product, of PyTorch and of NumPy.")
     drain_notice_seconds: float = Field(
         default=1.0, ge=0, description="Time at shutdown in which health says NOT_SERVING and requests are still answered."

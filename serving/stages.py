@@ -6,7 +6,7 @@ __all__ = ["Stopwatch"]
 
 
 class Stopwatch:
-    """Seconds by stage; one answer's, passed from the loop to the thread that works on it and back."""
+    """Seconds by stage; one answer's, passed to what works on it, on the loop or a thread, and back."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -106,8 +106,8 @@ def store(world: World) -> _Store:
 
 @pytest.fixture
 def reader(store: _Store) -> Iterator[UserReader]:
-    """One that waits for a second."""
-    made = UserReader(store, VOCABULARY, ttl_seconds=1e6, timeout_seconds=1.0)
+    """One that waits for half a second."""
+    made = UserReader(store, VOCABULARY, ttl_seconds=1e6, timeout_seconds=0.5)
     yield made
     made.close()
 
@@ -126,7 +126,7 @@ async def test_a_near_store_is_read_on_the_loop_once_that_has_shown(reader: User
     at_first = await come_near(reader, store)
     assert len(at_first) > 5
     assert threading.current_thread() not in at_first
-    await reader.read("ann", NOW, 0.9)  # a hanging store would hold up the loop for longer than this caller has
+    await reader.read("ann", NOW, 0.4)  # a hanging store would hold up the loop for longer than this caller has
     await reader.read("ann", NOW, 1.0)
     by_little_time, by_enough = store.take_readers()
     assert by_little_time is not threading.current_thread()
@@ -155,7 +155,7 @@ async def test_two_threads_never_read_at_once(reader: UserReader, store: _Store)
     """While the thread is at a read that takes its time, one that the loop could make is the thread's as well."""
     await come_near(reader, store)
     store.pause = 0.2
-    slow = asyncio.create_task(reader.read("ann", NOW, 0.9))
+    slow = asyncio.create_task(reader.read("ann", NOW, 0.4))
     await asyncio.sleep(0.05)
     store.pause = 0.0
     found = await reader.read("ann", NOW, 1.0)
