@@ -26,7 +26,7 @@ class ScoringQueue(ThreadPoolExecutor):
     def __init__(self, threads: int, *, max_wait_seconds: float) -> None:
         super().__init__(threads, thread_name_prefix="scoring")
         self._count, self._max_wait = threads, max_wait_seconds
-        self._turn = asyncio.Lock()
+        self._turn, self._turn_ended = asyncio.Lock(), 0.0
         self._inside = 0
         self._mean_seconds = 0.0
 
@@ -58,9 +58,14 @@ class ScoringQueue(ThreadPoolExecutor):
         """
         if candidates > _AT_HAND or self._count > 1:
             return await asyncio.get_running_loop().run_in_executor(self, work)
+        arrived = time.perf_counter()
         async with self._turn:
             await asyncio.sleep(0)  # between two pieces the loop admits or refuses what has come, and keeps deadlines
-            return self._timed(work)
+            try:
+                return work()
+            finally:
+                self._took_since(max(arrived, self._turn_ended))  # with all else that the loop did, which is waited for, too
+                self._turn_ended = time.perf_counter()
 
     def submit(self, work: Callable[..., _R], /, *args: Any, **kwargs: Any) -> "Future[_R]":
         """As every executor's; the time that work takes foretells how long the next will wait."""
@@ -71,4 +76,7 @@ class ScoringQueue(ThreadPoolExecutor):
         try:
             return work(*args, **kwargs)
         finally:
-            self._mean_seconds += _NEWEST_SHARE * (time.perf_counter() - began - self._mean_seconds)
+            self._took_since(began)
+
+    def _took_since(self, began: float) -> None:
+        self._mean_seconds += _NEWEST_SHARE * (time.perf_counter() - began - self._mean_seconds)
