@@ -63,7 +63,7 @@ class ServerSettings(BaseSettings):
     context_timeout_seconds: float = Field(default=0.1, gt=0, description="After it the answer goes without the context text.")
     impression_queue: int = Field(default=1000, ge=1, description="Lists whose impressions may wait; more are dropped, counted.")
     scoring_threads: int = Field(
-        default=1, ge=1, description="Threads that make lists and score more than 1,000 items; with several, all scores."
+        default=1, ge=1, description="Threads that make lists, and score where much is to be done; with several, all scores."
     )
     compute_threads: int = Field(default=1, ge=1, description="Threads within one matrix product, of PyTorch and of NumPy.")
     drain_notice_seconds: float = Field(

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -15,18 +15,11 @@ from serving.queue import ScoringQueue
 LITTLE, MUCH = 1000, 1001
 
 
-def work_a_while() -> None:
-    time.sleep(0.01)
-
-
-def keep_the_loop_busy() -> None:
-    asyncio.get_running_loop().call_soon(time.sleep, 0.01)
-
-
-@pytest.mark.parametrize(("work", "candidates"), [(work_a_while, LITTLE), (work_a_while, MUCH), (keep_the_loop_busy, LITTLE)])
-async def test_work_that_would_wait_too_long_is_refused_at_once(work: Callable[[], None], candidates: int) -> None:
-    """Once a piece is known to take a hundredth of a second, its own or the loop's, only so many may wait as the bound allows."""
+@pytest.mark.parametrize("candidates", [LITTLE, MUCH])
+async def test_work_that_would_wait_too_long_is_refused_at_once(candidates: int) -> None:
+    """Once a piece of work is known to take a hundredth of a second, only so many may wait as the bound allows."""
     queue = ScoringQueue(1, max_wait_seconds=0.25)
+    work = partial(time.sleep, 0.01)
     for _ in range(60):  # until the mean has come near to what the work takes
         await queue.run(work, candidates=candidates)
     answered, refused = 0, 0
@@ -45,6 +38,20 @@ async def test_work_that_would_wait_too_long_is_refused_at_once(work: Callable[[
     assert 5 <= answered <= 30  # a quarter of a second holds 25 of these, fewer where the machine is slow
     await ask()
     assert answered + refused == 201
+    queue.shutdown()
+
+
+async def test_what_else_the_loop_does_between_two_pieces_counts_in_the_wait() -> None:
+    """Pieces that take no time themselves, but come a hundredth of a second apart, are as many as may wait."""
+    queue, loop = ScoringQueue(1, max_wait_seconds=0.25), asyncio.get_running_loop()
+    for _ in range(60):
+        await queue.run(lambda: loop.call_soon(time.sleep, 0.01), candidates=LITTLE)
+    waiting = 0
+    with ExitStack() as places, suppress(Overloaded):
+        while waiting < 60:
+            places.enter_context(queue.place(5.0))
+            waiting += 1
+    assert 5 <= waiting <= 30
     queue.shutdown()
 
 
@@ -90,6 +97,29 @@ async def test_little_is_done_on_the_loop_and_much_on_a_thread() -> None:
         assert (await queue.run(threading.current_thread, candidates=candidates)).name.startswith("scoring")
     one.shutdown()
     several.shutdown()
+
+
+async def test_where_more_comes_than_can_be_done_a_thread_works_and_the_loop_refuses() -> None:
+    """Requests that come faster than their work is done turn it over to the thread; once fewer come, the loop does it again."""
+    queue, here = ScoringQueue(1, max_wait_seconds=1.0), threading.current_thread()
+
+    async def ask() -> threading.Thread:
+        queue.arrive()
+        return await queue.run(work, candidates=LITTLE)
+
+    def work() -> threading.Thread:
+        time.sleep(0.01)
+        return threading.current_thread()
+
+    assert await ask() is here
+    flood = [await one for one in asyncio.as_completed([ask() for _ in range(100)])]
+    assert flood[0] is here
+    assert await ask() is not here
+    for _ in range(40):
+        await asyncio.sleep(0.05)
+        last = await ask()
+    assert last is here
+    queue.shutdown()
 
 
 async def test_pieces_take_turns_with_what_arrives_meanwhile() -> None:
