@@ -15,7 +15,7 @@ __all__ = ["ScoringQueue"]
 _R = TypeVar("_R")
 _AT_HAND = 1000  # candidates, up to which handing the work to a thread costs more than the loop gains by it
 _AT_EASE = 0.75  # of the time spent on work, up to which the loop can admit or refuse all that comes besides
-_LONG_SECONDS = 0.1  # between two requests: a longer time tells no more of how many come now
+_LONG_SECONDS = 0.02  # between two requests; a longer time counts as this, so that a rush after it is noticed soon
 _NEWEST_SHARE = 0.05  # of the newest piece of work in the mean that the wait is foretold by
 
 
