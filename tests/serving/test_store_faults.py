@@ -94,22 +94,23 @@ async def test_redis_that_hangs_holds_up_the_loop_once_for_the_readers_limit(tmp
         while not reader.near:
             assert is_whole(await reader.read("ann", NOW, 1.0))
         os.kill(process.pid, signal.SIGSTOP)
-        held_up = list[float]()
-        watching = asyncio.create_task(_watch(held_up))
+        ticks = list[float]()
+        ticking = asyncio.create_task(_tick(ticks))
         await asyncio.sleep(0.05)
+        ticked = list[int]()
         for _ in range(3):
+            before = len(ticks)
             assert not is_whole(await reader.read("ann", NOW, 1.0))
-            await asyncio.sleep(0.05)
-        watching.cancel()
+            ticked.append(len(ticks) - before)
+        ticking.cancel()
         os.kill(process.pid, signal.SIGCONT)
         reader.close()
-    (once,) = [seconds for seconds in held_up if seconds > 0.7]
-    assert once < 5.0
+    assert ticked[0] == 0  # the loop stood still; each of the later ones left it a second, of which a busy machine leaves some
+    assert min(ticked[1:]) >= 5
 
 
-async def _watch(held_up: list[float]) -> None:
-    """Notes for how long the loop was held up beyond each hundredth of a second."""
+async def _tick(ticks: list[float]) -> None:
+    """Notes a time every hundredth of a second, if the loop is free."""
     while True:
-        began = time.monotonic()
         await asyncio.sleep(0.01)
-        held_up.append(time.monotonic() - began - 0.01)
+        ticks.append(time.monotonic())
