@@ -62,9 +62,9 @@ class Pipeline:
         self._clock = clock
         self._freshness = FreshnessTracker()
 
-    def check_room(self) -> None:
-        """Raises Overloaded where a question would be refused whatever it asks."""
-        self._queue.check_room()
+    def arrive(self) -> None:
+        """To be told of each question as it comes; raises Overloaded where it would be refused whatever it asks."""
+        self._queue.arrive()
 
     async def score(self, query: ScoreQuery) -> Scored:
         """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""

@@ -14,8 +14,9 @@ __all__ = ["ScoringQueue"]
 
 _R = TypeVar("_R")
 _AT_HAND = 1000  # candidates, up to which handing the work to a thread costs more than the loop gains by it
-_AT_EASE = 2  # requests inside, up to which the loop can admit or refuse all that comes besides
+_AT_EASE = 0.75  # of the time spent on work, up to which the loop can admit or refuse all that comes besides
 _TURNS = 4  # of the loop between two pieces, and two more for each request inside
+_LONG_SECONDS = 0.02  # between two requests; a longer time counts as this, so that a rush after it is noticed soon
 _NEWEST_SHARE = 0.05  # of the newest piece of work in the mean that the wait is foretold by
 
 
@@ -31,9 +32,16 @@ class ScoringQueue(ThreadPoolExecutor):
         self._turn, self._turn_ended = asyncio.Lock(), 0.0
         self._inside = 0
         self._mean_seconds = 0.0
+        self._arrived, self._mean_interval = 0.0, _LONG_SECONDS
 
-    def check_room(self, seconds: float = math.inf) -> None:
-        """Raises Overloaded as `place` does."""
+    def arrive(self) -> None:
+        """Notes that a request has come; raises Overloaded as `place` does."""
+        now = time.perf_counter()
+        interval = min(now - self._arrived, _LONG_SECONDS)
+        self._arrived, self._mean_interval = now, self._mean_interval + _NEWEST_SHARE * (interval - self._mean_interval)
+        self._check_room()
+
+    def _check_room(self, seconds: float = math.inf) -> None:
         wait = self._inside * self._mean_seconds / self._count
         if wait > min(seconds, self._max_wait):
             raise Overloaded(f"about {wait:.3f} s of work waits before this request: retry with backoff, or run more servers")
@@ -45,7 +53,7 @@ class ScoringQueue(ThreadPoolExecutor):
         Raises:
             Overloaded: it would wait longer than the bound, or than the `seconds` which its caller has left.
         """
-        self.check_room(seconds)
+        self._check_room(seconds)
         self._inside += 1
         try:
             yield
@@ -56,9 +64,9 @@ class ScoringQueue(ThreadPoolExecutor):
         """What `work` returns: a little of it is done on the event loop, in order of arrival; much, on a thread.
 
         One thread beside the loop makes nothing faster, as the two fight for the interpreter's lock; but it lets the loop refuse
-        what comes, so it works while several wait. More than one are there to work side by side, and get all of it.
+        what comes, so it works where much does. More than one are there to work side by side, and get all of it.
         """
-        if candidates > _AT_HAND or self._inside > _AT_EASE or self._count > 1:
+        if candidates > _AT_HAND or self._mean_seconds > _AT_EASE * self._mean_interval or self._count > 1:
             return await asyncio.get_running_loop().run_in_executor(self, work)
         arrived = time.perf_counter()
         async with self._turn:

@@ -157,7 +157,7 @@ class Servicer(RecommenderServicer):
         if self._in_flight >= self._max_in_flight:
             raise Overloaded(f"{self._max_in_flight} requests are in flight, which is all this server takes: retry with backoff")
         if method in _SCORING:
-            self._pipeline.check_room()
+            self._pipeline.arrive()
 
     async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_A]]) -> _A:
         remaining = context.time_remaining()

@@ -99,19 +99,26 @@ async def test_little_is_done_on_the_loop_and_much_on_a_thread() -> None:
     several.shutdown()
 
 
-async def test_while_several_wait_a_thread_works_and_the_loop_refuses() -> None:
-    """A flood turns the work over to the thread; once it is over, the loop does it again."""
-    queue, here = ScoringQueue(1, max_wait_seconds=60.0), threading.current_thread()
+async def test_where_more_comes_than_can_be_done_a_thread_works_and_the_loop_refuses() -> None:
+    """Requests that come faster than their work is done turn it over to the thread; once fewer come, the loop does it again."""
+    queue, here = ScoringQueue(1, max_wait_seconds=1.0), threading.current_thread()
 
     async def ask() -> threading.Thread:
-        with queue.place(60.0):
-            return await queue.run(threading.current_thread, candidates=LITTLE)
+        queue.arrive()
+        return await queue.run(work, candidates=LITTLE)
+
+    def work() -> threading.Thread:
+        time.sleep(0.01)
+        return threading.current_thread()
 
     assert await ask() is here
-    flood = await asyncio.gather(*(ask() for _ in range(20)))
+    flood = [await one for one in asyncio.as_completed([ask() for _ in range(100)])]
     assert flood[0] is here
-    assert all(thread is not here for thread in flood[2:])
-    assert await ask() is here
+    assert await ask() is not here
+    for _ in range(40):
+        await asyncio.sleep(0.05)
+        last = await ask()
+    assert last is here
     queue.shutdown()
 
 
