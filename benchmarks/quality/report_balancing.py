@@ -40,4 +40,4 @@ def steam_part(found: Mapping[str, Any]) -> str:
 
 def _furthest(figures: Figures) -> str:
     furthest = max(abs(more(figures[name][what], base).mean()) for name in _OTHERS for what, base in figures["fixed"].items())
-    return f"No other way is further than {furthest:.1f} % from fixed weights in the mean of the seeds: these tasks agree."
+    return f"No other way is further than {furthest:.1f} % from fixed weights in the mean of the seeds."
