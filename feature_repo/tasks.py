@@ -87,6 +87,19 @@ class Task:
         """True where what is learned from has another rate than what is shown; see `Recommender.in_units`."""
         return self.late == "correct" or self.keep_negatives < 1.0
 
+    @property
+    def meaning(self) -> str:
+        """What the labels are, as one line: every field that decides which events label an impression, and with what number.
+
+        Weights and priorities are left out: they change how a task is learned and ranked, not what its labels mean.
+
+        >>> one, other = (Task(name="buy", kind="binary", event="purchase", weight=weight) for weight in (1.0, 2.0))
+        >>> one.meaning == other.meaning
+        True
+        """
+        emphasis = ("weight", "priority", "rank_weight")
+        return " ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.name not in emphasis)
+
     def label(self, value: float | None, *, censored: bool = False) -> float | None:
         """The label, in training space, that this task's event gives; None where it has no value to label with.
 

@@ -62,7 +62,7 @@ _CONTEXT = (
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Names that follow from the declared tasks; two processes may exchange rows only if their fingerprints agree."""
+    """Names and meanings that follow from the declared tasks; two processes exchange rows only if their fingerprints agree."""
 
     tasks: tuple[Task, ...]
 
@@ -91,6 +91,8 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> int:
-        """32-bit hash over all names in order; stored with rows, examples and snapshots."""
-        words = (*self.activity, *self.features, str(RECENT), str(HISTORY), str(AUDIENCE))
+        """32-bit hash over all names in order and over what each task's labels mean; stored with rows, examples and snapshots."""
+        half_lives = (f"{name}={seconds!r}" for name, seconds in HALF_LIVES)
+        meanings = (task.meaning for task in self.tasks)
+        words = (*self.activity, *self.features, *half_lives, *meanings, str(RECENT), str(HISTORY), str(AUDIENCE))
         return zlib.crc32("\n".join(words).encode())

@@ -142,7 +142,6 @@ class Trainer:
         """All that later learning depends on, as copies that `torch.load(weights_only=True)` accepts."""
         return {
             "fingerprint": self.vocabulary.fingerprint,
-            "givens": [task.given for task in self.vocabulary.tasks],
             **self.weights(),
             "replay": self._replay.state_dict(),
             "examples": self.examples,
@@ -160,11 +159,6 @@ class Trainer:
             raise TrainerError(
                 f"the checkpoint was learned with vocabulary {state['fingerprint']:08x}, this trainer has "
                 f"{self.vocabulary.fingerprint:08x}: restore its tasks file, or remove the checkpoint to learn afresh"
-            )
-        if (givens := [task.given for task in self.vocabulary.tasks]) != state["givens"]:
-            raise TrainerError(
-                f"the checkpoint was learned with `given` of the tasks {state['givens']}, this trainer has {givens}: restore its "
-                "tasks file, or remove the checkpoint to learn afresh"
             )
         try:
             self.model.load_state_dict(state["model"])

@@ -135,6 +135,17 @@ def test_row_of_an_earlier_release_is_refused_in_words_and_left_as_it_is(place: 
     assert list(RowStore(place, earlier).read_users(["u"])) == ["u"]
 
 
+def test_row_of_a_task_that_meant_something_else_is_refused(place: StoreSettings) -> None:
+    """Sums of 0 and 1 must not mix with logarithms of seconds, although the task kept its name."""
+    binary, duration = (
+        Vocabulary(parse_tasks(f'[tasks.read]\nevent = "read"\n{kind}'))
+        for kind in ('kind = "binary"\nat_least = 30.0', 'kind = "duration"')
+    )
+    RowStore(place, binary).write_users([UserRow.empty("reader", binary)])
+    with pytest.raises(RowSchemaError, match="written for other tasks"):
+        RowStore(place, duration).read_users(["reader"])
+
+
 def test_store_that_was_never_prepared_says_so(tmp_path: Path) -> None:
     """The error names the store and the way out."""
     with pytest.raises(StoreUnavailable, match="headwater up"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from feature_repo.tasks import Task, TasksError, load_tasks, parse_tasks
-from feature_repo.vocabulary import Vocabulary
+from feature_repo.vocabulary import HALF_LIVES, Vocabulary
 
 CLICK = '[tasks.click]\nkind = "binary"\nevent = "click"\n'
 
@@ -71,3 +71,31 @@ def test_fingerprint_follows_the_names_and_their_order() -> None:
     one, same, turned = (Vocabulary(parse_tasks(text)) for text in (CLICK + buy, CLICK + buy + "weight = 2.0", buy + CLICK))
     assert one.fingerprint == same.fingerprint != turned.fingerprint
     assert len(set(one.features)) == len(one.features)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('kind = "binary"\nevent = "read"\nat_least = 30.0', 'kind = "duration"\nevent = "read"'),
+        ('kind = "binary"\nevent = "read"\nat_least = 30.0', 'kind = "binary"\nevent = "read"\nat_least = 60.0'),
+        ('kind = "binary"\nevent = "read"', 'kind = "binary"\nevent = "share"'),
+        ('kind = "binary"\nevent = "read"', 'kind = "binary"\nevent = "read"\nwindow_seconds = 60.0'),
+        ('kind = "binary"\nevent = "read"', 'kind = "binary"\nevent = "read"\nlate = "correct"'),
+        ('kind = "binary"\nevent = "read"', 'kind = "binary"\nevent = "read"\nkeep_negatives = 0.5'),
+        ('kind = "binary"\nevent = "read"', 'kind = "binary"\nevent = "read"\ngiven = "click"'),
+        ('kind = "binary"\nevent = "read"', 'kind = "binary"\nevent = "read"\nitem_types = ["article"]'),
+    ],
+)
+def test_fingerprint_follows_what_the_labels_mean(before: str, after: str) -> None:
+    """A task of the same name whose labels mean something else must not share rows or checkpoints with the old one."""
+    one, other = (Vocabulary(parse_tasks(f"{CLICK}[tasks.read]\n{body}")) for body in (before, after))
+    assert one.features == other.features
+    assert one.fingerprint != other.fingerprint
+
+
+def test_fingerprint_follows_the_half_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counters of one name that decay at another pace are other counters."""
+    tasks = parse_tasks(CLICK)
+    before = Vocabulary(tasks).fingerprint
+    monkeypatch.setattr("feature_repo.vocabulary.HALF_LIVES", tuple((name, 2.0 * seconds) for name, seconds in HALF_LIVES))
+    assert Vocabulary(tasks).fingerprint != before

@@ -97,5 +97,5 @@ def test_conditioned_tasks_conform(check: object) -> None:
 def test_checkpoint_of_unconditioned_tasks_is_refused() -> None:
     """Heads that learned another meaning are not taken up in silence."""
     state = Trainer(CONFIG, APART, seed=0).state_dict()
-    with pytest.raises(TrainerError, match="given"):
+    with pytest.raises(TrainerError, match="restore its tasks file"):
         Trainer(CONFIG, FUNNEL, seed=0).load_state_dict(state)
