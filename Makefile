@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 # The pinned set was resolved for 3.11, so that comes first; ensurepip is what Debian's python3-venv adds.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
-PACKAGES := protos feature_repo training streams serving deploy benchmarks tests
+PACKAGES := protos runtime feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
 .PHONY: help install docs demo drills soak capacity bench-quality bench-streams bench-serving test chaos lint format protos generated requirements clean
@@ -65,8 +65,8 @@ format: $(STAMP) ## Rewrite the sources in house style
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
 
-protos: $(STAMP) ## Regenerate the code beside protos/*.proto
-	$(BIN)/python -m protos.generate
+protos: $(STAMP) ## Regenerate the code beside the .proto files
+	$(BIN)/python -m deploy.contracts.generate
 
 generated: $(STAMP) ## Write rules, dashboards and the generated documents anew from their sources
 	$(BIN)/python -m deploy.prometheus

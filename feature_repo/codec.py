@@ -6,11 +6,11 @@ from feast.protos.feast.types.Value_pb2 import Value
 from numpy.typing import NDArray
 
 from feature_repo.counters import HALF_LIFE_NAMES
+from feature_repo.pending_impressions import Waiting
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.vocabulary import Vocabulary
-from feature_repo.waiting import Waiting
-from protos.packed_pb2 import PackedAwaiting, PackedItemActivity, PackedNumbers
-from protos.streams_pb2 import ItemContent
+from headwater.internal.v1.packed_pb2 import PackedAwaiting, PackedItemActivity, PackedNumbers
+from headwater.internal.v1.streams_pb2 import ItemContent
 
 __all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_activity", "encode_content", "encode_item", "encode_user"]
 

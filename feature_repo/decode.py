@@ -12,10 +12,10 @@ from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
-from protos.catalogue_pb2 import CatalogueChange, Item, ItemDelete
-from protos.events_pb2 import Action, Event, ServedFeatures
-from protos.packed_pb2 import PackedServed
+from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence, Served
+from headwater.internal.v1.packed_pb2 import PackedServed
+from headwater.v1.catalogue_pb2 import CatalogueChange, Item, ItemDelete
+from headwater.v1.events_pb2 import Action, Event, ServedFeatures
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,12 +11,12 @@ import numpy as np
 
 from feature_repo.audience import remember
 from feature_repo.counters import add
-from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence, Served
+from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence, Served
+from feature_repo.pending_impressions import Settled, Waiting
 from feature_repo.rows import MAX_PENDING, MAX_UNMATCHED, ItemRow, UserRow
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
-from feature_repo.waiting import Settled, Waiting
-from protos.streams_pb2 import Erasure, ItemAction, SourcePosition, UnmatchedAction
+from headwater.internal.v1.streams_pb2 import Erasure, ItemAction, SourcePosition, UnmatchedAction
 
 __all__ = ["ALLOWED_LATENESS", "Folded", "UserFold", "fold_item"]
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from feature_repo.audience import Audience, audience_of
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
+from feature_repo.pending_impressions import Waiting
 from feature_repo.vocabulary import RECENT, Vocabulary
-from feature_repo.waiting import Waiting
-from protos.streams_pb2 import Erasure, SourcePosition, UnmatchedAction
+from headwater.internal.v1.streams_pb2 import Erasure, SourcePosition, UnmatchedAction
 
 __all__ = ["MAX_PENDING", "MAX_UNMATCHED", "SEEN_EVENTS", "ItemRow", "UserRow"]
 

@@ -23,7 +23,7 @@ from feature_repo.definitions import ITEM_ACTIVITY, ITEM_CONTENT, OBJECTS, USER_
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import ItemContent
+from headwater.internal.v1.streams_pb2 import ItemContent
 
 __all__ = ["RowSchemaError", "RowStore", "StoreUnavailable", "apply", "repo_config"]
 

@@ -19,11 +19,12 @@ _ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 m
 
 async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     # Not before: what only watches other processes needs neither PyTorch nor Feast.
-    from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings, shown
-    from feature_repo.shared_items import SharedItems
-    from feature_repo.tracing import TracingSettings, traces
+    from feature_repo.items.shared_memory import SharedItems
+    from feature_repo.settings import FeatureSettings, StoreSettings
+    from runtime.settings import KafkaSettings, shown
+    from runtime.tracing import TracingSettings, traces
     from serving.app import Application
-    from training.settings import EncoderSettings
+    from training.encoding.settings import EncoderSettings
 
     features, kafka, store = FeatureSettings(), KafkaSettings(), StoreSettings()
     encoding, tracing = EncoderSettings(), TracingSettings()

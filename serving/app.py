@@ -11,38 +11,39 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from threadpoolctl import threadpool_limits
 
-from feature_repo.mirror import ItemMirror
-from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
-from feature_repo.shared_items import SharedItems
-from feature_repo.table import ItemTable
-from feature_repo.tracing import Traces
+from feature_repo.items.mirror import ItemMirror
+from feature_repo.items.shared_memory import SharedItems
+from feature_repo.items.table import ItemTable
+from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.vocabulary import Vocabulary
-from protos import recommender_pb2
-from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
-from serving.access import Access
-from serving.context import ContextEncoder
+from headwater.v1 import recommender_pb2
+from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from runtime.probes import Probes
+from runtime.settings import KafkaSettings
+from runtime.tracing import Traces
+from serving.api.auth import Access
+from serving.api.listener import TlsFiles, listen
+from serving.api.servicer import Servicer
+from serving.api.tokens import TokenFile
+from serving.api.validation import Limits
 from serving.event_log import EventLog
 from serving.explainer import Explainer
-from serving.facets import ItemFacets
 from serving.impressions import ImpressionWriter
-from serving.index import CatalogueIndex
-from serving.limits import Limits
+from serving.inference.context import ContextEncoder
+from serving.inference.models import ModelWatcher, ServedModel
+from serving.inference.queue import ScoringQueue
 from serving.metrics import ServerMetrics
-from serving.models import ModelWatcher, ServedModel
 from serving.pipeline import Pipeline
-from serving.probes import Probes
 from serving.pulse import Pulse
-from serving.queue import ScoringQueue
-from serving.ranker import Ranker
+from serving.ranking.ranker import Ranker
 from serving.recording import EventRecorder
-from serving.servicer import Servicer
+from serving.retrieval.facets import ItemFacets
+from serving.retrieval.index import CatalogueIndex
 from serving.settings import ServerSettings
-from serving.tokens import TokenFile
-from serving.transport import TlsFiles, listen
 from serving.users import UserReader
-from training.encoder import TextEncoder
-from training.settings import EncoderSettings
-from training.snapshots import SnapshotStore
+from training.encoding.encoder import TextEncoder
+from training.encoding.settings import EncoderSettings
+from training.storage.snapshots import SnapshotStore
 
 __all__ = ["SERVICE", "Application"]
 

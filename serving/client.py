@@ -1,8 +1,8 @@
 """Owns calling the server from Python, with threads or asyncio; needs grpcio and protobuf alone (`headwater[client]`).
 
-Questions and answers are the messages of protos/recommender.proto, whose stubs give types:
+Questions and answers are the messages of protos/headwater/v1/recommender.proto, whose stubs give types:
 
-    from protos.recommender_pb2 import RecommendRequest
+    from headwater.v1.recommender_pb2 import RecommendRequest
     from serving.client import Client
 
     with Client("127.0.0.1:50051") as client:
@@ -22,9 +22,9 @@ from typing import Self, TypedDict
 
 import grpc
 
-from protos import recommender_pb2 as pb
-from protos.events_pb2 import Event
-from protos.recommender_pb2_grpc import RecommenderStub
+from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
 
 __all__ = ["AsyncClient", "Client", "ClientOptions", "Tls"]
 

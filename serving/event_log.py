@@ -7,10 +7,10 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event
-from protos.topics import EVENTS
-from serving.errors import LogUnavailable
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS
+from runtime.settings import KafkaSettings
+from serving.api.errors import LogUnavailable
 
 __all__ = ["EventLog"]
 

@@ -13,16 +13,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.assemble import assemble
+from feature_repo.assembly.assemble import assemble
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from feature_repo.table import ItemTable
-from serving.answers import ExplainQuery, Info
-from serving.degradations import no_model
-from serving.errors import InvalidRequest
+from serving.api.degradations import no_model
+from serving.api.errors import InvalidRequest
+from serving.api.responses import ExplainQuery, Info
+from serving.api.validation import Limits
 from serving.explanation import Contribution, Explained, PastItem, Reason, TaskExplained, largest, past_words, reasons_of
-from serving.limits import Limits
-from serving.models import ServedModel
-from serving.scoring import candidates_batch, predict, where_applicable
+from serving.inference.models import ServedModel
+from serving.inference.scoring import candidates_batch, predict, where_applicable
 from serving.stages import Stopwatch
 from serving.users import UserReader
 from training.attribution import Attribution, attribute

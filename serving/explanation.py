@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from feature_repo.tasks import Kind, Task
 from feature_repo.vocabulary import TYPE_BITS, Vocabulary
-from serving.answers import Info
+from serving.api.responses import Info
 
 __all__ = ["Contribution", "Explained", "PastItem", "Reason", "TaskExplained", "amount", "largest", "past_words", "reasons_of"]
 

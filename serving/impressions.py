@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from protos import events_pb2 as pb
-from protos.events_pb2 import Event, Impression, ServedFeatures
-from serving.answers import Considered, Recommendation
-from serving.errors import LogUnavailable
+from headwater.v1 import events_pb2 as pb
+from headwater.v1.events_pb2 import Event, Impression, ServedFeatures
+from serving.api.errors import LogUnavailable
+from serving.api.responses import Considered, Recommendation
 from serving.event_log import EventLog
 
 __all__ = ["ImpressionWriter", "impressions_of"]

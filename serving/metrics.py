@@ -6,8 +6,8 @@ from collections.abc import Callable
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from feature_repo.freshness import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
-from protos import recommender_pb2
-from serving.answers import Info, Reason, Report
+from headwater.v1 import recommender_pb2
+from serving.api.responses import Info, Reason, Report
 
 __all__ = ["ServerMetrics"]
 
@@ -74,7 +74,7 @@ class ServerMetrics:
             self.degraded.labels(degradation.reason.name.lower()).inc()
 
     def refuse(self, reason: str) -> None:
-        """Counts a call that was not let in; the reasons are those of serving/access.py."""
+        """Counts a call that was not let in; the reasons are those of serving/api/auth.py."""
         self._refused.labels(reason).inc()
 
     def follow_model(self, version: int, created_at: float, clock: Callable[[], float] = time.time) -> None:

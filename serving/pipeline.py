@@ -12,18 +12,18 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from feature_repo.table import ItemTable
 from feature_repo.vocabulary import HISTORY
-from serving.answers import Degradation, Info, Recommendation, RecommendQuery, Report, Scored, ScoreQuery
-from serving.context import ContextEncoder
-from serving.degradations import context_skipped, empty_catalogue, missing_pins, no_model, unknown_items
+from serving.api.degradations import context_skipped, empty_catalogue, missing_pins, no_model, unknown_items
+from serving.api.responses import Degradation, Info, Recommendation, RecommendQuery, Report, Scored, ScoreQuery
+from serving.api.validation import Limits
 from serving.freshness import FreshnessTracker
-from serving.limits import Limits
-from serving.models import ServedModel
-from serving.queue import ScoringQueue
-from serving.ranker import Ranker
-from serving.scoring import predict, where_applicable
+from serving.inference.context import ContextEncoder
+from serving.inference.models import ServedModel
+from serving.inference.queue import ScoringQueue
+from serving.inference.scoring import predict, where_applicable
+from serving.ranking.ranker import Ranker
 from serving.stages import Stopwatch
 from serving.users import UserFeatures, UserReader
 

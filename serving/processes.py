@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry
 
-from feature_repo.shared_items import SharedItems
-from serving.merged_metrics import MergedMetrics
-from serving.probes import Probes
+from feature_repo.items.shared_memory import SharedItems
+from runtime.merged_metrics import MergedMetrics
+from runtime.probes import Probes
 from serving.settings import ServerSettings
 
 __all__ = ["CHILD", "Supervisor"]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from feature_repo.decode import MAX_EVENT_BYTES, Rejection, check_event
-from protos.events_pb2 import Event
+from headwater.v1.events_pb2 import Event
+from serving.api.validation import Limits
 from serving.event_log import EventLog
-from serving.limits import Limits
 
 __all__ = ["EventRecorder", "Recorded", "Refused"]
 

@@ -42,7 +42,7 @@ class ServerSettings(BaseSettings):
         default=None, description="PEM file of the authority of clients' certificates; with it, a client needs one (mutual TLS)."
     )
     tokens_file: Path | None = Field(
-        default=None, description="TOML file of the clients' hashed tokens (serving/tokens.py); without it, anyone may call."
+        default=None, description="TOML file of the clients' hashed tokens (serving/api/tokens.py); without it, anyone may call."
     )
     reflection: bool = Field(default=True, description="Tell grpcurl and its like which methods there are.")
     snapshot_poll_seconds: float = Field(default=1.0, gt=0, description="How often to look for a new snapshot.")

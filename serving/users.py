@@ -14,8 +14,8 @@ from feature_repo.rows import UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowSchemaError, RowStore, StoreUnavailable
 from feature_repo.vocabulary import Vocabulary
-from serving.answers import Degradation
-from serving.degradations import stale_features, store_unavailable, unknown_user
+from serving.api.degradations import stale_features, store_unavailable, unknown_user
+from serving.api.responses import Degradation
 
 __all__ = ["UserFeatures", "UserReader"]
 

@@ -1,9 +1,9 @@
 """Owns how a record that cannot be used is kept: with its reason, its place in the log and its original bytes."""
 
 from feature_repo.decode import Rejection
-from protos.streams_pb2 import DeadLetter
-from protos.topics import DEAD_LETTERS
-from streams.record import Publication, Record
+from headwater.internal.v1.streams_pb2 import DeadLetter
+from headwater.v1.topics import DEAD_LETTERS
+from runtime.record import Publication, Record
 
 __all__ = ["dead_letter"]
 

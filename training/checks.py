@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from training.batch import Batch
-from training.snapshots import SnapshotStore
+from training.storage.snapshots import SnapshotStore
 from training.trainer import Trainer
 
 __all__ = ["CHECKS", "Build", "assert_same_state"]

@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from feature_repo.assemble import assemble_served
+from feature_repo.assembly.assemble import assemble_served
+from feature_repo.decoded_event import Occurrence
 from feature_repo.fold import UserFold, fold_item
-from feature_repo.occurrence import Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import ItemRow, UserRow
-from feature_repo.table import ItemTable
 from feature_repo.tasks import Task
-from protos.streams_pb2 import Example, SourcePosition
+from headwater.internal.v1.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
-from training.guard import Guard, GuardConfig, Judgement
-from training.held_out import held_out
 from training.ids import hashes
+from training.metrics.progress import Progress
+from training.metrics.ranking import Ranking, rank_quality
 from training.model import Recommender
-from training.progress import Progress
-from training.ranking import Ranking, rank_quality
+from training.release.guard import Guard, GuardConfig, Judgement
+from training.release.holdout import held_out
 from training.trainer import Report, Trainer
 
 __all__ = ["HistoryFold", "HistoryRun", "Judged", "batch_of"]
@@ -62,8 +62,8 @@ class Judged:
     def figures(self, tasks: tuple[Task, ...]) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
         """Quality by task, window (`all`, `last_fifth`), what predicted (`headwater`, `user_item_mean`, `item_mean`) and metric.
 
-        Metrics are those of `training.progress.Quality` and, for binary tasks, those of `training.ranking.Ranking` for lists of
-        ten; None where nothing can be said.
+        Metrics are those of `training.metrics.progress.Quality` and, for binary tasks, those of
+        `training.metrics.ranking.Ranking` for lists of ten; None where nothing can be said.
         """
         found: dict[str, dict[str, dict[str, dict[str, float | None]]]] = {
             task.name: {"all": {}, "last_fifth": {}} for task in tasks

@@ -15,7 +15,7 @@ _OF_ALL_TASKS = ("item_impressions_log", "item_impressions_day_log", "item_silen
 
 
 class NewItems:
-    """Takes from features what was done with the item, as `feature_repo.assemble` has them before anything was."""
+    """Takes from features what was done with the item, as `feature_repo.assembly.assemble` has them before anything was."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         tasks, column = [task.name for task in vocabulary.tasks], vocabulary.features.index

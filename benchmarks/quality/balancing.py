@@ -9,7 +9,7 @@ from benchmarks.quality import headwater, movielens, steam
 from benchmarks.quality.examples import by_count
 from benchmarks.quality.together import by_name, rated
 from training.balancing import BALANCINGS
-from training.cache import Encoder
+from training.encoding.cache import Encoder
 from training.trainer import Trainer
 
 __all__ = ["measure", "measure_steam"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoding.encoder import EncoderConfig, TextEncoder
 
 __all__ = ["SUBJECTS", "judge", "measure"]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.assemble import assemble
-from feature_repo.occurrence import Occurrence, Served
-from feature_repo.table import ItemTable
+from feature_repo.assembly.assemble import assemble
+from feature_repo.decoded_event import Occurrence, Served
+from feature_repo.items.table import ItemTable
 from feature_repo.vocabulary import HISTORY
-from protos.streams_pb2 import Example
+from headwater.internal.v1.streams_pb2 import Example
 from training.batch import Batch, make_batch
 from training.history import HistoryFold
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.demo.quality import auc, rmse
-from training.ranking import rank_quality
+from training.metrics.ranking import rank_quality
 
 __all__ = ["figures", "gauc", "log_loss", "spread", "windows"]
 

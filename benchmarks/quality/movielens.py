@@ -18,11 +18,11 @@ from deploy.demo import movielens
 from deploy.demo.baselines import ItemMean, UserItemMean
 from deploy.demo.quality import auc
 from feature_repo.decode import check_event
-from feature_repo.occurrence import Occurrence
-from feature_repo.table import ItemTable
+from feature_repo.decoded_event import Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.tasks import load_tasks
 from feature_repo.vocabulary import Vocabulary
-from training.cache import Encoder, item_text
+from training.encoding.cache import Encoder, item_text
 
 __all__ = ["MODES", "Data", "load", "measure", "measure_freshness"]
 
@@ -52,7 +52,7 @@ class Data:
 
     def examples(self, name: str, stretches: Stretches) -> Examples:
         """Folds the ratings, or takes what an earlier run of the same code kept."""
-        sources = sorted(Path(feature_repo.__file__).parent.glob("*.py"))
+        sources = sorted(Path(feature_repo.__file__).parent.rglob("*.py"))
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in (*sources, _TASKS)) + self.vectors.tobytes())
         path = self.cache_dir / f"movielens-{name}-{digest.hexdigest()[:12]}.npz"
         return cached(path, lambda: fold(self.pairs, self.table(), stretches))

@@ -15,21 +15,21 @@ from benchmarks.quality.figures import windows
 from benchmarks.quality.headwater import BATCH, make_trainer
 from deploy import local
 from feature_repo.decode import check_event
-from feature_repo.occurrence import Occurrence
-from feature_repo.table import ItemTable
+from feature_repo.decoded_event import Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.tasks import Task, load_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import Example
+from headwater.internal.v1.streams_pb2 import Example
 from training.balancing import BALANCINGS
-from training.cache import Encoder, item_text
-from training.drift import DriftWatch
-from training.guard import Guard, GuardConfig
+from training.encoding.cache import Encoder, item_text
 from training.history import HistoryFold
 from training.losses import prediction_losses
-from training.simulation import Simulation, SimulationConfig, Truth
+from training.metrics.drift import DriftWatch
+from training.release.guard import Guard, GuardConfig
+from training.simulation.simulation import Simulation, SimulationConfig, Truth
+from training.simulation.synthetic_catalogue import NEWSROOM
+from training.simulation.synthetic_catalogue import World as Kinds
 from training.trainer import Trainer, TrainerConfig
-from training.world import NEWSROOM
-from training.world import World as Kinds
 
 __all__ = ["CONFIG", "World", "distance", "distances", "measure", "recovery", "simulate"]
 

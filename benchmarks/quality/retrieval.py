@@ -14,18 +14,18 @@ from benchmarks.quality import headwater
 from benchmarks.quality.examples import arrays, by_count
 from benchmarks.quality.movielens import Data
 from feature_repo.audience import affinities
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from feature_repo.table import ItemTable
-from protos.streams_pb2 import Example
-from serving.index import CatalogueIndex
-from serving.retrieval import candidates
-from serving.trends import newest, trending
+from headwater.internal.v1.streams_pb2 import Example
+from serving.retrieval.index import CatalogueIndex
+from serving.retrieval.sources import candidates
+from serving.retrieval.trends import newest, trending
 from training.history import HistoryFold
 
 __all__ = ["measure"]
 
 _POOL = 200
-_LIKED = 10  # of the latest engagements that were no worse than usual, as serving/retrieval.py takes
+_LIKED = 10  # of the latest engagements that were no worse than usual, as serving/retrieval/sources.py takes
 _LIKE = 4.0  # stars
 _PAST, _LIKES = 5, 3  # users with fewer ratings before, or fewer likes after, are left out
 _UNIONS = {

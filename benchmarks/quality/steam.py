@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from benchmarks.quality.figures import log_loss
 from benchmarks.quality.headwater import BATCH, of_task
 from deploy.demo.quality import auc, rmse
-from feature_repo.assemble import assemble_served
-from feature_repo.occurrence import Occurrence
-from feature_repo.table import ItemTable
+from feature_repo.assembly.assemble import assemble_served
+from feature_repo.decoded_event import Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.catalogue_pb2 import Item
-from protos.streams_pb2 import Example
+from headwater.internal.v1.streams_pb2 import Example
+from headwater.v1.catalogue_pb2 import Item
 from training.balancing import BalancingName
-from training.cache import Encoder
+from training.encoding.cache import Encoder
 from training.history import HistoryFold, batch_of
 from training.model import ModelConfig
 from training.trainer import Trainer, TrainerConfig

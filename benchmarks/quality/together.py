@@ -14,11 +14,11 @@ from benchmarks.quality.examples import Examples, by_count
 from benchmarks.quality.figures import log_loss, windows
 from deploy.demo.quality import rmse
 from feature_repo.vocabulary import Vocabulary
-from training.cache import Encoder
-from training.simulation import SimulationConfig
+from training.encoding.cache import Encoder
+from training.simulation.simulation import SimulationConfig
+from training.simulation.synthetic_catalogue import NEWSROOM, World
 from training.trainer import Trainer
 from training.trunks import TRUNKS
-from training.world import NEWSROOM, World
 
 __all__ = ["by_name", "compare", "measure", "rarer_purchases", "rated"]
 

@@ -17,16 +17,16 @@ from threadpoolctl import threadpool_limits
 from benchmarks.serving.deployment import Deployment
 from benchmarks.serving.load import Client, quantile
 from benchmarks.serving.world import World
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from feature_repo.table import ItemTable
 from feature_repo.vocabulary import Vocabulary
-from serving.answers import RecommendQuery
-from serving.compiled import compiled
-from serving.facets import ItemFacets
-from serving.index import CatalogueIndex
-from serving.models import ServedModel
-from serving.ranker import Ranker
-from serving.slate import SlateQuery
+from serving.api.requests import SlateQuery
+from serving.api.responses import RecommendQuery
+from serving.inference.compiled import compiled
+from serving.inference.models import ServedModel
+from serving.ranking.ranker import Ranker
+from serving.retrieval.facets import ItemFacets
+from serving.retrieval.index import CatalogueIndex
 from serving.stages import Stopwatch
 
 __all__ = ["measure_catalogue"]

@@ -21,13 +21,14 @@ from deploy.local.ports import HOST, answers, free_ports, listens
 from deploy.local.process import Child, Command
 from feature_repo.codec import encode_activity
 from feature_repo.rows import ItemRow
-from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore, apply
-from protos.streams_pb2 import ItemContent
-from protos.topics import ITEM_ACTIVITY, ITEM_CONTENT
-from streams.topics import ensure_topics
-from training.encoder import EncoderConfig, TextEncoder
-from training.snapshots import SnapshotStore
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
+from training.encoding.encoder import EncoderConfig, TextEncoder
+from training.storage.snapshots import SnapshotStore
 
 __all__ = ["Deployment", "Server", "Store", "running_deployment"]
 

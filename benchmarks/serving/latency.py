@@ -10,7 +10,7 @@ from benchmarks.serving.deployment import Deployment, Store
 from benchmarks.serving.floor import matrix_seconds
 from benchmarks.serving.load import Client, Seen, quantile
 from benchmarks.serving.plain import PlainPath
-from protos.recommender_pb2 import Degradation, ScoreRequest, ScoreResponse
+from headwater.v1.recommender_pb2 import Degradation, ScoreRequest, ScoreResponse
 
 __all__ = ["checked", "degradations", "measure_floor", "measure_latency", "measure_plain", "summary"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.serving.deployment import Deployment
 from benchmarks.serving.latency import degradations, summary
 from benchmarks.serving.load import Client, Seen
-from protos.recommender_pb2 import ScoreResponse
+from headwater.v1.recommender_pb2 import ScoreResponse
 
 __all__ = ["measure_swaps"]
 

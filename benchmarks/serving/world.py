@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.vocabulary import AUDIENCE, RECENT, Vocabulary
-from protos.catalogue_pb2 import Item
-from protos.recommender_pb2 import ScoreRequest
-from protos.streams_pb2 import ItemContent
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1.catalogue_pb2 import Item
+from headwater.v1.recommender_pb2 import ScoreRequest
 from training.model import ModelConfig, Recommender
 
 __all__ = ["World"]

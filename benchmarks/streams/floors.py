@@ -11,11 +11,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from feature_repo.settings import KafkaSettings
-from protos.topics import EVENTS
-from streams.app import faust_app
+from headwater.v1.topics import EVENTS
+from runtime.settings import KafkaSettings
+from streams.consumer.app import faust_app
+from streams.consumer.transport import prompt_transport
 from streams.settings import WorkerSettings
-from streams.transport import prompt_transport
 
 __all__ = ["main"]
 

@@ -12,11 +12,11 @@ import numpy as np
 from benchmarks.streams.plant import Plant, vocabulary
 from benchmarks.streams.workload import events
 from feature_repo.store import RowStore
-from protos.events_pb2 import Event
-from protos.topics import EVENTS
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS
+from runtime.publisher import Publisher
+from runtime.record import Publication
 from streams.producer import EventProducer
-from streams.publisher import Publisher
-from streams.record import Publication
 
 __all__ = ["measure"]
 

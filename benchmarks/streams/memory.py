@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmarks.streams.plant import Plant, vocabulary
 from benchmarks.streams.workload import events
-from protos.events_pb2 import Event
-from protos.topics import EVENTS
-from streams.record import Publication
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS
+from runtime.record import Publication
 
 __all__ = ["measure"]
 

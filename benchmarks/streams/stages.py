@@ -10,18 +10,18 @@ from typing import Any
 from benchmarks.streams.plant import Plant, vocabulary
 from benchmarks.streams.workload import catalogue, publications
 from feature_repo.decode import decode_event
-from feature_repo.log import log_ids
-from feature_repo.mirror import ItemMirror
+from feature_repo.items.mirror import ItemMirror
+from feature_repo.items.table import ItemTable
 from feature_repo.store import RowStore
-from feature_repo.table import ItemTable
-from protos.topics import EVENTS, ITEM_ACTIONS, Topic
-from streams.group import Group
-from streams.health import Heartbeat
-from streams.item_agent import ItemProcessor
-from streams.publisher import Publisher
-from streams.record import Record
+from headwater.v1.topics import EVENTS, ITEM_ACTIONS, Topic
+from runtime.health import Heartbeat
+from runtime.publisher import Publisher
+from runtime.record import Record
+from runtime.topic_ids import log_ids
+from streams.consumer.group import Group
+from streams.processors.item import ItemProcessor
+from streams.processors.user import UserProcessor
 from streams.settings import WorkerSettings
-from streams.user_agent import UserProcessor
 
 __all__ = ["STAGES", "measure"]
 

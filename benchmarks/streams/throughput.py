@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from benchmarks.streams.plant import Plant, WorkerProcess, vocabulary
 from benchmarks.streams.workload import publications
-from streams.record import Publication
+from runtime.record import Publication
 
 __all__ = ["measure", "measure_two", "rate"]
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_repo.vocabulary import HISTORY, Vocabulary
-from protos.catalogue_pb2 import Item
-from protos.events_pb2 import Event
-from protos.streams_pb2 import ItemContent
-from protos.topics import EVENTS, ITEM_CONTENT
-from streams.record import Publication
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1.catalogue_pb2 import Item
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS, ITEM_CONTENT
+from runtime.record import Publication
 
 __all__ = ["catalogue", "contents", "events", "publications"]
 

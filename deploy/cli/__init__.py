@@ -6,27 +6,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.cli import (
-    ask,
-    check,
-    dead_letters,
-    demo,
-    evaluate,
-    explain,
-    features,
-    forget,
-    init,
-    model,
-    offsets,
-    produce,
-    replay,
-    replay_scores,
-    simulate,
-    token,
-    topics,
-    up,
-)
+from deploy.cli import demo, features, model, token, up
+from deploy.cli.data import check, init, replay, simulate
 from deploy.cli.errors import told
+from deploy.cli.log import dead_letters, forget, offsets, produce, topics
+from deploy.cli.requests import ask, evaluate, explain, replay_scores
 
 __all__ = ["app", "main"]
 

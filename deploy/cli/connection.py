@@ -14,12 +14,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 
 from deploy.local.state import NoStackError, StackState, find_running
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
+from runtime.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from feature_repo.vocabulary import Vocabulary
     from serving.client import ClientOptions
-    from training.snapshots import SnapshotStore
+    from training.storage.snapshots import SnapshotStore
 
 __all__ = [
     "BootstrapServers",
@@ -78,7 +79,7 @@ def kafka_settings(bootstrap_servers: str | None, data_dir: Path | None) -> Kafk
         bootstrap_servers = _stack(data_dir, "--bootstrap-servers").bootstrap_servers
     if not any(_listens(server.strip()) for server in bootstrap_servers.split(",")):
         raise CliError(f"no Kafka broker listens at {bootstrap_servers}; check the address, or start a stack with `headwater up`")
-    from feature_repo.broker_tls import BrokerTlsError, check_tls
+    from runtime.broker_tls import BrokerTlsError, check_tls
 
     settings = KafkaSettings(bootstrap_servers=bootstrap_servers)
     try:
@@ -123,7 +124,7 @@ class ClientSettings(BaseSettings):
 
 def snapshot_store(snapshot_dir: str | None, data_dir: Path | None) -> "SnapshotStore":
     """The published models."""
-    from training.snapshots import SnapshotStore
+    from training.storage.snapshots import SnapshotStore
 
     return SnapshotStore(snapshot_dir or find_running(data_dir).snapshot_dir, clock=time.time)
 

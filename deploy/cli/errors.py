@@ -26,7 +26,7 @@ _EXTRAS = {
 }
 """The extra of this package that brings each module which a producer host lacks."""
 
-_OWN = ("benchmarks", "deploy", "feature_repo", "protos", "serving", "streams", "training")
+_OWN = ("benchmarks", "deploy", "feature_repo", "headwater", "runtime", "serving", "streams", "training")
 
 _MEANT_FOR_USERS = (
     ("deploy.local.ports", "PortTakenError"),
@@ -34,23 +34,23 @@ _MEANT_FOR_USERS = (
     ("deploy.local.state", "DirectoryInUseError"),
     ("deploy.local.state", "NoStackError"),
     ("deploy.demo.movielens", "MovieLensError"),
-    ("deploy.demo.flow", "FlowError"),
-    ("deploy.project.load", "LoadError"),
-    ("feature_repo.log", "LogError"),
+    ("deploy.observe.flow", "FlowError"),
+    ("deploy.dataset.load", "LoadError"),
+    ("runtime.topic_ids", "LogError"),
     ("feature_repo.store", "StoreUnavailable"),
     ("feature_repo.store", "RowSchemaError"),
     ("feature_repo.tasks", "TasksError"),
     ("kafka.errors", "KafkaError"),
-    ("streams.offsets", "OffsetsError"),
+    ("runtime.offsets", "OffsetsError"),
     ("streams.erasures", "ForgetError"),
     ("streams.producer", "DeliveryError"),
-    ("streams.topics", "TopicError"),
-    ("training.encoder", "EncoderError"),
-    ("training.project", "ProjectError"),
-    ("training.promotion", "PromotionError"),
-    ("training.snapshots", "SnapshotError"),
-    ("training.tables", "HistoryFileError"),
-    ("training.world", "WorldError"),
+    ("runtime.topics", "TopicError"),
+    ("training.encoding.encoder", "EncoderError"),
+    ("deploy.dataset.project", "ProjectError"),
+    ("training.release.promotion", "PromotionError"),
+    ("training.storage.snapshots", "SnapshotError"),
+    ("deploy.dataset.tables", "HistoryFileError"),
+    ("training.simulation.synthetic_catalogue", "WorldError"),
 )
 
 _FILE_TROUBLE = {

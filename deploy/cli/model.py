@@ -12,7 +12,7 @@ from deploy.cli.connection import CliError, DataDir, SnapshotDir, console, snaps
 from deploy.local.state import find_running
 
 if TYPE_CHECKING:
-    from training.promotion import PromotionNotes
+    from training.release.promotion import PromotionNotes
 
 __all__ = ["register"]
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 @_group.command("list")
 def list_(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
     """List the snapshots that are held; the one that serves is marked. `model show` tells all that is known of one."""
-    from training.snapshots import version_name
+    from training.storage.snapshots import version_name
 
     store = snapshot_store(snapshot_dir, data_dir)
     current, mark = store.current(), "held" if store.held() else "serves"
@@ -68,7 +68,7 @@ def rollback(
 
     The learner goes on publishing, but nothing new serves until `headwater model release`.
     """
-    from training.snapshots import version_name
+    from training.storage.snapshots import version_name
 
     manifest = snapshot_store(snapshot_dir, data_dir).rollback(_number(version) if version else None)
     console.print(f"{version_name(manifest.version)} serves and is held; `headwater model release` lets the newest serve again")
@@ -77,7 +77,7 @@ def rollback(
 @_group.command()
 def release(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
     """End what `rollback` holds: the newest snapshot serves, and those to come."""
-    from training.snapshots import version_name
+    from training.storage.snapshots import version_name
 
     manifest = snapshot_store(snapshot_dir, data_dir).release()
     console.print(f"{version_name(manifest.version)} serves from now on, and so will each one that is published")
@@ -112,7 +112,7 @@ def _headline(metrics: Mapping[str, float | None]) -> str:
 
 
 def _notes(snapshot_dir: str | None, data_dir: Path | None) -> "PromotionNotes":
-    from training.promotion import PromotionNotes
+    from training.release.promotion import PromotionNotes
 
     return PromotionNotes(str(snapshot_dir or find_running(data_dir).snapshot_dir))
 

@@ -25,7 +25,7 @@ def token(
 
     Append the table to the file that HEADWATER_SERVER_TOKENS_FILE names; servers take it up within a second or so.
     """
-    from serving.tokens import SCOPES, new_token
+    from serving.api.tokens import SCOPES, new_token
 
     if wrong := sorted(set(scope).difference(SCOPES)):
         raise typer.BadParameter(f"--scope {', '.join(wrong)}: there are {', '.join(SCOPES)}")

@@ -14,14 +14,14 @@ from rich.markup import escape
 
 from deploy import local
 from deploy.cli.connection import called, console
-from deploy.cli.own_data import project_here, read_project
+from deploy.cli.data.own_data import project_here, read_project
 from deploy.local.ports import listens
 from deploy.local.process import brief, is_calm
 from deploy.local.state import DEFAULT_DIRECTORIES, DataDirectory, StackState
 
 if TYPE_CHECKING:
+    from deploy.dataset.sources import SourcesRead
     from deploy.local.stack import Stack
-    from training.sources import SourcesRead
 
 __all__ = ["ending_now", "interrupt_on_signals", "print_access", "register", "up"]
 
@@ -108,7 +108,7 @@ def up(
 
 def ending_now(read: "SourcesRead") -> "SourcesRead":
     """An old history as if it had gone on until now; to the server its users would be unknown, and all its items old."""
-    from training.sources import OLD_SECONDS
+    from deploy.dataset.sources import OLD_SECONDS
 
     newest = read.events[-1].at
     days = int((time.time() - newest) // _DAY)
@@ -121,7 +121,7 @@ def ending_now(read: "SourcesRead") -> "SourcesRead":
 
 def _run(stack: "Stack", read: "SourcesRead | None") -> None:
     """Starts the stack, plays in what was read, and stays until a part ends."""
-    from deploy.project.load import load
+    from deploy.dataset.load import load
 
     if read is not None:
         for leftover in ("store", "snapshots"):  # what an earlier start counted would be counted on top

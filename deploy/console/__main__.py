@@ -11,16 +11,17 @@ import uvicorn
 
 from deploy.console.app import console_app
 from deploy.console.health import SystemHealth
-from deploy.console.questions import Questions
+from deploy.console.queries import Questions
 from deploy.console.rows import Rows
 from deploy.console.settings import ConsoleSettings
-from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
-from protos.recommender_pb2_grpc import RecommenderStub
-from serving.access import Access
-from serving.tokens import TokenFile
-from streams.worker import configure_logging
-from training.snapshots import SnapshotStore
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.settings import KafkaSettings
+from serving.api.auth import Access
+from serving.api.tokens import TokenFile
+from streams.workers.worker import configure_logging
+from training.storage.snapshots import SnapshotStore
 
 __all__ = ["main"]
 

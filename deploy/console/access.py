@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.access import Access, Refusal
+from serving.api.auth import Access, Refusal
 
 __all__ = ["Admitted", "caller"]
 

@@ -18,20 +18,20 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.console.access import Admitted
-from deploy.console.deeds import possible_deeds
+from deploy.console.actions import possible_deeds
+from deploy.console.event_trace import Deed, follow
 from deploy.console.health import SystemHealth
-from deploy.console.questions import Questions
+from deploy.console.queries import Questions
 from deploy.console.recent_users import recent_users
 from deploy.console.rows import Rows
-from deploy.console.travel import Deed, follow
 from feature_repo.codec import RowSchemaError
-from feature_repo.settings import KafkaSettings
 from feature_repo.store import StoreUnavailable
 from feature_repo.vocabulary import Vocabulary
-from serving.access import Access
+from runtime.settings import KafkaSettings
+from runtime.topics import TopicError
+from serving.api.auth import Access
 from streams.redrive import read_letters
-from streams.topics import TopicError
-from training.snapshots import SnapshotError
+from training.storage.snapshots import SnapshotError
 
 __all__ = ["console_app"]
 

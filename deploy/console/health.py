@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.demo.scrape import Reading, quantile, read
+from deploy.observe.scrape import Reading, quantile, read
 from feature_repo.freshness import FRESHNESS_METRIC
-from training.snapshots import Manifest, SnapshotStore, version_name
+from training.storage.snapshots import Manifest, SnapshotStore, version_name
 
 __all__ = ["SystemHealth"]
 

@@ -6,9 +6,9 @@ from collections import Counter
 from google.protobuf.message import DecodeError
 from kafka import KafkaConsumer, TopicPartition
 
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event
-from protos.topics import EVENTS
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS
+from runtime.settings import KafkaSettings
 
 __all__ = ["recent_users"]
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from deploy.demo.flow import FlowError
-from protos.events_pb2 import Event
-from protos.recommender_pb2 import ScoreRequest
-from protos.recommender_pb2_grpc import RecommenderStub
+from deploy.observe.flow import FlowError
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2 import ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
 
 __all__ = ["event_to_served", "percentiles", "score_latency"]
 

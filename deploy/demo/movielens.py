@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
 
 __all__ = ["CITATION", "MovieLens", "MovieLensError", "Rating", "clean_title", "fetch", "load"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from deploy.demo.flow import FlowError
+from deploy.observe.flow import FlowError
 
 __all__ = ["read_predictions", "wait_for_predictions"]
 
@@ -25,7 +25,7 @@ class _Line(msgspec.Struct):
 
 
 def read_predictions(path: Path) -> dict[tuple[str, str], tuple[float, float]]:
-    """Probability of a like and expected stars, as predicted before learning, by user and item; see `streams.predictions`.
+    """Probability of a like and expected stars, predicted before learning, by user and item; see `streams.learning.predictions`.
 
     A last line that is not whole yet is left out; of two predictions for one pair, the first counts.
     """

@@ -13,19 +13,19 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.demo import report
-from deploy.demo.flow import Flow, FlowError
 from deploy.demo.measure import event_to_served, percentiles, score_latency
 from deploy.demo.movielens import CITATION, MovieLens, fetch, load
 from deploy.demo.predictions import wait_for_predictions
 from deploy.demo.progress import Quality, judge
-from deploy.demo.scrape import quantile, scrape
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
+from deploy.observe.flow import Flow, FlowError
+from deploy.observe.scrape import quantile, scrape
 from feature_repo.freshness import FRESHNESS_METRIC
-from feature_repo.settings import KafkaSettings
-from protos.recommender_pb2 import RecommendRequest
-from protos.recommender_pb2_grpc import RecommenderStub
-from streams.learner_settings import LearnerSettings
+from headwater.v1.recommender_pb2 import RecommendRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.settings import KafkaSettings
+from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer
 
 __all__ = ["run"]

@@ -2,11 +2,11 @@
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
-from protos.comments import comment, described_files
+from deploy.contracts.comments import comment, described_files
 
 __all__ = ["page"]
 
-_SHOWN = ("protos/events.proto", "protos/catalogue.proto", "protos/recommender.proto")
+_SHOWN = ("headwater/v1/events.proto", "headwater/v1/catalogue.proto", "headwater/v1/recommender.proto")
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6  # numbers of these fields in descriptor.proto
 _FIELDS, _NESTED_ENUMS, _VALUES, _METHODS = 2, 4, 2, 2
 _F = FieldDescriptorProto
@@ -17,8 +17,8 @@ def page() -> str:
     lines = [
         "# Messages",
         "",
-        "The contract: `protos/*.proto`, package `headwater.v1`. Fields and messages are only ever added; a reader passes over",
-        "those that it does not know. The topics and the JSON form are in [asyncapi.yaml](../asyncapi.yaml).",
+        "The contract: `protos/headwater/v1/*.proto`, package `headwater.v1`. Fields and messages are only ever added; a reader",
+        "passes over those that it does not know. The topics and the JSON form are in [asyncapi.yaml](../asyncapi.yaml).",
     ]
     files = described_files()
     for path in _SHOWN:

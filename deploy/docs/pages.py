@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from deploy.contracts import asyncapi
 from deploy.docs import alerts, commands, decisions, messages, settings, tasks
-from protos import asyncapi
 
 __all__ = ["DOCS", "pages"]
 

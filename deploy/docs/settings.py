@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings
 
 import deploy.console
 import feature_repo
+import runtime
 import serving
 import streams
 import training
@@ -20,6 +21,7 @@ import training
 __all__ = ["page", "variables"]
 
 _READ_BY = {
+    runtime: "every process",
     feature_repo: "every process",
     training: "stream workers and server",
     streams: "stream workers",
@@ -56,9 +58,9 @@ def variables(kind: type[BaseSettings], name: str, field: FieldInfo) -> list[str
 
 def _kinds() -> Iterator[tuple[type[BaseSettings], str]]:
     for package, reader in _READ_BY.items():
-        for found in pkgutil.iter_modules(package.__path__):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if found.name.endswith(("settings", "tracing")):
-                module = importlib.import_module(f"{package.__name__}.{found.name}")
+                module = importlib.import_module(found.name)
                 declared = (getattr(module, name) for name in module.__all__)
                 yield from ((one, reader) for one in declared if isinstance(one, type) and issubclass(one, BaseSettings))
 

@@ -11,10 +11,10 @@ from types import TracebackType
 import grpc
 from kafka.errors import KafkaError
 
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event
-from protos.recommender_pb2 import RecommendRequest, ResponseInfo, ScoreRequest
-from protos.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2 import RecommendRequest, ResponseInfo, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.settings import KafkaSettings
 from streams.producer import DeliveryError, EventProducer
 
 __all__ = ["Answers", "Load", "LoadConfig"]

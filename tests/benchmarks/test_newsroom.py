@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 pytest.importorskip("lightgbm", reason="the peers come with the extra `bench`")
 
-from benchmarks.quality import newsroom, report_newsroom
-from training.simulation import SimulationConfig
+from benchmarks.quality import newsroom
+from benchmarks.quality.reports import newsroom as report_newsroom
+from training.simulation.simulation import SimulationConfig
 
 CONFIG = SimulationConfig(users=12, items=60, days=3.5, sessions_per_day=5.0, shift_at=0.5)
 

@@ -8,7 +8,9 @@ import pytest
 
 pytest.importorskip("lightgbm", reason="the peers come with the extra `bench`")
 
-from benchmarks.quality import balancing, report_balancing, report_steam, steam
+from benchmarks.quality import balancing, steam
+from benchmarks.quality.reports import balancing as report_balancing
+from benchmarks.quality.reports import steam as report_steam
 from tests.benchmarks.test_newsroom import Letters
 from training.balancing import BALANCINGS
 

@@ -8,7 +8,7 @@ from benchmarks.streams.report import headline, part
 from benchmarks.streams.throughput import rate
 from benchmarks.streams.workload import events, publications
 from feature_repo.decode import decode_event
-from feature_repo.occurrence import Occurrence
+from feature_repo.decoded_event import Occurrence
 
 RESULTS = {
     "throughput": {

@@ -7,11 +7,12 @@ import pytest
 
 pytest.importorskip("lightgbm", reason="the peers come with the extra `bench`")
 
-from benchmarks.quality import newsroom, report_together, together
+from benchmarks.quality import newsroom, together
 from benchmarks.quality.examples import Examples
 from benchmarks.quality.headwater import of_task
+from benchmarks.quality.reports import together as report_together
 from tests.benchmarks.test_newsroom import CONFIG, Letters
-from training.world import NEWSROOM
+from training.simulation.synthetic_catalogue import NEWSROOM
 
 
 def test_purchases_are_rarer_and_nothing_else_is() -> None:

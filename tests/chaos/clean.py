@@ -8,23 +8,23 @@ from typing import Any
 import torch
 
 from feature_repo.codec import encode_item, encode_user
-from feature_repo.log import log_ids
-from feature_repo.mirror import ItemMirror
-from feature_repo.settings import KafkaSettings
+from feature_repo.items.mirror import ItemMirror
+from feature_repo.items.table import ItemTable
 from feature_repo.store import RowStore
-from feature_repo.table import ItemTable
-from protos.topics import EVENTS, EXAMPLES, ITEM_ACTIONS
-from streams.item_agent import ItemProcessor
-from streams.learner import make_contest
-from streams.learner_settings import ChallengerSettings, LearnerSettings
-from streams.learning import Learner
-from streams.user_agent import UserProcessor
+from headwater.v1.topics import EVENTS, EXAMPLES, ITEM_ACTIONS
+from runtime.settings import KafkaSettings
+from runtime.topic_ids import log_ids
+from streams.learning.learner import Learner
+from streams.learning.settings import ChallengerSettings, LearnerSettings
+from streams.processors.item import ItemProcessor
+from streams.processors.user import UserProcessor
+from streams.workers.learner import make_contest
 from tests.feature_repo.worlds import VOCABULARY, table_of
 from tests.streams.memory import MemoryRows
 from tests.streams.processes import read_topic
-from training.checkpoints import CheckpointFile
-from training.promotion import PromotionNotes
-from training.snapshots import SnapshotStore
+from training.release.promotion import PromotionNotes
+from training.storage.checkpoints import CheckpointFile
+from training.storage.snapshots import SnapshotStore
 
 __all__ = ["CleanRows", "clean_checkpoint", "same", "stored"]
 

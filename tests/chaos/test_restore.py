@@ -11,21 +11,21 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from feature_repo.settings import KafkaSettings
 from feature_repo.store import apply
-from protos.recommender_pb2 import ScoreRequest, ScoreResponse
-from protos.recommender_pb2_grpc import RecommenderStub
-from protos.topics import CATALOGUE
-from protos.topics import EVENTS as EVENTS_TOPIC
-from streams.offsets import move
-from streams.topics import ensure_topics
+from headwater.v1.recommender_pb2 import ScoreRequest, ScoreResponse
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.topics import CATALOGUE
+from headwater.v1.topics import EVENTS as EVENTS_TOPIC
+from runtime.offsets import move
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from tests.broker import running_broker
 from tests.chaos.crew import eventually
 from tests.chaos.live import EVENTS, Generation, Live, send_events, stop
 from tests.redis import running_redis
 from tests.streams.processes import PARTITIONS, WorkerProcess
 from tests.streams.traffic import ITEMS, USERS
-from training.snapshots import SnapshotStore
+from training.storage.snapshots import SnapshotStore
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -89,13 +89,13 @@ def scores(responses: list[ScoreResponse]) -> dict[tuple[int, str, str], float]:
 
 def restore(running: ExitStack, generation: Generation, kafka: KafkaSettings) -> Live:
     """The page's steps, after the mirror and the bucket are back."""
-    catalogue = running.enter_context(generation.process("streams.catalogue"))
+    catalogue = running.enter_context(generation.process("streams.workers.catalogue"))
     generation.wait_done(lambda group: group.startswith("headwater-catalogue-"))
-    features = running.enter_context(generation.process("streams.features"))
+    features = running.enter_context(generation.process("streams.workers.features"))
     features.wait_for("headwater_events_folded_total", EVENTS)
     generation.wait_done(lambda group: group.startswith("headwater-features-"))
     assert move(kafka, "headwater-learner", to_end=True) == 0
-    learner = running.enter_context(generation.process("streams.learner"))
+    learner = running.enter_context(generation.process("streams.workers.learner"))
     server, address = running.enter_context(generation.server())
     return Live(catalogue=catalogue, features=features, learner=learner, server=server, address=address)
 
@@ -121,7 +121,7 @@ def test_after_the_loss_of_everything_scores_are_what_they_were_and_learning_goe
         stop(live.features)
         after = scored(live.server, live.address)
         assert live.learner.total("headwater_examples_learned_total") == 0, "it knows what came before"
-        with generation.process("streams.features"):
+        with generation.process("streams.workers.features"):
             send_events(kafka, first=EVENTS)
             live.learner.wait_for("headwater_examples_learned_total", 100)
     assert not [response.info.degradations for response in (*before, *after) if response.info.degradations]

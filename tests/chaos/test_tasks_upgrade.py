@@ -7,12 +7,13 @@ import pytest
 import redis
 from pydantic import RedisDsn
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from streams.offsets import move, standing
-from streams.topics import ensure_topics
+from runtime.offsets import move, standing
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from tests.broker import running_broker
 from tests.chaos.live import EVENTS, Caller, Generation, Live, retire, send_events, stop
 from tests.deploy.test_upgrades import MORE_TASKS
@@ -34,9 +35,9 @@ def take_over(running: ExitStack, live: Live, new: Generation, kafka: KafkaSetti
     [catalogue_group] = [state.group for state in standing(kafka) if state.group.startswith("headwater-catalogue-")]
     assert move(kafka, catalogue_group, to_end=False) == ITEMS
 
-    catalogue = running.enter_context(new.process("streams.catalogue"))
-    features = running.enter_context(new.process("streams.features"))
-    learner = running.enter_context(new.process("streams.learner"))
+    catalogue = running.enter_context(new.process("streams.workers.catalogue"))
+    features = running.enter_context(new.process("streams.workers.features"))
+    learner = running.enter_context(new.process("streams.workers.learner"))
     send_events(kafka, first=EVENTS)
     features.wait_for("headwater_events_folded_total", 2 * EVENTS)
     learner.wait_for("headwater_snapshots_published_total", 1)

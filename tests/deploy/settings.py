@@ -6,12 +6,13 @@ from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from deploy.console.settings import ConsoleSettings
-from feature_repo.settings import FeatureSettings, KafkaSettings, StoreSettings
-from feature_repo.tracing import TracingSettings
+from feature_repo.settings import FeatureSettings, StoreSettings
+from runtime.settings import KafkaSettings
+from runtime.tracing import TracingSettings
 from serving.settings import ServerSettings
-from streams.learner_settings import ChallengerSettings, LearnerSettings
+from streams.learning.settings import ChallengerSettings, LearnerSettings
 from streams.settings import CatalogueSettings, WorkerSettings
-from training.settings import EncoderSettings
+from training.encoding.settings import EncoderSettings
 
 __all__ = ["PROCESSES", "variables", "variables_of"]
 

@@ -15,7 +15,9 @@ SECRETS = {
 }
 
 
-@pytest.mark.parametrize("module", ["serving", "streams.features", "streams.catalogue", "streams.learner", "deploy.console"])
+@pytest.mark.parametrize(
+    "module", ["serving", "streams.workers.features", "streams.workers.catalogue", "streams.workers.learner", "deploy.console"]
+)
 def test_a_process_tells_its_settings_and_no_password(module: str, tmp_path: Path) -> None:
     """Its first lines, before it ends for want of a tasks file, name the settings and mask what is secret."""
     environment = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT), "HEADWATER_TASKS_FILE": str(tmp_path / "absent.toml")}
@@ -29,7 +31,7 @@ def test_a_process_tells_its_settings_and_no_password(module: str, tmp_path: Pat
     assert "secret-of" not in told
 
 
-PROGRAMS = (["-m", "streams.features"], ["-c", "from deploy.cli import main; main()", "features", "ann"])
+PROGRAMS = (["-m", "streams.workers.features"], ["-c", "from deploy.cli import main; main()", "features", "ann"])
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 from pydantic import RedisDsn
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowSchemaError, RowStore, apply
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.events_pb2 import Click, Event
-from streams.offsets import move
+from headwater.v1.events_pb2 import Click, Event
+from runtime.offsets import move
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from streams.producer import EventProducer
-from streams.topics import ensure_topics
 from tests.broker import running_broker
 from tests.feature_repo.worlds import TASKS, VOCABULARY
 from tests.redis import redis_process
@@ -53,7 +54,7 @@ def test_new_tasks_get_rows_of_their_own_while_the_old_ones_serve(tmp_path: Path
         ensure_topics(kafka, partitions=PARTITIONS)
         publish(kafka)
         environment = environment_of(kafka, old, tmp_path)
-        with running_worker("streams.features", environment, tmp_path / "old.log") as worker:
+        with running_worker("streams.workers.features", environment, tmp_path / "old.log") as worker:
             worker.wait_for("headwater_item_actions_folded_total", SENT)
             worker.process.terminate()
             assert worker.process.wait(30) == 0
@@ -66,7 +67,7 @@ def test_new_tasks_get_rows_of_their_own_while_the_old_ones_serve(tmp_path: Path
         move(kafka, "headwater-features-items", to_end=True)
         (tmp_path / "more.toml").write_text(MORE_TASKS)
         changed = {"HEADWATER_TASKS_FILE": str(tmp_path / "more.toml"), "HEADWATER_STORE_REDIS_URL": str(new.redis_url)}
-        with running_worker("streams.features", environment | changed, tmp_path / "new.log") as worker:
+        with running_worker("streams.workers.features", environment | changed, tmp_path / "new.log") as worker:
             worker.wait_for("headwater_item_actions_folded_total", SENT)
             assert worker.total("headwater_events_folded_total") == SENT
             assert worker.total("headwater_events_dead_lettered_total") == 0

@@ -15,14 +15,14 @@ import pytest
 from google.protobuf.json_format import Parse
 from google.protobuf.message import Message
 
-from feature_repo.settings import KafkaSettings
-from protos import recommender_pb2 as pb
-from protos.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
+from serving.api.servicer import Servicer
 from serving.event_log import EventLog
 from serving.metrics import ServerMetrics
 from serving.recording import EventRecorder
-from serving.servicer import Servicer
-from streams.topics import ensure_topics
 from tests.broker import running_broker
 from tests.serving.worlds import World, user_row
 

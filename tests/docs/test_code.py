@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.scrape import scrape
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
+from deploy.observe.scrape import scrape
 from feature_repo.decode import decode_event
-from feature_repo.occurrence import Occurrence
-from feature_repo.settings import KafkaSettings
-from protos.catalogue_pb2 import CatalogueChange
-from protos.streams_pb2 import Erasure
-from protos.topics import ERASURES
+from feature_repo.decoded_event import Occurrence
+from headwater.internal.v1.streams_pb2 import Erasure
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.topics import ERASURES
+from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
 from tests.streams.processes import PARTITIONS, read_topic
 

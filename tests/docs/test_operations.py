@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.scrape import scrape
 from deploy.drills.prometheus import Prometheus
 from deploy.local.ports import answers, free_ports
-from feature_repo.settings import KafkaSettings
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
+from deploy.observe.scrape import scrape
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
+from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
 from tests.broker import running_broker
 from tests.redis import redis_process

@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from deploy.demo.scrape import scrape
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
-from feature_repo.settings import KafkaSettings, StoreSettings
+from deploy.observe.scrape import scrape
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.tasks import load_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
-from protos.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
-from protos.recommender_pb2_grpc import RecommenderStub
-from protos.streams_pb2 import DeadLetter
-from protos.topics import DEAD_LETTERS, EVENTS
+from headwater.internal.v1.streams_pb2 import DeadLetter
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.topics import DEAD_LETTERS, EVENTS
+from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
 
 pytestmark = pytest.mark.timeout(400)

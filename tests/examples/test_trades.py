@@ -14,13 +14,13 @@ from pathlib import Path
 import grpc
 import pytest
 
+from deploy.dataset.project import load_project
 from deploy.local.state import DataDirectory, StackState
 from feature_repo.tasks import load_tasks
-from protos.recommender_pb2 import RecommendSlatesRequest, Slate
-from protos.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import RecommendSlatesRequest, Slate
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
 from tests.broker import free_port
-from training.project import load_project
-from training.world import load_world
+from training.simulation.synthetic_catalogue import load_world
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.assemble import assemble
+from feature_repo.assembly.assemble import assemble
 from feature_repo.audience import Audience, affinities, audience_of, remember
-from feature_repo.occurrence import FORGET
+from feature_repo.decoded_event import FORGET
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import ItemRow, UserRow
-from feature_repo.table import ItemTable
 from feature_repo.vocabulary import AUDIENCE
 from tests.feature_repo.worlds import LIKE, VOCABULARY, at_offset, event, fold_over, table_of
 from training.history import HistoryFold

@@ -16,9 +16,9 @@ from feature_repo.decode import (
     decode_event,
     parse_event,
 )
-from feature_repo.occurrence import Occurrence
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
+from feature_repo.decoded_event import Occurrence
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
 
 NOW = 1_700_000_000.0
 

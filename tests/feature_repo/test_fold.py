@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
+from feature_repo.decoded_event import IMPRESSION, Occurrence, Served
 from feature_repo.fold import ALLOWED_LATENESS
-from feature_repo.occurrence import IMPRESSION, Occurrence, Served
 from feature_repo.rows import MAX_PENDING
 from feature_repo.vocabulary import RECENT
 from tests.feature_repo.worlds import CLICK, DWELL, LIKE, VOCABULARY, event, fold_all

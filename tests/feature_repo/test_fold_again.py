@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence
 from feature_repo.fold import ALLOWED_LATENESS, fold_item
-from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence
 from feature_repo.rows import ItemRow, UserRow
-from protos.streams_pb2 import Example, ItemAction
+from headwater.internal.v1.streams_pb2 import Example, ItemAction
 from tests.feature_repo.worlds import (
     CLICK,
     LIKE,

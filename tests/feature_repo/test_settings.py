@@ -10,8 +10,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from pydantic import SecretStr, ValidationError
 
-from feature_repo.settings import KafkaSettings
-from streams.app import faust_app
+from runtime.settings import KafkaSettings
+from streams.consumer.app import faust_app
 from streams.settings import WorkerSettings
 from tests.certificates import Authority
 

@@ -12,15 +12,15 @@ import redis
 from hypothesis import given, settings
 
 from feature_repo.codec import decode_item, decode_user, encode_item, encode_user
+from feature_repo.decoded_event import FORGET, Occurrence
 from feature_repo.definitions import ITEM_CONTENT
-from feature_repo.occurrence import FORGET, Occurrence
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowSchemaError, RowStore, StoreUnavailable, apply
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.catalogue_pb2 import Item
-from protos.streams_pb2 import ItemContent
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1.catalogue_pb2 import Item
 from tests.feature_repo.worlds import VOCABULARY, assert_equal_rows, event, fold_all, histories
 from tests.redis import running_redis
 

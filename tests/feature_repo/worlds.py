@@ -3,15 +3,15 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from feature_repo.assemble import assemble_served
+from feature_repo.assembly.assemble import assemble_served
+from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence
 from feature_repo.fold import UserFold
-from feature_repo.occurrence import FORGET, IMPRESSION, Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from feature_repo.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.catalogue_pb2 import Item
-from protos.streams_pb2 import Example, ItemAction, SourcePosition
+from headwater.internal.v1.streams_pb2 import Example, ItemAction, SourcePosition
+from headwater.v1.catalogue_pb2 import Item
 
 TASKS = """
 [tasks.click]

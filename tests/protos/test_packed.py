@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from protos.events_pb2 import ServedFeatures
-from protos.packed_pb2 import PackedAwaiting, PackedExample, PackedItemActivity, PackedServed
-from protos.streams_pb2 import Awaiting, Example, ItemActivity, SourcePosition
+from headwater.internal.v1.packed_pb2 import PackedAwaiting, PackedExample, PackedItemActivity, PackedServed
+from headwater.internal.v1.streams_pb2 import Awaiting, Example, ItemActivity, SourcePosition
+from headwater.v1.events_pb2 import ServedFeatures
 
 FULL: list[tuple[Message, type[Message]]] = [
     (ServedFeatures(fingerprint=7, values=[1.5, -2.0], history_item_ids=["a", "b"], history_values=[0.1]), PackedServed),

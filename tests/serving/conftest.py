@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.tracing import Traces
-from protos.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.tracing import Traces
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import served
 from tests.serving.worlds import World, trained_model

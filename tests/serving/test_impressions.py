@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from feature_repo.decode import check_event
-from feature_repo.occurrence import Occurrence
-from feature_repo.settings import KafkaSettings
-from serving.answers import Recommendation, RecommendQuery
+from feature_repo.decoded_event import Occurrence
+from runtime.settings import KafkaSettings
+from serving.api.requests import SlateQuery
+from serving.api.responses import Recommendation, RecommendQuery
 from serving.event_log import EventLog
 from serving.impressions import ImpressionWriter, impressions_of
-from serving.slate import SlateQuery
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 from training.model import Recommender
 

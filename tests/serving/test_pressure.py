@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from protos import recommender_pb2 as pb
-from protos.events_pb2 import Event
-from protos.recommender_pb2_grpc import RecommenderStub
-from serving.errors import Overloaded
+from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from serving.api.errors import Overloaded
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import reasons
 from tests.serving.worlds import World

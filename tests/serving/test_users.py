@@ -11,7 +11,7 @@ import pytest
 from feature_repo.rows import UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable
-from serving.answers import Reason
+from serving.api.responses import Reason
 from serving.users import UserReader
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 

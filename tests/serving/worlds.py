@@ -7,28 +7,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.assemble import assemble
+from feature_repo.assembly.assemble import assemble
+from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
-from feature_repo.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.catalogue_pb2 import Item
-from serving.answers import Recommendation
-from serving.context import ContextEncoder
+from headwater.v1.catalogue_pb2 import Item
+from serving.api.responses import Recommendation
+from serving.api.validation import Limits
 from serving.explainer import Explainer
-from serving.facets import ItemFacets
-from serving.index import CatalogueIndex
-from serving.limits import Limits
-from serving.models import ModelWatcher
+from serving.inference.context import ContextEncoder
+from serving.inference.models import ModelWatcher
+from serving.inference.queue import ScoringQueue
 from serving.pipeline import Pipeline
-from serving.queue import ScoringQueue
-from serving.ranker import Ranker
+from serving.ranking.ranker import Ranker
+from serving.retrieval.facets import ItemFacets
+from serving.retrieval.index import CatalogueIndex
 from serving.users import UserReader
 from training.batch import make_batch
 from training.model import ModelConfig, Recommender
-from training.snapshots import Manifest, SnapshotStore
+from training.storage.snapshots import Manifest, SnapshotStore
 from training.trainer import Trainer, TrainerConfig
 
 TASKS = """

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import apply
+from runtime.settings import KafkaSettings
 from tests.broker import running_broker
 from tests.redis import running_redis
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from feature_repo.decode import MAX_EVENT_BYTES
-from protos.events_pb2 import Event
+from headwater.v1.events_pb2 import Event
 from tests.feature_repo.worlds import VOCABULARY
 
 __all__ = ["CorpusRecord", "corpus"]

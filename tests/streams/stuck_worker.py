@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
-from feature_repo.settings import KafkaSettings
-from protos.topics import ITEM_ACTIONS
-from streams.agent import define_agent
+from headwater.v1.topics import ITEM_ACTIONS
+from runtime.publisher import Publisher
+from runtime.record import Publication, Record
+from runtime.settings import KafkaSettings
+from streams.consumer.agent import define_agent
 from streams.pipeline import Pipeline
-from streams.publisher import Publisher
-from streams.record import Publication, Record
 from streams.settings import WorkerSettings
-from streams.worker import Worker, configure_logging
+from streams.workers.worker import Worker, configure_logging
 
 
 @dataclass

@@ -5,12 +5,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
-from protos.streams_pb2 import DeadLetter
-from protos.topics import DEAD_LETTERS, EVENTS
+from headwater.internal.v1.streams_pb2 import DeadLetter
+from headwater.v1.topics import DEAD_LETTERS, EVENTS
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from streams.producer import EventProducer
-from streams.topics import ensure_topics
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.corpus import corpus
 from tests.streams.processes import PARTITIONS, environment_of, read_topic, running_worker
@@ -41,7 +42,7 @@ def test_all_that_is_valid_is_folded_and_all_else_is_in_the_dead_letters(broker:
     sound = [record for record in records if record.reason is None]
     broken = [record for record in records if record.reason is not None]
 
-    with running_worker("streams.features", environment_of(broker, store_settings, tmp_path), tmp_path / "log") as worker:
+    with running_worker("streams.workers.features", environment_of(broker, store_settings, tmp_path), tmp_path / "log") as worker:
         worker.wait_for("headwater_events_folded_total", len(sound))
         deadline = time.monotonic() + 60.0
         while True:

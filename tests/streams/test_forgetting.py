@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
-from protos.events_pb2 import Event
-from protos.streams_pb2 import Erasure
-from protos.topics import ERASURES
+from headwater.internal.v1.streams_pb2 import Erasure
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import ERASURES
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from streams.erasures import ForgetError, forget
 from streams.producer import EventProducer
-from streams.topics import ensure_topics
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.processes import PARTITIONS, environment_of, read_topic, running_worker
 
@@ -51,10 +52,10 @@ def test_a_forgotten_user_stays_forgotten_through_kills_and_replays(
     receipts: list[Erasure] = []
     asking = threading.Thread(target=lambda: receipts.append(forget(broker, USER, wait_seconds=180.0)))
     asking.start()  # nobody answers yet: the wish waits in the log, behind the events
-    with running_worker("streams.features", environment, log) as worker:
+    with running_worker("streams.workers.features", environment, log) as worker:
         worker.wait_for("headwater_events_folded_total", 100)
         worker.process.send_signal(signal.SIGKILL)
-    with running_worker("streams.features", environment, log) as worker:
+    with running_worker("streams.workers.features", environment, log) as worker:
         asking.join(180.0)
         [receipt] = receipts
         assert (receipt.user_id, receipt.events) == (USER, EVENTS_SENT)
@@ -63,7 +64,7 @@ def test_a_forgotten_user_stays_forgotten_through_kills_and_replays(
         worker.process.send_signal(signal.SIGKILL)  # its offsets may not be committed yet: the wish may come again
 
     _send(broker, [*old[:100], _event(USER, EVENTS_SENT, time.time())])
-    with running_worker("streams.features", environment, log) as worker:
+    with running_worker("streams.workers.features", environment, log) as worker:
         worker.wait_for("headwater_events_barred_total", 50)
         worker.wait_for("headwater_events_duplicate_total", 50)
         worker.wait_for("headwater_events_folded_total", 1)

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
-from protos.topics import EVENTS, ITEM_ACTIONS
+from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from streams.producer import EventProducer
-from streams.topics import ensure_topics
 from tests.feature_repo.worlds import VOCABULARY
 from tests.redis import redis_process
 from tests.streams.processes import PARTITIONS, WorkerProcess, environment_of, running_worker
@@ -111,7 +112,7 @@ def test_a_worker_asked_to_stop_finishes_its_batch_and_commits_it(broker: KafkaS
     environment = environment_of(broker, store, tmp_path) | {"HEADWATER_WORKER_BATCH_SIZE": "64"}
     with (
         _flowing(broker, at_once=2000) as sent,
-        running_worker("streams.features", environment, tmp_path / "log") as worker,
+        running_worker("streams.workers.features", environment, tmp_path / "log") as worker,
     ):
         worker.wait_for("headwater_events_folded_total", 500)
         worker.process.terminate()
@@ -120,7 +121,7 @@ def test_a_worker_asked_to_stop_finishes_its_batch_and_commits_it(broker: KafkaS
     ends = {number: max((row.offset + 1 for row in rows if row.partition == number), default=0) for number in range(PARTITIONS)}
     assert 500 <= sum(ends.values()) < sent[0]
     assert _committed(broker, "headwater-features-users") == ends
-    with running_worker("streams.features", environment, tmp_path / "log") as worker:
+    with running_worker("streams.workers.features", environment, tmp_path / "log") as worker:
         worker.wait_for("headwater_events_folded_total", sent[0] - sum(ends.values()))
         assert worker.total("headwater_events_duplicate_total") == 0
 
@@ -138,7 +139,7 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
             "HEADWATER_WORKER_EXIT_SECONDS": "20",
             "HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS": "10",  # a busy machine alone must not cost a session
         }
-        with running_worker("streams.features", environment, tmp_path / "log") as worker:
+        with running_worker("streams.workers.features", environment, tmp_path / "log") as worker:
             _send(broker, 1000)
             worker.wait_for("headwater_item_actions_folded_total", 1000)
             if fate == "hangs":

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from feature_repo.store import StoreUnavailable
+from runtime.record import Publication, Record
 from streams.pipeline import Pipeline
-from streams.record import Publication, Record
 
 PUBLICATION = Publication("topic", b"key", b"value")
 CONFIRMATION = Publication("receipts", b"key", b"done")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from feature_repo.settings import KafkaSettings
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
-from protos.topics import CATALOGUE, EVENTS
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import CATALOGUE, EVENTS
+from runtime.settings import KafkaSettings
+from runtime.topics import describe, ensure_topics
 from streams.producer import Delivery, DeliveryError, EventProducer
 from streams.spool import Spool
-from streams.topics import describe, ensure_topics
 from tests.broker import broker_process, free_port
 from tests.streams.processes import PARTITIONS, read_topic
 
@@ -109,8 +109,8 @@ def test_a_producer_that_is_killed_loses_nothing(broker: KafkaSettings, tmp_path
     code = f"""
 import os, signal
 from pathlib import Path
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event
+from runtime.settings import KafkaSettings
+from headwater.v1.events_pb2 import Event
 from streams.producer import EventProducer
 from streams.spool import Spool
 producer = EventProducer(KafkaSettings(bootstrap_servers="127.0.0.1:1"), spool=Spool(Path({str(tmp_path)!r})))
@@ -176,6 +176,6 @@ def test_an_event_without_user_is_refused_at_once(broker: KafkaSettings) -> None
 def test_a_producer_host_needs_no_model_and_no_store() -> None:
     """Services that only push events must not install torch, Feast or Faust."""
     heavy = "torch", "feast", "faust", "numpy", "aiokafka", "transformers", "prometheus_client"
-    code = f"import sys; import streams.producer, streams.topics; sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
+    code = f"import sys; import streams.producer, runtime.topics; sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stderr.strip() == ""

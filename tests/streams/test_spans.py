@@ -5,12 +5,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from feature_repo.tracing import Traces, trace_id_of
-from protos.events_pb2 import Event
-from protos.topics import EVENTS, EXAMPLES
-from streams.record import Record
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS, EXAMPLES
+from runtime.record import Record
+from runtime.tracing import Traces, trace_id_of
+from streams.processors.user import UserProcessor
 from streams.spans import LearnerSpans, trace_folds
-from streams.user_agent import UserProcessor
 from tests.feature_repo.worlds import VOCABULARY, table_of
 from tests.streams.memory import MemoryRows
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.broker_tls import BrokerTlsError
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
-from streams.offsets import standing
+from runtime.broker_tls import BrokerTlsError
+from runtime.offsets import standing
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from streams.producer import EventProducer
 from streams.spool import Spool
-from streams.topics import ensure_topics
 from tests.certificates import Authority
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.processes import PARTITIONS, environment_of, running_worker
@@ -42,7 +43,7 @@ def test_a_worker_folds_what_came_over_tls(secured: KafkaSettings, tmp_path: Pat
     with EventProducer(secured) as producer:
         for event in traffic(EVENTS):
             producer.send(event)
-    with running_worker("streams.features", environment_of(secured, store, tmp_path), tmp_path / "log") as worker:
+    with running_worker("streams.workers.features", environment_of(secured, store, tmp_path), tmp_path / "log") as worker:
         worker.wait_for("headwater_item_actions_folded_total", EVENTS)
         worker.process.terminate()
         assert worker.process.wait(110) == 0
@@ -59,7 +60,7 @@ def test_a_worker_that_does_not_trust_the_broker_says_so_and_ends(secured: Kafka
     """Its log names the address and the setting."""
     wrong = secured.model_copy(update={"ssl_cafile": str(Authority(tmp_path, "other").certificate)})
     environment = environment_of(wrong, _store(tmp_path), tmp_path)
-    with running_worker("streams.features", environment, tmp_path / "log") as worker:
+    with running_worker("streams.workers.features", environment, tmp_path / "log") as worker:
         assert worker.process.wait(110) == 1
     log = (tmp_path / "log").read_text()
     assert f"{secured.bootstrap_servers}: its certificate is not trusted" in log

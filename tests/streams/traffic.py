@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from protos.events_pb2 import Event
+from headwater.v1.events_pb2 import Event
 from tests.feature_repo.worlds import VOCABULARY
 
 __all__ = ["ITEMS", "USERS", "traffic"]

@@ -12,9 +12,9 @@ from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch, make_batch
 from training.censoring import censored_losses, completed
-from training.judge import Bounds, objection
 from training.losses import ROBUST_BEYOND, prediction_losses, task_losses
 from training.model import ModelConfig
+from training.release.acceptance import Bounds, objection
 from training.trainer import Trainer, TrainerConfig
 
 VOCABULARY = Vocabulary(parse_tasks('[tasks.dwell]\nkind = "duration"\nevent = "read"'))

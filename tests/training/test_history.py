@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from feature_repo.assemble import assemble_served
-from feature_repo.occurrence import IMPRESSION, Occurrence
-from feature_repo.table import ItemTable
+from feature_repo.assembly.assemble import assemble_served
+from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.catalogue_pb2 import Item
+from headwater.v1.catalogue_pb2 import Item
 from training.history import HistoryRun
 from training.model import ModelConfig
 from training.trainer import Trainer, TrainerConfig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from feature_repo.assemble import assemble
+from feature_repo.assembly.assemble import assemble
 from feature_repo.rows import UserRow
 from feature_repo.vocabulary import Vocabulary
 from tests.feature_repo.worlds import VOCABULARY, at_offset, event, fold_over, table_of

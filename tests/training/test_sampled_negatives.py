@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from feature_repo.occurrence import IMPRESSION, Occurrence
-from feature_repo.table import ItemTable
+from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import Example
+from headwater.internal.v1.streams_pb2 import Example
 from training.history import HistoryFold, batch_of
 from training.model import ModelConfig
 from training.trainer import Trainer, TrainerConfig

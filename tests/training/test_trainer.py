@@ -10,10 +10,10 @@ import torch
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
-from training.checkpoints import CheckpointFile
 from training.checks import assert_same_state
 from training.losses import task_losses
 from training.model import ModelConfig
+from training.storage.checkpoints import CheckpointFile
 from training.trainer import Trainer, TrainerConfig, TrainerError
 
 Stream = Callable[..., list[Batch]]

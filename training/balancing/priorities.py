@@ -5,7 +5,7 @@ from torch import Tensor
 from torchjd.linalg import PSDMatrix
 
 from feature_repo.tasks import Task
-from training.balancing.gramian import GradientBalancing, cone_projector
+from training.balancing.pairwise_gradients import GradientBalancing, cone_projector
 
 __all__ = ["Priorities"]
 

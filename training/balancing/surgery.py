@@ -8,7 +8,7 @@ from torchjd.aggregation import MGDAWeighting, PCGradWeighting, UPGradWeighting
 from torchjd.linalg import PSDMatrix
 
 from feature_repo.tasks import Task
-from training.balancing.gramian import GradientBalancing, cone_projector
+from training.balancing.pairwise_gradients import GradientBalancing, cone_projector
 
 __all__ = ["Surgery", "SurgeryName"]
 

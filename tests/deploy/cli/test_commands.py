@@ -10,11 +10,12 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from typer.testing import CliRunner
 
-from deploy.cli import app, ask
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event
-from protos.recommender_pb2 import RankedItem, RankedSlate, RecommendResponse, RecommendSlatesResponse
-from protos.topics import EVENTS
+from deploy.cli import app
+from deploy.cli.requests import ask
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2 import RankedItem, RankedSlate, RecommendResponse, RecommendSlatesResponse
+from headwater.v1.topics import EVENTS
+from runtime.settings import KafkaSettings
 from tests.broker import running_broker
 
 ROOT = Path(__file__).parents[3]

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from deploy.cli import up
 from deploy.cli.connection import called
+from deploy.dataset.sources import SourcesRead
 from deploy.local.state import DataDirectory, NoStackError, StackState, find_running
-from feature_repo.occurrence import Occurrence
-from training.sources import SourcesRead
+from feature_repo.decoded_event import Occurrence
 
 
 def told(monkeypatch: pytest.MonkeyPatch, data_dir: str) -> list[str]:

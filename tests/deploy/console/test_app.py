@@ -10,17 +10,18 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from deploy.console.app import console_app
 from deploy.console.health import SystemHealth
-from deploy.console.questions import Questions
+from deploy.console.queries import Questions
 from deploy.console.rows import Rows
-from feature_repo.settings import KafkaSettings, StoreSettings
+from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.recommender_pb2_grpc import RecommenderStub
-from serving.access import Access
-from serving.tokens import TokenFile, new_token
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.settings import KafkaSettings
+from serving.api.auth import Access
+from serving.api.tokens import TokenFile, new_token
 from tests.broker import free_port
-from training.snapshots import SnapshotStore
+from training.storage.snapshots import SnapshotStore
 
 VOCABULARY = Vocabulary(parse_tasks('[tasks.click]\nkind = "binary"\nevent = "click"'))
 DEED = {"user_id": "u", "item_id": "i", "kind": "click"}

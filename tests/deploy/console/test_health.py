@@ -10,7 +10,7 @@ from deploy.console.health import SystemHealth
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from training.model import ModelConfig, Recommender
-from training.snapshots import SnapshotStore
+from training.storage.snapshots import SnapshotStore
 
 VOCABULARY = Vocabulary(parse_tasks('[tasks.click]\nkind = "binary"\nevent = "click"'))
 

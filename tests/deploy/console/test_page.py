@@ -13,18 +13,18 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from deploy import local
-from deploy.demo.scrape import scrape
 from deploy.local.ports import answers
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event
-from protos.topics import EVENTS
-from serving.tokens import new_token
+from deploy.observe.scrape import scrape
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS
+from runtime.settings import KafkaSettings
+from serving.api.tokens import new_token
 from streams.producer import EventProducer
 from tests.broker import free_port
 from tests.browser import running_browser
-from training.simulation import Simulation, SimulationConfig
+from training.simulation.simulation import Simulation, SimulationConfig
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -8,7 +8,7 @@ from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from protos.streams_pb2 import SourcePosition
+from headwater.internal.v1.streams_pb2 import SourcePosition
 
 VOCABULARY = Vocabulary(parse_tasks('[tasks.click]\nkind = "binary"\nevent = "click"'))
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from deploy.demo.predictions import read_predictions, wait_for_predictions
-from protos.streams_pb2 import Example
-from streams.predictions import PredictionsFile
+from headwater.internal.v1.streams_pb2 import Example
+from streams.learning.predictions import PredictionsFile
 
 
 def test_what_the_learner_wrote_reads_back(tmp_path: Path) -> None:

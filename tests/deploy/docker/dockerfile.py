@@ -9,7 +9,12 @@ __all__ = ["PATH", "PROCESSES", "Stage", "environment", "final", "lineage", "sta
 
 PATH = Path(__file__).parents[3] / "deploy" / "docker" / "Dockerfile"
 
-PROCESSES = {"server": "serving", "features": "streams.features", "catalogue": "streams.catalogue", "learner": "streams.learner"}
+PROCESSES = {
+    "server": "serving",
+    "features": "streams.workers.features",
+    "catalogue": "streams.workers.catalogue",
+    "learner": "streams.workers.learner",
+}
 """Target and module of each process."""
 
 

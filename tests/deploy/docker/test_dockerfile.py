@@ -56,9 +56,9 @@ def test_stages_copy_what_there_is() -> None:
 def test_the_wheel_holds_all_that_the_sources_hold(wheel: Path) -> None:
     """Every module, every file beside the modules, and the command."""
     archive = zipfile.ZipFile(wheel)
-    packages = ("protos", "feature_repo", "training", "streams", "serving", "deploy")
+    packages = ("protos/headwater", "runtime", "feature_repo", "training", "streams", "serving", "deploy")
     listed = subprocess.run(["git", "ls-files", *packages], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert set(listed.stdout.split()) - set(archive.namelist()) == set()
+    assert {name.removeprefix("protos/") for name in listed.stdout.split()} - set(archive.namelist()) == set()
     [entry_points] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
     assert "headwater = deploy.cli:main" in archive.read(entry_points).decode()
 

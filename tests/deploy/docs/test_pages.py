@@ -9,10 +9,10 @@ import pytest
 import yaml
 from google.protobuf.json_format import MessageToDict
 
+from deploy.contracts import asyncapi
 from deploy.docs.pages import pages
-from protos import asyncapi
-from protos.catalogue_pb2 import CatalogueChange
-from protos.events_pb2 import Event
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
 from tests.deploy.settings import variables
 from tests.streams.corpus import corpus
 

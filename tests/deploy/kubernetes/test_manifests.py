@@ -13,7 +13,7 @@ import yaml
 
 from deploy.console.settings import ConsoleSettings
 from deploy.prometheus.catalogue import metrics
-from serving.tokens import parse_clients
+from serving.api.tokens import parse_clients
 from tests.deploy.docker import dockerfile
 from tests.deploy.effective import effective, unfit
 from tests.deploy.kubernetes.schemas import objections

@@ -149,7 +149,14 @@ def test_a_child_dies_with_a_killed_parent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["streams.features", "streams.catalogue", "streams.learner", "serving.__main__", "deploy.console.__main__"]
+    "module",
+    [
+        "streams.workers.features",
+        "streams.workers.catalogue",
+        "streams.workers.learner",
+        "serving.__main__",
+        "deploy.console.__main__",
+    ],
 )
 def test_a_part_starts_without_warnings_of_its_libraries(module: str) -> None:
     """What `headwater up` passes on to the terminal is for its reader."""

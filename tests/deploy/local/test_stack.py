@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from deploy.local.state import DataDirectory, StackState
-from protos.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
-from protos.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
 from tests.broker import free_port
 
 pytestmark = pytest.mark.timeout(300)

@@ -21,13 +21,13 @@ from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from deploy.prometheus.catalogue import metrics
 from deploy.prometheus.files import groups
-from feature_repo.settings import KafkaSettings
-from protos.events_pb2 import Event
-from protos.recommender_pb2 import RecommendRequest, ScoreRequest
-from protos.recommender_pb2_grpc import RecommenderStub
-from protos.topics import EVENTS
+from headwater.v1.events_pb2 import Event
+from headwater.v1.recommender_pb2 import RecommendRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.topics import EVENTS
+from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
-from training.simulation import Simulation, SimulationConfig
+from training.simulation.simulation import Simulation, SimulationConfig
 
 pytestmark = [
     pytest.mark.timeout(600),

@@ -1,0 +1,1 @@
+"""Commands on one's own data."""

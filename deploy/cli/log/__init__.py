@@ -1,0 +1,1 @@
+"""Commands on the topics of the event log."""

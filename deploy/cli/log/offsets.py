@@ -1,0 +1,53 @@
+"""Owns `headwater offsets`: where the workers stand in the log, and letting them read it again."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from deploy.cli.connection import BootstrapServers, DataDir, console, kafka_settings
+
+__all__ = ["register"]
+
+_group = typer.Typer(help="Show where the workers stand in the log, or let them read it again.", no_args_is_help=True)
+
+
+class Place(StrEnum):
+    """Where a group may be set to."""
+
+    START = "start"
+    END = "end"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group of commands to the application."""
+    app.add_typer(_group, name="offsets")
+
+
+@_group.command("list")
+def list_(bootstrap_servers: BootstrapServers = None, data_dir: DataDir = None) -> None:
+    """List the workers' groups: the records that are behind them, and those that wait."""
+    from runtime.offsets import standing
+
+    table = Table("group", "topic", "done", "waiting")
+    for state in standing(kafka_settings(bootstrap_servers, data_dir)):
+        table.add_row(state.group, state.topic, f"{state.committed:,}", f"{state.waiting:,}")
+    console.print(table)
+
+
+@_group.command()
+def move(
+    group: Annotated[str, typer.Argument(help="As `headwater offsets list` names it.")],
+    to: Annotated[Place, typer.Option(help="Beginning of what the log still holds, or its end.")],
+    bootstrap_servers: BootstrapServers = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Set a group whose workers are stopped to the start or the end of its topic.
+
+    From the start, rows that stand know what they have counted; an emptied store is filled again. docs/operations.md says when.
+    """
+    from runtime import offsets
+
+    waiting = offsets.move(kafka_settings(bootstrap_servers, data_dir), group, to_end=to is Place.END)
+    console.print(f"{group} stands at the {to.value}; {waiting:,} records wait for it")

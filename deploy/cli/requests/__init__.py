@@ -1,0 +1,1 @@
+"""Commands that call the server or evaluate what it recommended."""

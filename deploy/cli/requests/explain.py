@@ -1,0 +1,50 @@
+"""Owns `headwater explain`: why an item gets its predictions for a user, in words."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from deploy.cli.connection import DataDir, Server, console, server_address
+from deploy.cli.requests.ask import call, print_info
+
+__all__ = ["explain", "register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(explain)
+
+
+def explain(
+    user: Annotated[str, typer.Argument(help="User id.")],
+    item: Annotated[str, typer.Argument(help="Item id.")],
+    task: Annotated[list[str] | None, typer.Option(help="Task to explain, repeatable; else all.")] = None,
+    features: Annotated[bool, typer.Option("--features", help="Show the model's inputs behind the reasons, too.")] = False,
+    server: Server = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Say why an item gets its predictions for a user.
+
+    What moved each prediction from that of an average user and item, and which past items of the user pulled it.
+    """
+    from headwater.v1.recommender_pb2 import ExplainRequest
+
+    request = ExplainRequest(user_id=user, item_id=item, tasks=task or [])
+    response = call(server_address(server, data_dir), lambda client: client.explain(request))
+    for told in response.tasks:
+        console.print(f"[bold]{told.task}[/]: {told.prediction:.4g}, where an average user and item get {told.baseline:.4g}")
+        for reason in told.reasons:
+            if not reason.words.endswith("makes no difference"):
+                console.print(f"  {escape(reason.words)}", soft_wrap=True)
+        if told.past_items:
+            console.print("  Of the user's past items:")
+        for past in told.past_items:
+            when = f"{datetime.fromtimestamp(past.acted_at.seconds, UTC):%Y-%m-%d}"
+            console.print(f"    {escape(past.words)} ({past.item_id}, {when})", soft_wrap=True)
+        if features:
+            console.print("  Inputs of the model:")
+            for one in told.features:
+                console.print(f"    {one.contribution:+.4f} by {one.feature} = {one.value:.4g}")
+    print_info(response.info)

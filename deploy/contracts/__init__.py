@@ -1,0 +1,1 @@
+"""Generation, documentation and compatibility of the wire contracts."""

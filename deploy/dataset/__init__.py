@@ -1,0 +1,1 @@
+"""Recorded data: reading files, guessing columns, writing, checking and loading a project."""

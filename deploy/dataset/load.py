@@ -1,0 +1,109 @@
+"""Owns filling a running stack with a project's items and recorded events, paced and shown."""
+
+import math
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from deploy.dataset.sources import SourcesRead
+from deploy.local.state import StackState
+from deploy.observe.flow import Flow
+from deploy.observe.scrape import scrape
+from feature_repo.decoded_event import IMPRESSION, Occurrence
+from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.events_pb2 import Event
+from runtime.settings import KafkaSettings
+from streams.learning.settings import LearnerSettings
+from streams.producer import EventProducer
+
+__all__ = ["LoadError", "load", "wire_event"]
+
+_CATALOGUE_STALLED_SECONDS = 120.0
+_MODEL_STALLED_SECONDS = 15.0  # the learner publishes at most every 10 s, and the server looks every second
+
+
+class LoadError(RuntimeError):
+    """The stack does not take in what the project holds; the message says where to look."""
+
+
+def load(read: SourcesRead, state: StackState, *, check: Callable[[], None], console: Console) -> None:
+    """Publishes the items, waits until the server knows them, publishes the events in order, and waits for what they teach.
+
+    Args:
+        check: raises when a part of the stack has died.
+
+    Raises:
+        LoadError: for two minutes no further item arrived at the server.
+    """
+    with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+        for item in read.items:
+            producer.send_change(CatalogueChange(upsert=item))
+        producer.flush(raise_on_failure=True)
+        with console.status(f"{len(read.items):,} items: their texts are encoded"):
+            _await_items(state, len(read.items), check)
+        flow = Flow(
+            console=console, send=producer.send, check=check, metrics_ports=state.metrics_ports, expected=len(read.events)
+        )
+        flow.publish(map(wire_event, read.events))
+        producer.flush(raise_on_failure=True)
+    with console.status("learning from the last of them"):
+        version = _await_model(flow, state.metrics_ports["server"])
+    taught = f"scored by model {version:.0f}" if version else "no model yet: it takes 512 examples"
+    console.print(f"{len(read.events):,} events published, {flow.learned:,} examples learned; {taught}", soft_wrap=True)
+
+
+def wire_event(occurrence: Occurrence) -> Event:
+    """The event as producers send it.
+
+    >>> wire_event(Occurrence(event_id="e", user_id="u", item_id="i", at=1.5, kind="like")).action.name
+    'like'
+    """
+    event = Event(
+        event_id=occurrence.event_id,
+        user_id=occurrence.user_id,
+        item_id=occurrence.item_id,
+        recommendation_id=occurrence.recommendation_id,
+    )
+    event.occurred_at.FromMicroseconds(round(occurrence.at * 1e6))
+    if occurrence.kind in (IMPRESSION, "click"):
+        getattr(event, occurrence.kind).SetInParent()
+    elif occurrence.kind == "read":
+        event.read.seconds = occurrence.value or 0.0
+    elif occurrence.kind == "purchase":
+        event.purchase.amount = occurrence.value or 0.0
+    else:
+        event.action.name = occurrence.kind
+        if occurrence.value is not None:
+            event.action.value = occurrence.value
+    return event
+
+
+def _await_items(state: StackState, wanted: int, check: Callable[[], None]) -> None:
+    known, since = -1.0, time.monotonic()
+    while True:
+        check()
+        found = scrape(state.metrics_ports["server"]).total("headwater_catalogue_items")
+        if found >= wanted:
+            return
+        if found != known:
+            known, since = found, time.monotonic()
+        elif time.monotonic() - since > _CATALOGUE_STALLED_SECONDS:
+            raise LoadError(f"the server knows {known:.0f} of {wanted} items and hears of no more; look at the log of catalogue")
+        time.sleep(0.2)
+
+
+def _await_model(flow: Flow, server_port: int) -> float:
+    """Number of the model that scores, once it knows every example; else once neither learner nor model has moved for a while."""
+    batch = LearnerSettings().batch_size
+    seen, since, due = (-1, -1.0), time.monotonic(), math.inf
+    while True:
+        flow.look()
+        version = scrape(server_port).total("headwater_model_version")
+        if flow.learned_all(batch):
+            due = min(due, version + 1)
+        if (flow.learned, version) != seen:
+            seen, since = (flow.learned, version), time.monotonic()
+        if version >= due or time.monotonic() - since > _MODEL_STALLED_SECONDS:
+            return version
+        time.sleep(0.2)

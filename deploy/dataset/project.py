@@ -1,0 +1,144 @@
+"""Owns the project file, headwater.toml: where recorded data lies, what its columns mean, and what it is served with."""
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from deploy.dataset.history_file import Columns
+from training.simulation.synthetic import Simulated
+
+__all__ = [
+    "PROJECT_FILE",
+    "VALUE_UNITS",
+    "Catalogue",
+    "History",
+    "ItemColumns",
+    "Project",
+    "ProjectError",
+    "find_project",
+    "load_project",
+]
+
+PROJECT_FILE = "headwater.toml"
+
+VALUE_UNITS = {"": 1.0, "milliseconds": 1e-3, "seconds": 1.0, "minutes": 60.0, "hours": 3600.0}
+"""What a value is multiplied with to be seconds."""
+
+
+class ProjectError(ValueError):
+    """A project file that cannot be used; the message says which one and what to change."""
+
+
+class ItemColumns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which column of a catalogue holds what; a column that the file lacks is passed over."""
+
+    item_id: str = "item_id"
+    title: str = "title"
+    text: str = "text"
+    type: str = "type"
+    categories: str = "categories"
+    """One name, a list, or several parted by |."""
+    language: str = "language"
+    published_at: str = "published_at"
+
+
+class Catalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of items, one a row; of rows with the same item the last one counts."""
+
+    file: Path
+    header: bool = True
+    item_type: str = "item"
+    """For items whose row names no type."""
+    time_formats: tuple[str, ...] = ()
+    """Forms of `published_at` that are neither Unix seconds nor ISO 8601, such as "%d.%m.%Y"."""
+    columns: ItemColumns = ItemColumns()
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of what users did, one event a row, or with `outcomes` one impression and what came of it."""
+
+    file: Path
+    header: bool = True
+    event: str = ""
+    """What every row is; empty where the column `columns.event` says so."""
+    columns: dict[str, str] = {}
+    names: dict[str, str] = {}
+    """Values of the event column, and the event that each stands for; `skip` passes the row over."""
+    outcomes: dict[str, str] = {}
+    """By event, the column that is neither empty, 0 nor false where it happened; its number is the event's value."""
+    timed: bool = True
+    """False for a file without times: rows then follow each other as in the file, in the 90 days before now."""
+    time_formats: tuple[str, ...] = ()
+    """Forms of times that are neither Unix seconds nor ISO 8601, such as "%d.%m.%Y %H:%M"."""
+    value_unit: Literal["", "milliseconds", "seconds", "minutes", "hours"] = ""
+    imply_impressions: bool = False
+    """Put an impression before each event: the item must have been in view."""
+    sampled_impressions: int = 0
+    """Put so many impressions of other items before each event, for data that does not say what was passed over."""
+
+    def __post_init__(self) -> None:
+        known = [field.name for field in fields(Columns)]
+        if unknown := sorted(set(self.columns).difference(known)):
+            raise ValueError(f"history.columns: {', '.join(unknown)} is unknown; there are {', '.join(known)}")
+        if self.sampled_impressions < 0:
+            raise ValueError("history.sampled_impressions: give 0 or more")
+
+    @property
+    def named(self) -> Columns:
+        """Names of the columns."""
+        return Columns(**self.columns)
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of headwater.toml; paths are relative to its directory until `load_project` resolves them."""
+
+    tasks: Path = Path("tasks.toml")
+    history: tuple[History, ...] = ()
+    catalogue: Catalogue | None = None
+    settings: dict[str, str | int | float | bool] = {}
+    """HEADWATER_* variables; those of the shell go before them."""
+    simulate: Simulated | None = None
+    """For a project whose data is made rather than recorded; it comes to what files hold."""
+
+    def __post_init__(self) -> None:
+        if wrong := sorted(name for name in self.settings if not name.startswith("HEADWATER_")):
+            raise ValueError(f"settings: {', '.join(wrong)}; write the whole name, such as HEADWATER_SERVER_PORT")
+
+
+def load_project(place: Path) -> Project:
+    """The project in a directory, or in a file such as headwater.toml; its paths come out absolute.
+
+    Raises:
+        ProjectError: it is not there, or a key or value does not fit; the message names it.
+    """
+    path = place / PROJECT_FILE if place.is_dir() else place
+    try:
+        return parse_project(path.read_text(encoding="utf-8"), root=path.resolve().parent)
+    except OSError as error:
+        raise ProjectError(f"{path}: cannot be read ({error.strerror}); `headwater init` makes a project") from error
+    except UnicodeDecodeError as error:
+        raise ProjectError(f"{path}: cannot be read ({error}); save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ProjectError(f"{path}: {error}") from error
+
+
+def parse_project(text: str, *, root: Path) -> Project:
+    """The project that a text declares, its paths taken from `root`; raises as tomllib and msgspec do."""
+    project = msgspec.convert(tomllib.loads(text), Project, dec_hook=lambda kind, value: kind(value))
+    catalogue = project.catalogue
+    if catalogue is not None:
+        catalogue = msgspec.structs.replace(catalogue, file=root / catalogue.file)
+    history = tuple(msgspec.structs.replace(one, file=root / one.file) for one in project.history)
+    simulate = project.simulate
+    if simulate is not None:
+        simulate = msgspec.structs.replace(simulate, world=root / simulate.world)
+    return msgspec.structs.replace(project, tasks=root / project.tasks, history=history, catalogue=catalogue, simulate=simulate)
+
+
+def find_project() -> Path | None:
+    """The project file of the working directory, if it has one."""
+    path = Path(PROJECT_FILE)
+    return path if path.is_file() else None

@@ -1,0 +1,1 @@
+"""Re-scoring of recorded lists and off-policy evaluation."""

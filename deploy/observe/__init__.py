@@ -1,0 +1,1 @@
+"""Scraping of metrics and flow of events."""

@@ -1,0 +1,1 @@
+"""Model inputs assembled from stored rows."""

@@ -1,0 +1,198 @@
+"""Owns the thread that keeps a process's item table current from the compacted topics of item rows."""
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+import structlog
+from google.protobuf.message import DecodeError
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.errors import KafkaError
+
+from feature_repo.audience import Audience
+from feature_repo.counters import HALF_LIFE_NAMES
+from feature_repo.items.table import ItemTable
+from headwater.internal.v1.packed_pb2 import PackedItemActivity
+from headwater.internal.v1.streams_pb2 import ItemContent
+from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
+from runtime.broker_tls import check_tls
+from runtime.settings import KafkaSettings
+
+__all__ = ["ItemMirror"]
+
+_log = structlog.get_logger(__name__)
+_FETCH_WAIT_MS = 100  # the embedded broker lets a fetch wait to the end even when records come: this bounds staleness
+_TOPICS = (ITEM_CONTENT.name, ITEM_ACTIVITY.name)
+
+
+class ItemMirror:
+    """Reads both topics from their beginning and for ever, without a consumer group; the table's only writer.
+
+    A record that does not fit the table (another vocabulary, another encoder) is counted and skipped: the rest stays current.
+    Items of which the log holds another encoder's vector alone are waited for, since a table that lacks many would not be ready.
+    A few are not: their catalogue worker may never come to write them, and who waits for it would never answer.
+    """
+
+    def __init__(
+        self, table: ItemTable, kafka: KafkaSettings, *, encoder_version: str | None = None, foreign_ratio: float = 0.0
+    ) -> None:
+        """Args:
+        encoder_version: This process's; vectors of another mean something else, even if they fit. None takes any.
+        foreign_ratio: Part of the items that may be missing for that reason, from 0 to 1, without being waited for.
+        """
+        self.table = table
+        self.activities_applied = 0
+        self.contents_applied = 0
+        self.records_skipped = 0
+        self.lag_records = 0
+        """Records that are in the log and not yet in the table, as of the last fetch."""
+        self.applied_at = 0.0
+        """When the newest applied record was appended to the log, Unix seconds."""
+        self.failure: Exception | None = None
+        """What ended the thread before it was asked to stop: from then on the table stands still."""
+        self._hear_failure: Callable[[Exception], None] = lambda error: None
+        self._kafka = kafka
+        self._encoder_version = encoder_version
+        self._foreign_ratio = foreign_ratio
+        self._foreign: set[str] = set()
+        """Items that are not in the table, because another encoder wrote their vectors."""
+        self._ready = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="item-mirror", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def on_failure(self, hear: Callable[[Exception], None]) -> None:
+        """Registers who hears, in the mirror's thread, of an error that ends it; a broker that is away is waited for."""
+        self._hear_failure = hear
+
+    def wait_ready(self, timeout: float) -> bool:
+        """True once the table holds what the log held when reading began; False after `timeout` seconds, or on failure."""
+        return self._ready.wait(timeout) and self.failure is None
+
+    @property
+    def items_of_another_encoder(self) -> int:
+        """Items that the table lacks until the catalogue worker of this process's encoder writes them, or deletes them."""
+        return len(self._foreign)
+
+    @property
+    def some_of_another_encoder(self) -> list[str]:
+        """Ids of ten of those, for a log."""
+        return sorted(islice(self._foreign.copy(), 10))  # a copy, since the thread that reads goes on changing it
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except KafkaError as error:
+                _log.warning("item_mirror_interrupted", error=str(error), retry_seconds=1.0)
+                self._stop.wait(1.0)
+            except Exception as error:
+                _log.error("item_mirror_failed", exc_info=error)
+                self.failure = error
+                self._ready.set()
+                self._hear_failure(error)
+                return
+
+    def _follow(self) -> None:
+        check_tls(self._kafka)
+        options = self._kafka.client_options()
+        # The checksums of records are computed in Python and would cost more than the rest; the broker has checked them.
+        consumer = KafkaConsumer(
+            group_id=None,
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,  # one made by asking has the broker's own number of partitions
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+            check_crcs=False,
+            **options,
+        )
+        try:
+            partitions = self._partitions(consumer)
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            while not self._stop.is_set():
+                for records in consumer.poll(timeout_ms=100, max_records=5000).values():
+                    for record in records:
+                        self._apply(record)
+                # The watermark of the last fetch, not a listing of end offsets: the embedded broker's listing stands still
+                # within a batch of records.
+                ends = [consumer.highwater(partition) for partition in partitions]
+                if all(end is not None for end in ends):
+                    self.lag_records = sum(ends) - sum(consumer.position(partition) for partition in partitions)
+                    if self.lag_records == 0 and not self._ready.is_set() and self._complete():
+                        self._ready.set()
+        finally:
+            consumer.close()
+
+    def _partitions(self, consumer: KafkaConsumer) -> list[TopicPartition]:
+        while not self._stop.is_set():
+            numbers = {topic: consumer.partitions_for_topic(topic) for topic in _TOPICS}
+            if all(numbers.values()):
+                return [TopicPartition(topic, number) for topic in _TOPICS for number in sorted(numbers[topic])]
+            _log.info("item_mirror_waits_for_topics", missing=[topic for topic in _TOPICS if not numbers[topic]])
+            self._stop.wait(0.5)
+        return []
+
+    def _complete(self) -> bool:
+        """Whether no more items are missing than may be."""
+        missing = len(self._foreign)
+        if missing > self._foreign_ratio * (missing + np.count_nonzero(self.table.live)):
+            return False
+        if missing:
+            _log.warning("ready_without_items", items_of_another_encoder=missing, some_of_them=self.some_of_another_encoder)
+        return True
+
+    def _apply(self, record: ConsumerRecord) -> None:
+        self.applied_at = record.timestamp / 1000.0 if record.timestamp else time.time()
+        try:
+            if record.key is None:
+                raise ValueError("a record without a key belongs to no item")
+            if record.topic == ITEM_ACTIVITY.name:
+                self._apply_activity(record.key.decode(), record.value)
+                self.activities_applied += 1
+            else:
+                self._apply_content(record.key.decode(), record.value)
+                self.contents_applied += 1
+        except (DecodeError, UnicodeDecodeError, ValueError) as error:
+            self.records_skipped += 1
+            if self.records_skipped <= 10:  # a wrong encoder would log once an item
+                _log.error("item_record_skipped", topic=record.topic, offset=record.offset, error=str(error))
+
+    def _apply_activity(self, item_id: str, value: bytes | None) -> None:
+        if value is None:
+            self.table.clear_activity(item_id)
+            return
+        activity = PackedItemActivity.FromString(value)
+        if activity.fingerprint != self.table.vocabulary.fingerprint:
+            raise ValueError(f"item {activity.item_id}: counted for other tasks; restart all processes with one tasks file")
+        values = np.frombuffer(activity.values, dtype="<f8")
+        places_A = np.frombuffer(activity.audience_places, dtype="<u2")
+        opinions_TA = np.frombuffer(activity.audience_opinions, dtype="<f4").reshape(len(self.table.vocabulary.tasks), -1)
+        audience = Audience(places_A=places_A, opinions_TA=opinions_TA)
+        counters_CH = values[2:].reshape(-1, len(HALF_LIFE_NAMES))
+        self.table.set_activity(activity.item_id, values[1], counters_CH, audience)
+
+    def _apply_content(self, item_id: str, value: bytes | None) -> None:
+        if value is None:
+            self._foreign.discard(item_id)
+            self.table.delete(item_id)
+            return
+        content = ItemContent.FromString(value)
+        if content.vector and self._encoder_version not in (None, content.encoder_version):
+            if not self.table.holds(item_id):
+                self._foreign.add(item_id)
+            raise ValueError(
+                f"item {item_id}: encoded by {content.encoder_version}, this process has {self._encoder_version}; "
+                "set one HEADWATER_ENCODER for all processes"
+            )
+        self._foreign.discard(item_id)
+        self.table.set_content(content.item, np.frombuffer(content.vector, dtype="<f4") if content.vector else None)

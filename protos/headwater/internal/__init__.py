@@ -1,0 +1,1 @@
+"""Messages that only Headwater's own processes exchange."""

@@ -1,0 +1,1 @@
+"""What every process shares and no domain owns: Kafka connections, tracing, probes and metrics."""

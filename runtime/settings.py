@@ -1,0 +1,85 @@
+"""Settings of the connection to Kafka, and settings as a process logs them."""
+
+import re
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["KafkaSettings", "shown"]
+
+
+def shown(settings: BaseSettings) -> dict[str, Any]:
+    """The settings in force as a process logs them: secrets masked, users and passwords of URLs too."""
+    plain = settings.model_dump(mode="json")
+    return {name: re.sub(r"://[^/]*@", "://***@", value) if isinstance(value, str) else value for name, value in plain.items()}
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the event log; read from HEADWATER_KAFKA_*."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_KAFKA_", frozen=True, hide_input_in_errors=True)
+
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port of one or more brokers, by comma.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="SSL encrypts; SASL_* ask for a user and a password."
+    )
+    ssl_cafile: str | None = Field(default=None, description="CA certificates (PEM) that the brokers' are signed by.")
+    ssl_certfile: str | None = Field(default=None, description="Client certificate (PEM) for mutual TLS.")
+    ssl_keyfile: str | None = Field(default=None, description="Key (PEM) of the client certificate.")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="PLAIN", description="How SASL proves the password; PLAIN shows it to the broker, so only over SASL_SSL."
+    )
+    sasl_username: str | None = Field(default=None, description="Needed with SASL_*.")
+    sasl_password: SecretStr | None = Field(default=None, description="Needed with SASL_*; masked in the log.")
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _are_addresses(cls, servers: str) -> str:
+        for server in servers.split(","):
+            try:
+                named = urlsplit(f"//{server.strip()}")
+                whole = bool(named.hostname) and named.port != 0
+            except ValueError:
+                whole = False
+            if not whole:
+                raise ValueError(f"{server.strip()!r} is no address of a broker: name each as host:port, by comma")
+        return servers
+
+    def client_options(self) -> dict[str, object]:
+        """Keyword arguments for any client of kafka-python."""
+        options: dict[str, object] = {
+            "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
+            "security_protocol": self.security_protocol,
+        }
+        if "SSL" in self.security_protocol:
+            options |= {"ssl_cafile": self.ssl_cafile, "ssl_certfile": self.ssl_certfile, "ssl_keyfile": self.ssl_keyfile}
+        return options | self._sasl()
+
+    def aiokafka_options(self) -> dict[str, object]:
+        """Keyword arguments for any client of aiokafka."""
+        from aiokafka.helpers import create_ssl_context  # a producer host has kafka-python only
+
+        options: dict[str, object] = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": self.security_protocol,
+        }
+        if "SSL" in self.security_protocol:
+            options["ssl_context"] = create_ssl_context(
+                cafile=self.ssl_cafile, certfile=self.ssl_certfile, keyfile=self.ssl_keyfile
+            )
+        return options | self._sasl()
+
+    def _sasl(self) -> dict[str, object]:
+        if not self.security_protocol.startswith("SASL"):
+            return {}
+        if self.sasl_username is None or self.sasl_password is None:
+            raise ValueError(
+                f"{self.security_protocol} needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD to be set"
+            )
+        return {
+            "sasl_mechanism": self.sasl_mechanism,
+            "sasl_plain_username": self.sasl_username,
+            "sasl_plain_password": self.sasl_password.get_secret_value(),
+        }

@@ -1,0 +1,1 @@
+"""The gRPC servicer, its conversion, errors and authentication."""

@@ -1,0 +1,179 @@
+"""Owns the questions that the data plane takes and the answers that it gives, free of the wire."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.api.requests import SlateQuery
+
+__all__ = [
+    "Considered",
+    "Degradation",
+    "ExplainQuery",
+    "Info",
+    "RankedItem",
+    "RankedSlate",
+    "Reason",
+    "RecommendQuery",
+    "Recommendation",
+    "Report",
+    "ScoreQuery",
+    "Scored",
+]
+
+
+def _new_id() -> str:
+    """What the answer will be called, known from the first: the log of the call names it too."""
+    return uuid.uuid4().hex
+
+
+class Reason(Enum):
+    """Why an answer is less than a full one; the names are those of protos/headwater/v1/recommender.proto."""
+
+    UNKNOWN_USER = auto()
+    UNKNOWN_ITEM = auto()
+    STORE_UNAVAILABLE = auto()
+    NO_MODEL = auto()
+    CONTEXT_SKIPPED = auto()
+    EMPTY_CATALOGUE = auto()
+    STALE_FEATURES = auto()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Degradation:
+    """One reason, and the same in words with what to do."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreQuery:
+    """See `ScoreRequest` in protos/headwater/v1/recommender.proto; `seconds` is the time left to answer."""
+
+    user_id: str
+    item_ids: Sequence[str]
+    tasks: Sequence[str] = ()
+    context_text: str = ""
+    seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecommendQuery:
+    """See `RecommendRequest` in protos/headwater/v1/recommender.proto: one list or more; `seconds` is the time left to answer."""
+
+    user_id: str
+    slates: tuple[SlateQuery, ...]
+    exclude_item_ids: Sequence[str] = ()
+    context_text: str = ""
+    preview: bool = False
+    seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainQuery:
+    """See `ExplainRequest` in protos/headwater/v1/recommender.proto; `seconds` is the time left to answer."""
+
+    user_id: str
+    item_id: str
+    tasks: Sequence[str] = ()
+    seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Info:
+    """What every answer says of itself."""
+
+    recommendation_id: str
+    model_version: str
+    """Empty where no model scored."""
+    features_as_of: float | None
+    """Event time of the newest event in the user's row, Unix seconds; None where no row was used."""
+    degradations: tuple[Degradation, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What the process observes of one answer."""
+
+    stages: Mapping[str, float]
+    """Seconds by stage."""
+    event_to_served: float | None = None
+    """Age in seconds of the user's newest event, where this answer is the first to count it; see serving/freshness.py."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """Predictions for the items asked for, in their order. B items, T of the tasks asked for."""
+
+    item_ids: Sequence[str]
+    tasks: tuple[str, ...]
+    values_BT: NDArray[np.float32]
+    """In the tasks' own units: probability, seconds, or the value's unit. NaN where the task is not about the item's type."""
+    unknown_B: NDArray[np.bool_]
+    info: Info
+    report: Report
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankedItem:
+    """One place of a list, with the features that it was scored with."""
+
+    item_id: str
+    type: str
+    title: str
+    rank_score: float
+    values_T: NDArray[np.float32]
+    """As `Scored.values_BT`."""
+    x_F: NDArray[np.float32]
+    pinned: bool = False
+    """A pin of the request put it there."""
+    propensity: float | None = None
+    """The chance that it had of getting its place, where the list was drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Considered:
+    """What an explored list was drawn from: A candidates, the best first."""
+
+    item_ids: Sequence[str]
+    scaled_AT: NDArray[np.float64]
+    """Predictions as they are blended, 0 to 1; NaN where the task is not about the item."""
+    added_A: NDArray[np.float64]
+    """What boosts and the words of the request add to the blend."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RankedSlate:
+    """One list, in order."""
+
+    name: str
+    items: tuple[RankedItem, ...]
+    considered: Considered | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recommendation:
+    """The ranked lists of one request, with all that their impressions need to be learned from."""
+
+    user_id: str
+    at: float
+    """When it was scored, Unix seconds."""
+    tasks: tuple[str, ...]
+    slates: tuple[RankedSlate, ...]
+    history_item_ids: Sequence[str]
+    history_values_NT1: NDArray[np.float32]
+    info: Info
+    report: Report
+
+    @property
+    def size(self) -> int:
+        """Items in all lists."""
+        return sum(len(slate.items) for slate in self.slates)

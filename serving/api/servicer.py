@@ -1,0 +1,182 @@
+"""Owns the gRPC face: converts, calls the data plane, converts back; and which status each failure has on the wire."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+import structlog
+
+from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.recommender_pb2_grpc import RecommenderServicer
+from runtime.tracing import Traces
+from serving.api import conversion
+from serving.api.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
+from serving.api.responses import ExplainQuery, Recommendation, RecommendQuery, Scored, ScoreQuery
+from serving.explainer import Explainer
+from serving.metrics import ServerMetrics
+from serving.pipeline import Pipeline
+from serving.recording import EventRecorder
+
+__all__ = ["Servicer"]
+
+_log = structlog.get_logger(__name__)
+_Context = grpc.aio.ServicerContext[Any, Any]
+_R = TypeVar("_R")
+_A = TypeVar("_A")
+_Q = TypeVar("_Q", ScoreQuery, RecommendQuery, ExplainQuery)
+_NO_TRACES = Traces()
+_SCORING = frozenset({"Score", "Recommend", "RecommendSlates"})
+
+_STATUS: dict[type[ServingError], grpc.StatusCode] = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
+    LogUnavailable: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+class Servicer(RecommenderServicer):
+    """Implements `headwater.v1.Recommender`; refuses at once what comes on top of `max_in_flight` requests."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        explainer: Explainer,
+        recorder: EventRecorder,
+        metrics: ServerMetrics,
+        *,
+        max_in_flight: int,
+        default_deadline_seconds: float,
+        traces: Traces = _NO_TRACES,
+    ) -> None:
+        self._pipeline = pipeline
+        self._explainer = explainer
+        self._recorder = recorder
+        self._metrics = metrics
+        self._max_in_flight = max_in_flight
+        self._default_deadline = default_deadline_seconds
+        self._traces = traces
+        self._in_flight = 0
+
+    async def Score(self, request: pb.ScoreRequest, context: _Context) -> pb.ScoreResponse:
+        async def answer(seconds: float) -> tuple[pb.ScoreResponse, Scored]:
+            scored = await self._pipeline.score(_logged(conversion.score_query(request, seconds)))
+            return conversion.score_response(scored), scored
+
+        return await self._answer("Score", context, answer)
+
+    async def Recommend(self, request: pb.RecommendRequest, context: _Context) -> pb.RecommendResponse:
+        async def answer(seconds: float) -> tuple[pb.RecommendResponse, Recommendation]:
+            recommendation = await self._pipeline.recommend(_logged(conversion.recommend_query(request, seconds)))
+            return conversion.recommend_response(recommendation), recommendation
+
+        return await self._answer("Recommend", context, answer)
+
+    async def RecommendSlates(self, request: pb.RecommendSlatesRequest, context: _Context) -> pb.RecommendSlatesResponse:
+        async def answer(seconds: float) -> tuple[pb.RecommendSlatesResponse, Recommendation]:
+            recommendation = await self._pipeline.recommend(_logged(conversion.slates_query(request, seconds)))
+            return conversion.slates_response(recommendation), recommendation
+
+        return await self._answer("RecommendSlates", context, answer)
+
+    async def Explain(self, request: pb.ExplainRequest, context: _Context) -> pb.ExplainResponse:
+        async def answer(seconds: float) -> tuple[pb.ExplainResponse, None]:
+            explained = await self._explainer.explain(_logged(conversion.explain_query(request, seconds)))
+            return conversion.explain_response(explained), None
+
+        return await self._answer("Explain", context, answer)
+
+    async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
+        async def answer(seconds: float) -> tuple[pb.RecordEventsResponse, None]:
+            # A little less than there is, so that the outcome of each event still reaches the caller.
+            return conversion.record_response(await self._recorder.record(request.events, 0.9 * seconds)), None
+
+        return await self._answer("RecordEvents", context, answer)
+
+    async def _answer(
+        self, method: str, context: _Context, answer: Callable[[float], Awaitable[tuple[_R, Scored | Recommendation | None]]]
+    ) -> _R:
+        try:
+            self._check_room(method)
+        except Overloaded as error:
+            self._metrics.handled.labels(method, "RESOURCE_EXHAUSTED").inc()
+            await context.abort(_STATUS[Overloaded], str(error))
+        metadata = tuple(context.invocation_metadata() or ())
+        structlog.contextvars.bind_contextvars(method=method, request_id=_request_id(metadata))
+        started, began, code, detail = time.perf_counter(), time.time(), grpc.StatusCode.OK, ""
+        answered: Scored | Recommendation | None = None
+        self._in_flight += 1
+        self._metrics.in_flight.set(self._in_flight)
+        try:
+            response, answered = await self._in_time(context, answer)
+            if answered is not None:
+                self._metrics.observe_answer(answered.report, answered.info)
+            return response
+        except ServingError as error:
+            code, detail = _STATUS[type(error)], str(error)
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except Exception:
+            code, detail = grpc.StatusCode.INTERNAL, f"{method} failed by a fault of the server; its log says more"
+            _log.exception("request_failed")
+        finally:
+            self._in_flight -= 1
+            self._metrics.in_flight.set(self._in_flight)
+            self._metrics.handled.labels(method, code.name).inc()
+            self._metrics.handling.labels(method).observe(time.perf_counter() - started)
+            if self._traces.on:
+                self._trace(method, metadata, began, code, answered)
+        await context.abort(code, detail)
+        raise AssertionError("abort always raises")
+
+    def _trace(
+        self,
+        method: str,
+        metadata: tuple[tuple[str, Any], ...],
+        began: float,
+        code: grpc.StatusCode,
+        answered: Scored | Recommendation | None,
+    ) -> None:
+        about: dict[str, str] = {"rpc.grpc.status": code.name}
+        if answered is not None:
+            about |= {
+                "headwater.recommendation_id": answered.info.recommendation_id,
+                "headwater.model_version": answered.info.model_version,
+                "headwater.degradations": ",".join(one.reason.name for one in answered.info.degradations),
+            }
+        stages = {} if answered is None else answered.report.stages
+        within = self._traces.of_call(metadata)
+        self._traces.write(method, began, time.time(), within=within, stages=stages, attributes=about)
+
+    def _check_room(self, method: str) -> None:
+        """Raises Overloaded: before anything is done for a request, since what is refused must cost next to nothing."""
+        if self._in_flight >= self._max_in_flight:
+            raise Overloaded(f"{self._max_in_flight} requests are in flight, which is all this server takes: retry with backoff")
+        if method in _SCORING:
+            self._pipeline.arrive()
+
+    async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_A]]) -> _A:
+        remaining = context.time_remaining()
+        seconds = self._default_deadline if remaining is None else remaining
+        if seconds <= 0.0:
+            raise DeadlinePassed("the deadline had passed when the request arrived: allow more time")
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer(seconds)
+        except TimeoutError as error:
+            raise DeadlinePassed(f"no answer within {seconds:.3f} s: allow more time or ask for fewer items") from error
+
+
+def _logged(query: _Q) -> _Q:
+    """The question; from here on each line of the log that it causes carries the answer's id."""
+    structlog.contextvars.bind_contextvars(recommendation_id=query.recommendation_id)
+    return query
+
+
+def _request_id(metadata: tuple[tuple[str, Any], ...]) -> str:
+    """What the caller or a proxy calls the request, so that its logs and ours can be laid side by side; else a name of ours."""
+    return next((str(value) for key, value in metadata if key == "x-request-id"), "") or uuid.uuid4().hex

@@ -1,0 +1,1 @@
+"""Ranked lists: blending, selection and exploration."""

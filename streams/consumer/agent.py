@@ -1,0 +1,37 @@
+"""Owns the Faust agent that all of the folding workers run: take a batch, handle it, acknowledge it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from streams.consumer.group import Group
+from streams.pipeline import Pipeline, Work
+from streams.workers.worker import Worker
+
+__all__ = ["define_agent"]
+
+W = TypeVar("W", bound=Work)
+
+
+def define_agent(worker: Worker, group: Group, pipeline: Pipeline[W], *, observe: Callable[[W], None]) -> None:
+    """Registers the group's agent: `observe` sees each finished batch, the worker hears of the error that ends it."""
+
+    async def handle_batches(stream: Any) -> None:
+        try:
+            async for taken in group.batches(stream):
+                work = await pipeline.handle(taken.records)
+                if work is not None:
+                    group.acknowledge(taken.ends)
+                    observe(work)
+        except Exception as error:
+            worker.fail(error)
+
+    retries = worker.metrics.store_retries.labels(pipeline.name)  # shown from 0 on, so that a rate sees the first one too
+
+    def observe_retry(what: str) -> None:
+        retries.inc()
+        group.wait_for(what)
+
+    group.agent(handle_batches)
+    group.before_leaving(pipeline.leave)
+    group.on_arrival(pipeline.arrive)
+    pipeline.on_retry(observe_retry)

@@ -1,0 +1,279 @@
+"""Owns learning from the examples log: which examples count, how they are cut into batches, what a checkpoint holds."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+import structlog
+
+from feature_repo.items.table import ItemTable
+from headwater.internal.v1.streams_pb2 import Example
+from runtime.record import Record
+from streams.learning.examples import batch_of, decode_example, identity
+from streams.learning.predictions import PredictionsFile
+from streams.learning.settings import LearnerSettings
+from training.losses import prediction_losses
+from training.metrics.drift import Drift, DriftWatch
+from training.metrics.progress import Progress, Quality
+from training.release.acceptance import Objection
+from training.release.champion_challenger import Comparison, Contest
+from training.release.guard import Guard
+from training.release.holdout import held_out
+from training.release.promotion import PromotionNotes
+from training.storage.checkpoints import CheckpointFile
+from training.storage.snapshots import SnapshotStore, version_name
+from training.trainer import Report
+
+__all__ = ["Learned", "Learner", "Settled"]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True, slots=True)
+class Learned:
+    """What became of some records."""
+
+    examples: int = 0
+    """Scored and learned from; at most a batch less one waits for more."""
+    duplicates: int = 0
+    unusable: int = 0
+    skipped_batches: int = 0
+    objections: list[Objection] = field(default_factory=list)
+    """Why weights were refused, one for each judgement that they did not pass."""
+    undone: int = 0
+    """Examples whose learning was undone with them."""
+    drifts: list[Drift] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """What was made safe: nothing before `position` of the examples topic will be asked for again."""
+
+    position: int | None = None
+    published: bool = False
+    qualities: dict[str, dict[str, Quality]] = field(default_factory=dict)
+    """By window (`recent`, `all`), then by task; only where a snapshot was due."""
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    """Champion and challenger by task, at the same times."""
+
+
+class Learner:
+    """Scores and learns examples in the order of their log; blocking, and for one thread.
+
+    Batches hold a fixed number of examples and are cut by order alone. No pause, restart or repeat moves a cut, so heads
+    trained from the same log are equal bit for bit. That is why an idle stream leaves a part of a batch waiting.
+    """
+
+    _next: int
+    """Offset of the record that is expected next."""
+    _position: int
+    """Offset before which every record is in a learned batch or of no use; what a checkpoint goes back to."""
+    _waiting: list[Example]
+    """Examples of the batch that is not full yet."""
+    _seen: dict[str, tuple[int, ...]]
+    """By log and partition of the events: offset and index of the last example taken, by which repeats are known."""
+    _seen_in_batches: dict[str, tuple[int, ...]]
+    """The same as of `_position`."""
+    _published: tuple[int, ...]
+    """Which weights were published last: by number of promotions and of the examples they had seen; empty for none."""
+    _published_at: float
+    _judged_examples: int
+    _saved_at: float
+
+    def __init__(
+        self,
+        settings: LearnerSettings,
+        *,
+        make_contest: Callable[[], Contest],
+        table: ItemTable,
+        snapshots: SnapshotStore,
+        checkpoint: CheckpointFile,
+        encoder_version: str,
+        notes: PromotionNotes,
+        monotonic: Callable[[], float],
+        predictions: PredictionsFile | None = None,
+    ) -> None:
+        """Args: `table` holds the items' text vectors; `monotonic` gives seconds, by which checkpoints and snapshots are due."""
+        self._settings, self._make_contest, self._table = settings, make_contest, table
+        self._snapshots, self._checkpoint, self._encoder_version = snapshots, checkpoint, encoder_version
+        self._notes, self._monotonic, self._predictions = notes, monotonic, predictions
+        self._begin(log=0)
+
+    def resume(self, log: int) -> None:
+        """Goes on from the checkpoint, or begins; `log` is the id of the examples topic.
+
+        Raises:
+            CheckpointError, TrainerError: the checkpoint cannot be read or was made for other tasks or settings.
+        """
+        self._begin(log)
+        state = self._checkpoint.load()
+        if state is None:
+            self._notes.clear()  # what was asked of a contest that is no more
+            if self._predictions is not None:
+                self._predictions.cut(0)
+            return
+        self._contest.load_state_dict(state["contest"])
+        self._progress.load_state_dict(state["progress"])
+        self._seen = {where: tuple(last) for where, last in state["seen"].items()}
+        self._seen_in_batches = dict(self._seen)
+        self._published = tuple(state["published"])
+        self._saved_examples = self._guard.trainer.examples
+        if self._predictions is not None:
+            self._predictions.cut(state["predictions_bytes"])
+        if state["log"] == log:
+            self._next = self._position = state["position"]
+        else:
+            _log.warning("examples_log_is_new", hint="its examples are learned from its beginning, on top of what is known")
+
+    def learn(self, records: Sequence[Record]) -> Learned:
+        """Takes records of the examples topic in order; every full batch is scored and then learned from."""
+        done = Learned()
+        for record in records:
+            if record.offset < self._next:
+                done.duplicates += 1
+                continue
+            if record.offset > self._next:
+                missing = record.offset - self._next
+                _log.error(
+                    "examples_missing", count=missing, hint="the checkpoint is older than the log or than the group's offsets"
+                )
+            self._next = record.offset + 1
+            example = decode_example(record.value, self._table.vocabulary)
+            if example is None:
+                done.unusable += 1
+                continue
+            where, last = identity(example)
+            if last <= self._seen.get(where, (-1, -1)):
+                done.duplicates += 1
+                continue
+            self._seen[where] = last
+            self._waiting.append(example)
+            if len(self._waiting) == self._settings.batch_size:
+                self._learn_batch(done)
+        return done
+
+    def settle(self, *, leaving: bool = False) -> Settled:
+        """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`."""
+        now, examples = self._monotonic(), self._guard.trainer.examples
+        if self._predictions is not None:
+            self._predictions.write()
+        published = False
+        qualities: dict[str, dict[str, Quality]] = {}
+        comparisons: dict[str, Comparison] = {}
+        overdue = now - self._published_at >= self._settings.publish_seconds or not self._published
+        if overdue and examples > self._judged_examples and self._guard.good_examples:
+            self._published_at, self._judged_examples = now, examples
+            qualities = {"recent": self._progress.quality(self._settings.judged_examples), "all": self._progress.quality()}
+            self._settle_contest()
+            comparisons = self._contest.comparisons()
+            published = self._publish(qualities["recent"])
+        fresh = examples - self._saved_examples
+        elapsed = now - self._saved_at >= self._settings.checkpoint_seconds
+        if fresh and (leaving or fresh >= self._settings.checkpoint_examples or elapsed):
+            self._save()
+            self._saved_at = now
+        position = self._position if examples == self._saved_examples else None
+        return Settled(
+            position=position,
+            published=published,
+            qualities=qualities,
+            comparisons=comparisons,
+        )
+
+    def _begin(self, log: int) -> None:
+        self._contest = self._make_contest()
+        self._progress = Progress(self._table.vocabulary.tasks)
+        self._drift = DriftWatch(self._table.vocabulary.tasks)
+        self._log_id = log
+        self._next = self._position = 0
+        self._waiting, self._seen, self._seen_in_batches = [], {}, {}
+        self._published = ()
+        self._saved_examples = self._judged_examples = 0
+        self._published_at = self._saved_at = self._monotonic()
+
+    def _learn_batch(self, done: Learned) -> None:
+        examples, self._waiting = self._waiting, []
+        taught = self._contest.learn(batch_of(examples, self._table), held_out(examples, self._guard.config.share))
+        report, judgement = taught.report, taught.judgement
+        if taught.promoted:
+            _log.warning("challenger_promoted", by="rule", recipe=self._guard.recipe)
+        self._progress.add(report.predictions_BT, report.labels_BT)
+        done.drifts += self._watch(report)
+        if judgement is not None and judgement.objection is not None:
+            self._tell(judgement.objection, judgement.undone)
+            done.objections.append(judgement.objection)
+            done.undone += judgement.undone
+        if self._predictions is not None:
+            self._predictions.append(examples, report.predictions_BT)
+        self._position, self._seen_in_batches = self._next, dict(self._seen)
+        done.examples += len(examples)
+        done.skipped_batches += report.skipped
+
+    def _watch(self, report: Report) -> list[Drift]:
+        model = self._guard.trainer.model
+        drifts = self._drift.observe(
+            prediction_losses(
+                report.predictions_BT, report.labels_BT, binary_T=model.binary_T, deviation_T=model.targets.deviation
+            )
+        )
+        for drift in drifts:
+            _log.warning("drift", task=drift.task, loss_before=round(drift.before, 4), loss_after=round(drift.after, 4))
+        return drifts
+
+    def _tell(self, objection: Objection, undone: int) -> None:
+        _log.error(
+            "snapshot_rejected",
+            task=objection.task,
+            reason=objection.reason,
+            detail=objection.detail,
+            examples=self._guard.trainer.examples,
+            undone=undone,
+            hint="the last good weights stay published, and learning goes on from them",
+        )
+
+    @property
+    def _guard(self) -> Guard:
+        return self._contest.champion
+
+    def _settle_contest(self) -> None:
+        """Meets a request to promote, and tells how the two stand."""
+        contest = self._contest
+        if contest.challenger is None:
+            return
+        if self._notes.requested() == contest.promotions + 1 and contest.promote():
+            _log.warning("challenger_promoted", by="command", recipe=self._guard.recipe)
+        self._notes.tell(
+            promotions=contest.promotions,
+            champion=self._guard.recipe,
+            challenger=contest.challenger.recipe,
+            comparisons=contest.comparisons(),
+        )
+
+    def _publish(self, qualities: dict[str, Quality]) -> bool:
+        """Publishes the good weights, if they are others than those that serve."""
+        model, examples = self._guard.good(), self._guard.good_examples
+        good = (self._contest.promotions, examples)
+        if model is None or good == self._published:
+            return False
+        metrics = {
+            task: {name: value if math.isfinite(value) else None for name, value in asdict(quality).items()}
+            for task, quality in qualities.items()
+        }
+        manifest = self._snapshots.publish(model, encoder_version=self._encoder_version, examples=examples, metrics=metrics)
+        self._published = good
+        _log.info("snapshot_published", version=version_name(manifest.version), examples=examples)
+        return True
+
+    def _save(self) -> None:
+        self._checkpoint.save(
+            {
+                "log": self._log_id,
+                "position": self._position,
+                "seen": {where: list(last) for where, last in self._seen_in_batches.items()},
+                "contest": self._contest.state_dict(),
+                "progress": self._progress.state_dict(),
+                "published": list(self._published),
+                "predictions_bytes": 0 if self._predictions is None else self._predictions.write(),
+            }
+        )
+        self._saved_examples = self._guard.trainer.examples

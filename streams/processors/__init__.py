@@ -1,0 +1,1 @@
+"""Batch processors of users, items and the catalogue, free of Faust."""

@@ -1,0 +1,134 @@
+"""Owns what a batch of events leads to: users' rows, actions for the items, labelled examples, dead letters."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from feature_repo.assembly.assemble import assemble_served
+from feature_repo.decode import Rejection, decode_event
+from feature_repo.decoded_event import Occurrence
+from feature_repo.fold import UserFold
+from feature_repo.items.table import ItemTable
+from feature_repo.rows import UserRow
+from headwater.internal.v1.streams_pb2 import SourcePosition
+from headwater.v1.topics import ERASURES, EXAMPLES, ITEM_ACTIONS
+from runtime.record import Publication, Record
+from streams.dead_letters import dead_letter
+from streams.processors.row_cache import CacheUse, RowCache
+
+__all__ = ["UserProcessor", "UserRows", "UserWork"]
+
+
+class UserRows(Protocol):
+    """Where users' rows live; `feature_repo.store.RowStore` is one."""
+
+    def read_users(self, user_ids: Sequence[str]) -> dict[str, UserRow]: ...
+
+    def write_users(self, rows: Sequence[UserRow]) -> None: ...
+
+
+@dataclass(kw_only=True, slots=True)
+class UserWork:
+    """What one batch led to: first publish, then write the rows, then confirm, then acknowledge."""
+
+    publications: list[Publication] = field(default_factory=list)
+    confirmations: list[Publication] = field(default_factory=list)
+    """Receipts of users' wishes to be forgotten: they hold once the rows are written."""
+    rows: dict[str, UserRow] = field(default_factory=dict)
+    folded_appended_at: list[float] = field(default_factory=list)
+    """When each folded event was appended to the log, Unix seconds."""
+    folded_from: list[SourcePosition] = field(default_factory=list)
+    """Where in the log each of them stands."""
+    append_delays: list[float] = field(default_factory=list)
+    """For each of them, seconds from when it happened on its producer's clock; below 0 where that clock runs ahead."""
+    duplicates: int = 0
+    late: int = 0
+    strayed: int = 0
+    """Events in another partition than the event before of their user: producers do not agree on a partitioner."""
+    barred: int = 0
+    """Events that occurred before their user asked to be forgotten."""
+    forgotten: int = 0
+    """Users whose rows were erased."""
+    examples: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Dead letters by reason."""
+    cache: CacheUse | None = None
+
+
+class UserProcessor:
+    """Folds batches of events; holds rows between batches, so only one may work on a partition at a time."""
+
+    def __init__(
+        self, *, table: ItemTable, store: UserRows, log: Callable[[], int], clock: Callable[[], float], cached_rows: int
+    ) -> None:
+        """Args: `table` is kept current by someone else; `log` tells the id of the events topic, `clock` Unix seconds."""
+        self._vocabulary = table.vocabulary
+        self._store, self._log, self._clock = store, log, clock
+        self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
+        self._rows = RowCache(
+            read=store.read_users,
+            empty=lambda user_id: UserRow.empty(user_id, table.vocabulary),
+            capacity=cached_rows,
+        )
+        self._widths = len(self._vocabulary.features), 1 + len(self._vocabulary.tasks)
+
+    def process(self, records: Sequence[Record]) -> UserWork:
+        """Folds the records in order; raises what the store raises, and then nothing has changed."""
+        work, now, log = UserWork(), self._clock(), self._log()
+        decoded = [self._decode(record, now) for record in records]
+        rows = self._rows.take(event.user_id for event in decoded if isinstance(event, Occurrence))
+        work.cache = self._rows.use
+        for record, event in zip(records, decoded, strict=True):
+            if isinstance(event, Rejection):
+                work.publications.append(dead_letter(record, event, now))
+                work.rejected[event.reason] += 1
+                continue
+            row = rows[event.user_id]
+            late = event.at < row.updated_at
+            work.strayed += row.log == log and row.partition != record.partition
+            source = SourcePosition(log=log, partition=record.partition, offset=record.offset)
+            folded = self._fold.fold(row, event, source)
+            work.rows[row.user_id] = row
+            if folded.erasure is not None:
+                receipt = folded.erasure.SerializeToString()
+                work.confirmations.append(Publication(ERASURES.name, row.user_id.encode(), receipt))
+            if folded.action is None:
+                work.duplicates += folded.duplicate
+                work.barred += folded.barred
+                work.forgotten += not (folded.duplicate or folded.barred)
+                continue
+            work.late += late
+            work.examples += len(folded.examples)
+            work.folded_appended_at.append(record.appended_at)
+            work.folded_from.append(source)
+            work.append_delays.append(record.appended_at - event.at)
+            action = Publication(ITEM_ACTIONS.name, event.item_id.encode(), folded.action.SerializeToString())
+            work.publications.append(action)
+            key = row.user_id.encode()
+            for example in folded.examples:
+                work.publications.append(Publication(EXAMPLES.name, key, example))
+        return work
+
+    def write(self, work: UserWork) -> Sequence[Publication]:
+        """Writes the rows that changed; raises what the store raises, and may then be called again."""
+        self._store.write_users(list(work.rows.values()))
+        return work.confirmations
+
+    def forget(self) -> None:
+        """Drops the rows in memory: another worker may own them now."""
+        self._rows.clear()
+
+    def _decode(self, record: Record, now: float) -> Occurrence | Rejection:
+        event = decode_event(record.value, key=record.key, now=now)
+        if isinstance(event, Occurrence) and event.served is not None:
+            served = event.served
+            features, width = self._widths
+            fits = len(served.features) == features and len(served.history_values) == len(served.history_item_ids) * width
+            if served.fingerprint == self._vocabulary.fingerprint and not fits:
+                detail = (
+                    f"impression.served has {len(served.features)} values and {len(served.history_values)} history values for "
+                    f"{len(served.history_item_ids)} items, not {features} and {width} an item: send them as the server does"
+                )
+                return Rejection(reason="constraint", detail=detail)
+        return event

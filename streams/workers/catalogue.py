@@ -1,0 +1,67 @@
+"""Owns the catalogue worker: changes in, encoded entries out. Run with `python -m streams.workers.catalogue`."""
+
+import asyncio
+import sys
+import time
+from functools import partial
+
+import kafka as _kafka  # noqa: F401  before Feast, whose import puts every library's deprecation warnings on standard error
+import torch
+from prometheus_client import CollectorRegistry
+
+from feature_repo.settings import FeatureSettings, StoreSettings
+from feature_repo.store import RowStore
+from headwater.v1.topics import CATALOGUE
+from runtime.publisher import Publisher
+from runtime.settings import KafkaSettings
+from streams.consumer.agent import define_agent
+from streams.pipeline import Pipeline
+from streams.processors.catalogue import CatalogueProcessor
+from streams.settings import CatalogueSettings, WorkerSettings
+from streams.workers.worker import Worker, configure_logging
+from training.encoding.cache import CachedEncoder, VectorCache
+from training.encoding.encoder import TextEncoder
+from training.encoding.settings import EncoderSettings
+
+__all__ = ["main"]
+
+_ENCODED_TOGETHER = 500
+
+
+async def _run() -> int:
+    kafka, store_settings, features = KafkaSettings(), StoreSettings(), FeatureSettings()
+    settings = WorkerSettings().holding(_ENCODED_TOGETHER)
+    encoder_settings, own = EncoderSettings(), CatalogueSettings()
+    configure_logging(kafka, store_settings, settings, features, encoder_settings, own)
+    cache = VectorCache(own.cache_dir / "vectors.db")
+    encoder = CachedEncoder(TextEncoder(encoder_settings.items()), cache)
+    worker = Worker(
+        "catalogue",
+        kafka=kafka,
+        settings=settings,
+        registry=CollectorRegistry(),
+        prepare_thread=partial(torch.set_num_threads, own.encoder_threads),
+    )
+    publisher, store = Publisher(kafka), RowStore(store_settings, features.vocabulary())
+    processor = CatalogueProcessor(encoder=encoder, store=store, clock=time.time)
+    pipeline = Pipeline(
+        "catalogue", processor, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds
+    )
+    # The group is the encoder's own: another encoder reads the whole (compacted) catalogue again and encodes all of it.
+    group = worker.group(f"headwater-catalogue-{encoder.version}", CATALOGUE)
+    define_agent(worker, group, pipeline, observe=lambda work: worker.observe_rejected(work.rejected))
+    await publisher.start()
+    try:
+        return await worker.run()
+    finally:
+        await publisher.stop()
+        cache.close()
+
+
+def main() -> None:
+    """Runs the worker until SIGTERM; exits with 1 after a failure."""
+    sys.exit(asyncio.run(_run()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Owns the features worker: events in, fresh user and item rows out. Run with `python -m streams.workers.features`."""
+
+import asyncio
+import sys
+import time
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from feature_repo.items.mirror import ItemMirror
+from feature_repo.items.table import ItemTable
+from feature_repo.settings import FeatureSettings, StoreSettings
+from feature_repo.store import RowStore
+from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from runtime.publisher import Publisher
+from runtime.settings import KafkaSettings
+from runtime.topic_ids import log_ids
+from runtime.tracing import Traces, TracingSettings, traces
+from streams.consumer.agent import define_agent
+from streams.metrics import FeatureMetrics
+from streams.pipeline import Pipeline
+from streams.processors.item import ItemProcessor, ItemWork
+from streams.processors.user import UserProcessor, UserWork
+from streams.settings import WorkerSettings
+from streams.spans import trace_folds
+from streams.workers.worker import Worker, configure_logging
+from training.encoding.encoder import TextEncoder
+from training.encoding.settings import EncoderSettings
+
+__all__ = ["main"]
+
+
+class _EventsLog:
+    """The id of the events topic, asked for at every assignment: the topic may have been created anew while this worker ran."""
+
+    id: int
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+
+    async def identify(self) -> None:
+        """Asks the broker."""
+        self.id = (await asyncio.to_thread(log_ids, self._kafka, (EVENTS.name,)))[EVENTS.name]
+
+
+class _Observer:
+    """Counts what batches led to, and traces where that is on."""
+
+    def __init__(self, worker: Worker, metrics: FeatureMetrics, spans: Traces) -> None:
+        self._worker, self._metrics, self._spans = worker, metrics, spans
+
+    def users(self, work: UserWork) -> None:
+        """Of events."""
+        now = time.time()
+        self._metrics.observe(work, now=now)
+        self._metrics.observe_cache("users", work.cache)
+        self._worker.observe_rejected(work.rejected)
+        if self._spans.on:
+            trace_folds(self._spans, work, now)
+
+    def items(self, work: ItemWork) -> None:
+        """Of actions for items."""
+        self._metrics.item_actions.inc(work.folded)
+        self._metrics.observe_cache("items", work.cache)
+        self._worker.observe_rejected(work.rejected)
+
+
+async def _run() -> int:
+    kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
+    encoder_settings, tracing = EncoderSettings(), TracingSettings()
+    configure_logging(kafka, store_settings, settings, features, encoder_settings, tracing)
+    spans, vocabulary, encoder = traces(tracing, "features"), features.vocabulary(), TextEncoder(encoder_settings.items())
+    table, registry = ItemTable(vocabulary, dimensions=encoder.dimension), CollectorRegistry()
+    worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
+    mirror.on_failure(worker.fail_from_thread)
+    publisher, store, log = Publisher(kafka), RowStore(store_settings, vocabulary), _EventsLog(kafka)
+    users = UserProcessor(table=table, store=store, log=lambda: log.id, clock=time.time, cached_rows=settings.cached_rows)
+    items = ItemProcessor(vocabulary, store=store, clock=time.time, cached_rows=settings.cached_rows)
+    pipeline = partial(Pipeline, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds)
+    user_group, item_group = (
+        worker.group("headwater-features-users", EVENTS),
+        worker.group("headwater-features-items", ITEM_ACTIONS),
+    )
+    user_group.on_arrival(log.identify)
+    observer = _Observer(worker, FeatureMetrics(registry), spans)
+    define_agent(worker, user_group, pipeline("users", users), observe=observer.users)
+    define_agent(worker, item_group, pipeline("items", items), observe=observer.items)
+
+    mirror.start()
+    await publisher.start()
+    try:
+        if not await worker.items_ready(mirror):
+            return 1
+        return await worker.run()
+    finally:
+        await publisher.stop()
+        mirror.stop()
+        spans.stop()
+
+
+def main() -> None:
+    """Runs the worker until SIGTERM; exits with 1 after a failure."""
+    sys.exit(asyncio.run(_run()))
+
+
+if __name__ == "__main__":
+    main()

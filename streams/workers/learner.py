@@ -1,0 +1,200 @@
+"""Owns the learner process: examples in, model snapshots out. Run with `python -m streams.workers.learner`."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+import torch
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from feature_repo.items.mirror import ItemMirror
+from feature_repo.items.table import ItemTable
+from feature_repo.settings import FeatureSettings
+from feature_repo.vocabulary import Vocabulary
+from headwater.v1.topics import EXAMPLES
+from runtime.settings import KafkaSettings
+from runtime.topic_ids import log_ids
+from runtime.tracing import TracingSettings, traces
+from streams.learning.learner import Learned, Learner, Settled
+from streams.learning.predictions import PredictionsFile
+from streams.learning.settings import ChallengerSettings, LearnerSettings
+from streams.metrics import LearnerMetrics
+from streams.settings import WorkerSettings
+from streams.spans import LearnerSpans
+from streams.workers.worker import Worker, configure_logging
+from training.encoding.encoder import TextEncoder
+from training.encoding.settings import EncoderSettings
+from training.release.champion_challenger import Contest
+from training.release.guard import Guard
+from training.release.promotion import PromotionNotes
+from training.storage import join
+from training.storage.checkpoints import CheckpointFile
+from training.storage.snapshots import SnapshotStore
+from training.trainer import Trainer, TrainerConfig
+
+__all__ = ["LearnerAgent", "main", "make_contest"]
+
+_log = structlog.get_logger(__name__)
+_SETTLE_SECONDS = 1.0
+_LEARNED_TOGETHER = 1000
+R = TypeVar("R")
+
+
+class LearnerAgent:
+    """Drives a learner from its topic: learns on the executor, and acknowledges what a checkpoint holds."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        learner: Learner,
+        metrics: LearnerMetrics,
+        *,
+        identify: Callable[[], int],
+        spans: LearnerSpans,
+    ) -> None:
+        """Args: `identify` tells the id of the examples topic."""
+        self._spans = spans
+        self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
+        self._unsaved: dict[TP, int] = {}
+        self._group = worker.group("headwater-learner", EXAMPLES)
+        self._group.on_arrival(self._arrive)
+        self._group.before_leaving(self._leave)
+        self._group.agent(self._learn)
+
+    async def _learn(self, stream: Any) -> None:
+        try:
+            async for taken in self._group.batches(stream):
+                self._unsaved.update(taken.ends)
+                began = time.time()
+                self._observe_learned(await self._run(partial(self._learner.learn, taken.records)))
+                if self._spans.on:
+                    self._spans.learned(taken.records, began, time.time())
+                self._group.finish(taken.ends)
+                await self._settle()
+        except Exception as error:
+            self._worker.fail(error)
+
+    async def keep_settling(self) -> None:
+        """Checkpoints and publishes while no examples come; runs until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(_SETTLE_SECONDS)
+                await self._settle()
+        except Exception as error:
+            self._worker.fail(error)
+
+    async def _arrive(self) -> None:
+        self._unsaved.clear()
+        await self._run(lambda: self._learner.resume(self._identify()))
+
+    async def _leave(self) -> None:
+        await self._settle(leaving=True)
+
+    async def _settle(self, *, leaving: bool = False) -> None:
+        began = time.time()
+        settled = await self._run(partial(self._learner.settle, leaving=leaving))
+        self._observe_settled(settled)
+        if self._spans.on and settled.published:
+            self._spans.published(began, time.time())
+        if settled.position is not None:
+            self._group.acknowledge({tp: min(end, settled.position) for tp, end in self._unsaved.items()})
+
+    async def _run(self, step: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._worker.executor, step)
+
+    def _observe_learned(self, learned: Learned) -> None:
+        self._metrics.learned.inc(learned.examples)
+        self._metrics.duplicates.inc(learned.duplicates)
+        self._metrics.unusable.inc(learned.unusable)
+        self._metrics.skipped.inc(learned.skipped_batches)
+        self._metrics.undone.inc(learned.undone)
+        for objection in learned.objections:
+            self._metrics.rejected.labels(objection.task, objection.reason).inc()
+        for drift in learned.drifts:
+            self._metrics.drifts.labels(drift.task).inc()
+
+    def _observe_settled(self, settled: Settled) -> None:
+        self._metrics.published.inc(settled.published)
+        for task, comparison in settled.comparisons.items():
+            self._metrics.challenger_gain.labels(task).set(comparison.gain)
+        for window, qualities in settled.qualities.items():
+            for task, quality in qualities.items():
+                self._metrics.observe_quality(task, window, quality)
+
+
+def make_contest(learning: LearnerSettings, challenging: ChallengerSettings, vocabulary: Vocabulary, dimension: int) -> Contest:
+    """A champion, and a challenger where settings ask for one."""
+
+    def guard(recipe: TrainerConfig) -> Guard:
+        return Guard(Trainer(recipe, vocabulary, seed=learning.seed), learning.guard(), seed=learning.seed)
+
+    champion = learning.trainer(dimension)
+    other = challenging.trainer(champion)
+    return Contest(guard(champion), guard(other) if other else None, challenging.contest())
+
+
+def _use_one_core() -> None:
+    """The model is small, and the order of sums must not depend on the machine's cores. Each thread has to say so itself:
+    LAPACK's routines, which draw the first weights, look at nothing that another thread has set."""
+    torch.set_num_threads(1)
+
+
+async def _run() -> int:
+    kafka, learning, features = KafkaSettings(), LearnerSettings(), FeatureSettings()
+    settings = WorkerSettings().holding(_LEARNED_TOGETHER)
+    challenging, encoder_settings = ChallengerSettings(), EncoderSettings()
+    tracing = TracingSettings()
+    configure_logging(kafka, settings, learning, challenging, features, encoder_settings, tracing)
+    spans = traces(tracing, "learner")
+    vocabulary = features.vocabulary()
+    encoder = TextEncoder(encoder_settings.items())
+    table = ItemTable(vocabulary, dimensions=encoder.dimension)
+    registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
+    metrics = LearnerMetrics(registry, tasks)
+    worker = Worker("learner", kafka=kafka, settings=settings, registry=registry, prepare_thread=_use_one_core)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
+    mirror.on_failure(worker.fail_from_thread)
+    predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
+    learner = Learner(
+        learning,
+        make_contest=partial(make_contest, learning, challenging, vocabulary, encoder.dimension),
+        table=table,
+        snapshots=SnapshotStore(learning.snapshot_dir, keep=learning.keep_snapshots, clock=time.time),
+        checkpoint=CheckpointFile(join(learning.snapshot_dir, "learner.checkpoint")),
+        encoder_version=encoder.version,
+        notes=PromotionNotes(learning.snapshot_dir),
+        monotonic=time.monotonic,
+        predictions=predictions,
+    )
+    agent = LearnerAgent(
+        worker,
+        learner,
+        metrics,
+        identify=lambda: log_ids(kafka, (EXAMPLES.name,))[EXAMPLES.name],
+        spans=LearnerSpans(spans),
+    )
+    mirror.start()
+    try:
+        if not await worker.items_ready(mirror):
+            return 1
+        settling = asyncio.create_task(agent.keep_settling())
+        status = await worker.run()
+        settling.cancel()
+        return status
+    finally:
+        mirror.stop()
+        spans.stop()
+
+
+def main() -> None:
+    """Runs the learner until SIGTERM; exits with 1 after a failure."""
+    sys.exit(asyncio.run(_run()))
+
+
+if __name__ == "__main__":
+    main()

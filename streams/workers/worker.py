@@ -1,0 +1,167 @@
+"""Owns how a worker process lives: its groups, its executor, its monitoring port, its end."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from prometheus_client import CollectorRegistry
+from pydantic_settings import BaseSettings
+
+from feature_repo.items.mirror import ItemMirror
+from headwater.v1.topics import Topic
+from runtime.health import Health, MonitoringServer, Problem, Watchdog
+from runtime.settings import KafkaSettings, shown
+from streams.consumer.group import Group
+from streams.metrics import WorkerMetrics
+from streams.settings import WorkerSettings
+
+__all__ = ["Worker", "configure_logging"]
+
+_log = structlog.get_logger(__name__)
+_WATCH_SECONDS = 1.0
+_ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 make it search many times within one batch
+
+
+def configure_logging(*settings: BaseSettings) -> None:
+    """Logs as events on stderr, other libraries' from errors up; shows the effective settings with passwords masked."""
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    for one in settings:
+        _log.info("settings", section=type(one).__name__, **{name: str(value) for name, value in shown(one).items()})
+
+
+class Worker:
+    """A process with one or more groups and one thread for all that blocks.
+
+    An agent that fails takes the whole process down: Faust would skip the batch and go on, and a restart reads it again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        kafka: KafkaSettings,
+        settings: WorkerSettings,
+        registry: CollectorRegistry,
+        prepare_thread: Callable[[], object] | None = None,
+    ) -> None:
+        """Args: `prepare_thread` is run first on the thread for all that blocks."""
+        self.name = name
+        self.metrics = WorkerMetrics(registry)
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=prepare_thread)
+        self._kafka, self._settings = kafka, settings
+        self._health = Health(stall_seconds=settings.stall_seconds)
+        self._watchdog = Watchdog(self._health, exit_seconds=settings.exit_seconds, end=self._end)
+        self._monitoring = MonitoringServer(settings.metrics_host, settings.metrics_port, registry=registry, health=self._health)
+        self._groups: list[Group] = []
+        self._failure: BaseException | None = None
+        self._stopping = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def group(self, name: str, topic: Topic) -> Group:
+        """Adds a group that reads `topic`; its offsets are kept under `name`."""
+        group = Group(name, topic, kafka=self._kafka, settings=self._settings, heartbeat=self._health.part(name))
+        self._groups.append(group)
+
+        async def count() -> None:
+            self.metrics.rebalances.labels(topic.name).inc()
+
+        group.on_arrival(count)
+        return group
+
+    def observe_seconds(self, agent: str, stage: str, seconds: float) -> None:
+        """Hears how long a stage of an agent's batch took."""
+        self.metrics.batch_seconds.labels(agent, stage).observe(seconds)
+
+    def observe_rejected(self, rejected: Mapping[str, int]) -> None:
+        """Counts dead letters, by reason."""
+        for reason, count in rejected.items():
+            self.metrics.dead_lettered.labels(reason).inc(count)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the process with a failure."""
+        _log.error("worker_failed", worker=self.name, error=str(error), exc_info=error)
+        self._failure = error
+        self._stopping.set()
+
+    def fail_from_thread(self, error: BaseException) -> None:
+        """The same for who runs in a thread of their own."""
+        self._loop.call_soon_threadsafe(self.fail, error)
+
+    async def items_ready(self, mirror: ItemMirror) -> bool:
+        """Waits until the items are read; False, and why in the log, where that takes too long."""
+        seconds = self._settings.ready_timeout_seconds
+        if await asyncio.to_thread(mirror.wait_ready, seconds):
+            return True
+        _log.error(
+            "items_not_read",
+            seconds=seconds,
+            items_of_another_encoder=mirror.items_of_another_encoder,
+            some_of_them=mirror.some_of_another_encoder,
+            hint="check the topics with `headwater topics`; items of another encoder: docs/runbooks/ItemsOfAnotherEncoder.md",
+        )
+        return False
+
+    async def run(self) -> int:
+        """Runs until a signal or a failure; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        gc.collect()
+        gc.freeze()  # libraries and models stay for good, and are half of what each search would look through
+        gc.set_threshold(_ALLOCATIONS, 20, 20)
+        for group in self._groups:
+            self._health.part(group.name).progress()  # what was waited for until here is none of their doing
+        self._monitoring.start()
+        self._watchdog.start()
+        watch = asyncio.create_task(self._watch())
+        try:
+            await asyncio.gather(*[group.app.start() for group in self._groups])
+            ends = [asyncio.create_task(group.app.wait_until_stopped()) for group in self._groups]
+            stopping = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait((stopping, watch, *ends), return_when=asyncio.FIRST_COMPLETED)
+            if not self._stopping.is_set():
+                reasons = [group.app.crash_reason for group in self._groups if group.app.crash_reason is not None]
+                self.fail(reasons[0] if reasons else RuntimeError("a consumer stopped by itself"))
+        finally:
+            watch.cancel()
+            for group in self._groups:
+                if self._failure is None:
+                    await group.leave()
+                await group.app.stop()
+            self.executor.shutdown()
+            self._watchdog.stop()
+            self._monitoring.stop()
+        return 0 if self._failure is None else 1
+
+    async def _watch(self) -> None:
+        """Measures how far each group has come, which tells of consumers that die silently."""
+        while True:
+            self._health.turn()
+            for group in self._groups:
+                part = self._health.part(group.name)
+                if part.assigned:
+                    part.waiting = sum(position.lag for position in group.positions())
+                    if not part.waiting:
+                        part.progress()
+                    self.metrics.observe_group(group)
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    def _end(self, problem: Problem) -> None:
+        """Ends the process at once: what stands still would also stand in the way of an orderly end."""
+        _log.error("worker_stood_still", worker=self.name, problem=problem.text, hint="it ends, to be started anew")
+        os._exit(1)

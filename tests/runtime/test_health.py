@@ -1,0 +1,103 @@
+"""A worker's health and its HTTP port."""
+
+import urllib.error
+import urllib.request
+
+from prometheus_client import CollectorRegistry
+
+from runtime.health import Health, MonitoringServer
+from streams.metrics import WorkerMetrics
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _text(health: Health) -> str:
+    problem = health.problem()
+    return "" if problem is None else problem.text
+
+
+def test_standing_still_while_records_wait_is_ill_and_idling_is_not() -> None:
+    """Consumers can die silently; only a restart mends that."""
+    clock = Clock()
+    health = Health(stall_seconds=60.0, clock=clock)
+    users, items = health.part("users"), health.part("items")
+    users.assign()
+    assert "items is starting" in _text(health)
+    items.assign()
+    clock.now = 100.0
+    assert health.problem() is None
+    items.waiting = 3
+    users.progress()
+    assert "items is stalled: 3 records" in _text(health), "another part's progress must not hide it"
+    items.progress()
+    assert health.problem() is None
+
+
+def test_a_rebalance_that_does_not_end_and_a_loop_that_does_not_turn_are_ill() -> None:
+    """Neither has records that wait: without partitions there is no lag, and a blocked loop measures none."""
+    clock = Clock()
+    health = Health(stall_seconds=10.0, clock=clock)
+    part = health.part("users")
+    part.assign()
+    part.revoke()
+    assert health.problem() is None
+    clock.now = 11.0
+    assert "without partitions" in _text(health)
+    part.assign()
+    health.turn()
+    clock.now = 22.0
+    assert "event loop is blocked for 11 s" in _text(health)
+
+
+def test_waiting_for_another_system_is_told_but_is_no_reason_to_restart() -> None:
+    """A restart mends no store; the worse problem, which it may mend, comes first."""
+    clock = Clock()
+    health = Health(stall_seconds=10.0, clock=clock)
+    users, items = health.part("users"), health.part("items")
+    for part in (users, items):
+        part.assign()
+        part.waiting = 1
+    users.wait_for("the store does not answer")
+    items.wait_for("the store does not answer")
+    clock.now = 20.0
+    problem = health.problem()
+    assert problem is not None
+    assert "the store does not answer" in problem.text
+    assert not problem.curable
+    items.progress()
+    clock.now = 31.0
+    assert "items is stalled" in _text(health)
+
+
+def test_both_pages_are_served() -> None:
+    """Prometheus and whoever restarts the worker read them."""
+    registry = CollectorRegistry()
+    WorkerMetrics(registry).dead_lettered.labels("future").inc(2)
+    health = Health(stall_seconds=60.0)
+    health.part("users")
+    server = MonitoringServer("127.0.0.1", 0, registry=registry, health=health)
+    server.start()
+    try:
+        assert _get(server.port, "/healthz") == (
+            503,
+            "users is starting: no partitions are assigned or the items are not read yet",
+        )
+        health.part("users").assign()
+        assert _get(server.port, "/healthz") == (200, "ok")
+        assert 'headwater_events_dead_lettered_total{reason="future"} 2.0' in _get(server.port, "/metrics")[1]
+    finally:
+        server.stop()
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()

@@ -1,0 +1,1 @@
+"""The frozen text encoder, its settings and its cache of vectors."""

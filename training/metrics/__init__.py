@@ -1,0 +1,1 @@
+"""Progressive quality, ranking quality, off-policy estimates and drift."""

@@ -1,0 +1,1 @@
+"""Acceptance, champion and challenger, and promotion of candidate models."""

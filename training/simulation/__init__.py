@@ -1,0 +1,1 @@
+"""Synthetic catalogues and simulated users."""
