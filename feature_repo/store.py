@@ -1,4 +1,4 @@
-"""Owns reading and writing rows in Feast's online store (SQLite or Redis); calls block, so loops give them to an executor.
+"""Rows in Feast's online store (SQLite or Redis); calls block, so event loops hand them to an executor.
 
 Rows go through the store's own `online_read` and `online_write_batch`, which take and give protobuf values: the paths over
 data frames and over `get_online_features` spend most of their time on conversion.
@@ -6,26 +6,27 @@ data frames and over `get_online_features` spend most of their time on conversio
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import prometheus_client  # noqa: F401  before feast, which turns its metrics into multiprocess files if it comes first
 from feast import FeatureStore, FeatureView, RepoConfig
-from feast.infra.online_stores.helpers import get_online_store_from_config
-from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from feature_repo.codec import RowSchemaError, decode_item, decode_user, encode_content, encode_item, encode_user
 from feature_repo.definitions import ITEM_ACTIVITY, ITEM_CONTENT, OBJECTS, USER_ACTIVITY
+from feature_repo.fencing import Claim, Span
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
+from feature_repo.sqlite_store import SqliteRows
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import ItemContent
 
-__all__ = ["RowSchemaError", "RowStore", "StoreUnavailable", "apply", "repo_config"]
+__all__ = ["Fencing", "RowSchemaError", "RowStore", "StoreUnavailable", "apply", "repo_config"]
 
 _BATCH = 500  # rows a call: SQLite takes at most 999 keys in one query on old builds
 
@@ -63,6 +64,28 @@ def apply(settings: StoreSettings) -> None:
     FeatureStore(config=repo_config(settings)).apply(list(OBJECTS))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fencing:
+    """The conditions of one batch's write: the consumer group, and what becomes of the fence of each of its partitions."""
+
+    group: str
+    spans: Mapping[int, Span]
+
+
+class _FencedStore(Protocol):
+    """What rows need of a store: Feast's own calls, and writes under a fence."""
+
+    def online_read(
+        self, config: RepoConfig, table: FeatureView, entity_keys: list[EntityKey], requested_features: list[str] | None
+    ) -> list[tuple[datetime | None, dict[str, Value] | None]]: ...
+
+    def online_write_batch(self, config: RepoConfig, table: FeatureView, data: Any, progress: None) -> None: ...
+
+    def claim(self, config: RepoConfig, group: str, partitions: Iterable[int]) -> dict[int, Claim]: ...
+
+    def write_fenced(self, config: RepoConfig, table: FeatureView, data: Any, group: str, spans: Mapping[int, Span]) -> None: ...
+
+
 class RowStore:
     """Rows by id. Not for use from several threads at once: SQLite's connection is one."""
 
@@ -93,18 +116,33 @@ class RowStore:
         row = decode_user(user_id, values, self._vocabulary, whole=False)
         return row if row.updated_at and now - row.updated_at <= self._settings.user_ttl_seconds else None
 
-    def write_users(self, rows: Sequence[UserRow]) -> None:
-        """Writes each row, its position with it, in one atomic write a row; raises StoreUnavailable."""
-        self._write(USER_ACTIVITY, "user_id", [(row.user_id, encode_user(row, self._vocabulary)) for row in rows])
+    def claim(self, group: str, partitions: Iterable[int]) -> dict[int, Claim]:
+        """Makes this process the owner of a consumer group's partitions: whoever held one before can no longer write its rows.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            return self._online.claim(self._config, group, sorted(partitions))
+        except _store_errors() as error:
+            raise self._unavailable("written", error) from error
+
+    def write_users(self, rows: Sequence[UserRow], fencing: "Fencing | None" = None) -> None:
+        """Writes each row, its position with it, in one atomic write a row.
+
+        Raises:
+            StoreUnavailable: the store did not answer; the same call may be made again.
+            Fenced, StoreWentBack: `fencing` does not hold.
+        """
+        self._write(USER_ACTIVITY, "user_id", [(row.user_id, encode_user(row, self._vocabulary)) for row in rows], fencing)
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, ItemRow]:
         """Activity rows of the items that have one; raises as `read_users` does."""
         found = self._read(ITEM_ACTIVITY, "item_id", item_ids)
         return {item_id: decode_item(item_id, values, self._vocabulary) for item_id, values in found.items()}
 
-    def write_items(self, rows: Sequence[ItemRow]) -> None:
-        """Writes each activity row in one atomic write a row; raises StoreUnavailable."""
-        self._write(ITEM_ACTIVITY, "item_id", [(row.item_id, encode_item(row, self._vocabulary)) for row in rows])
+    def write_items(self, rows: Sequence[ItemRow], fencing: "Fencing | None" = None) -> None:
+        """Writes each activity row in one atomic write a row; raises as `write_users` does."""
+        self._write(ITEM_ACTIVITY, "item_id", [(row.item_id, encode_item(row, self._vocabulary)) for row in rows], fencing)
 
     def read_titles(self, item_ids: Sequence[str]) -> dict[str, str]:
         """Titles of the items that the catalogue has, for people to read; raises StoreUnavailable."""
@@ -138,14 +176,27 @@ class RowStore:
             found |= {entity_id: values for entity_id, (_, values) in zip(part, rows, strict=True) if values and _stands(values)}
         return found
 
-    def _write(self, view: FeatureView, join_key: str, rows: Sequence[tuple[str, dict[str, Value]]]) -> None:
+    def _write(
+        self,
+        view: FeatureView,
+        join_key: str,
+        rows: Sequence[tuple[str, dict[str, Value]]],
+        fencing: "Fencing | None" = None,
+    ) -> None:
         now = datetime.now(UTC)
         data: list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]] = [
             (_entity_key(join_key, entity_id), values, now, now) for entity_id, values in rows
         ]
-        for start in range(0, len(data), _BATCH):
+        parts = [data[start : start + _BATCH] for start in range(0, len(data), _BATCH)]
+        if fencing is not None and not parts:
+            parts = [[]]  # records without rows move the watermark, too
+        for number, part in enumerate(parts, start=1):
             try:
-                self._online.online_write_batch(self._config, view, data[start : start + _BATCH], None)
+                if fencing is None:
+                    self._online.online_write_batch(self._config, view, part, None)
+                else:
+                    spans = fencing.spans if number == len(parts) else {at: one.held_back for at, one in fencing.spans.items()}
+                    self._online.write_fenced(self._config, view, part, fencing.group, spans)
             except _store_errors() as error:
                 raise self._unavailable("written", error) from error
 
@@ -160,12 +211,12 @@ class RowStore:
 _SERVED = tuple(field.name for field in USER_ACTIVITY.schema if field.name != "awaiting")
 
 
-def _online_store(config: RepoConfig) -> OnlineStore:
+def _online_store(config: RepoConfig) -> _FencedStore:
     if config.online_store.type == "redis":
         from feature_repo.redis_store import RedisRows  # only where the redis extra is installed
 
         return RedisRows()
-    return get_online_store_from_config(config.online_store)
+    return SqliteRows()
 
 
 def _entity_key(join_key: str, entity_id: str) -> EntityKey:
