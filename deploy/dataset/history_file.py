@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.json_format import ParseDict, ParseError
 
 from deploy.dataset.tables import SURPLUS, HistoryFileError, read_rows
+from deploy.dataset.timeline import in_moments
 from deploy.dataset.times import unix_seconds
 from feature_repo.decode import Rejection, check_change, check_event
 from feature_repo.decoded_event import IMPRESSION, Occurrence
@@ -62,7 +63,7 @@ class Columns:
 def read_history(
     path: Path, *, columns: Columns | None = None, event: str = "", imply_impressions: bool = False, now: float
 ) -> list[Occurrence]:
-    """Events of a file in order of time, those of one time in order of the file; checked as the stream checks them.
+    """Events of a file in order of time, each list as one moment (`deploy.dataset.timeline`); checked as the stream checks them.
 
     Each row is one event. A line of a JSON lines file may also be an event as `headwater produce` takes it.
 
@@ -88,7 +89,7 @@ def read_history(
         found.append(checked)
     if not found:
         raise HistoryFileError(f"{path}: holds no rows")
-    return sorted(found, key=lambda occurrence: occurrence.at)
+    return in_moments(found)
 
 
 def read_catalogue(path: Path, *, now: float) -> list[Item]:

@@ -77,7 +77,10 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     imply_impressions: bool = False
     """Put an impression before each event: the item must have been in view."""
     sampled_impressions: int = 0
-    """Put so many impressions of other items before each event, for data that does not say what was passed over."""
+    """Show the item of each event among so many others, for data that does not say what was passed over."""
+    sampled_popularity: float = 0.75
+    """The power of popularity by which those others are drawn, of the items that exist by then: each in proportion to (1 + events
+    until then) to this power. With 0 all are alike and popularity tells what was chosen, with 1 little but taste does."""
 
     def __post_init__(self) -> None:
         known = [field.name for field in fields(Columns)]
@@ -85,6 +88,8 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"history.columns: {', '.join(unknown)} is unknown; there are {', '.join(known)}")
         if self.sampled_impressions < 0:
             raise ValueError("history.sampled_impressions: give 0 or more")
+        if not 0 <= self.sampled_popularity <= 2:
+            raise ValueError("history.sampled_popularity: give a number from 0 to 2")
 
     @property
     def named(self) -> Columns:

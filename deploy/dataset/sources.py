@@ -4,7 +4,7 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,9 @@ from google.protobuf.json_format import ParseDict, ParseError
 
 from deploy.dataset.history_file import RowError, check_width, checked_event, flat_event, number_of, read_event, time_of
 from deploy.dataset.project import VALUE_UNITS, Catalogue, History, Project
+from deploy.dataset.sampled_impressions import SampledImpressions
 from deploy.dataset.tables import read_rows
+from deploy.dataset.timeline import VISIT_SECONDS, Row, in_moments, timeline
 from feature_repo.decode import check_change
 from feature_repo.decoded_event import IMPRESSION, Occurrence
 from headwater.v1.catalogue_pb2 import CatalogueChange, Item
@@ -23,11 +25,7 @@ __all__ = ["OLD_SECONDS", "Rejects", "Sources", "SourcesRead", "read_sources"]
 OLD_SECONDS = 7 * 86_400.0
 """Of the newest event: served as of now, a history that ended longer ago has only users who are long gone."""
 
-_SPAN_SECONDS = 90 * 86_400.0
-_STEP_SECONDS = 60.0
 _EXAMPLES = 3
-_APART = 0.001
-_SAME_VISIT_SECONDS = 1800.0
 _TYPE = re.compile(r"[^a-z0-9_.-]+")
 _YEARS = range(1000, 3000)
 
@@ -79,28 +77,18 @@ class Sources:
         self._project, self._now, self._rng = project, now, rng
         self._rejects: dict[str, Rejects] = {}
         self._kinds: Counter[str] = Counter()
-        self._pairs: dict[tuple[str, str], int] = {}
 
     def read(self) -> SourcesRead:
         """Reads every file; raises HistoryFileError for one that cannot be read at all."""
-        found = [(history, list(self._rows(place, history))) for place, history in enumerate(self._project.history)]
-        begin, step = self._pace()
-        timed: list[tuple[History, Occurrence]] = []
-        for place, (history, rows) in enumerate(found):
-            if not history.timed:
-                rows = [
-                    replace(event, at=begin + step * self._pairs[event.user_id, event.item_id] + _APART * (place + event.at))
-                    for event in rows
-                ]
-            timed += ((history, event) for event in rows)
-        timed.sort(key=lambda pair: pair[1].at)
-        # A sampled impression lies a little before its event, and so may lie before the one that came ahead of that.
-        events = sorted(self._with_impressions(timed), key=lambda event: event.at)
-        items = self._items(self._project.catalogue, events)
+        rows = [row for place, history in enumerate(self._project.history) for row in self._rows(place, history)]
+        items = self._items(self._project.catalogue)
+        events = in_moments(self._with_impressions(timeline(rows, now=self._now), rows, items or ()))
+        if items is None:
+            items = [Item(item_id=item_id, type="item") for item_id in dict.fromkeys(event.item_id for event in events)]
         if self._project.simulate is not None:
             made, known = simulated(self._project.simulate, now=self._now)
             self._kinds.update(event.kind for event in made)
-            events, items = sorted([*events, *made], key=lambda event: event.at), [*items, *known]
+            events, items = in_moments([*events, *made]), [*items, *known]
         return SourcesRead(
             events=events,
             items=items,
@@ -109,14 +97,8 @@ class Sources:
             timed=all(history.timed for history in self._project.history),
         )
 
-    def _pace(self) -> tuple[float, float]:
-        """First time and seconds from one pair of user and item to the next, for files that have no times."""
-        pairs = max(len(self._pairs), 1)
-        step = min(_STEP_SECONDS, _SPAN_SECONDS / pairs)
-        return self._now - step * pairs, step
-
-    def _rows(self, place: int, history: History) -> Iterator[Occurrence]:
-        """Checked events; of a file without times `at` is the place within the row."""
+    def _rows(self, place: int, history: History) -> Iterator[Row]:
+        """What each row says, checked."""
         name = history.file.name
         alike = sum(one.file.name == name for one in self._project.history)
         rejects = self._rejects.setdefault(name if alike == 1 else f"{name} (history {place + 1})", Rejects())
@@ -132,11 +114,9 @@ class Sources:
                 said = hash(tuple((event.user_id, event.item_id, event.kind, event.value, event.at) for event in events))
                 rejects.repeats += said in seen
                 seen.add(said)
-            for event in events:
-                self._kinds[event.kind] += 1
-                if not history.timed:
-                    self._pairs.setdefault((event.user_id, event.item_id), len(self._pairs))
-                yield event
+            self._kinds.update(event.kind for event in events)
+            if events:
+                yield Row(file=place, events=events, timed=history.timed)
 
     def _events(self, history: History, made_id: str, row: dict[str, Any]) -> list[Occurrence]:
         """What a row says; `made_id` names it where it has no event id."""
@@ -152,38 +132,40 @@ class Sources:
                 return [read_event(row, columns, event="", event_id=made_id, now=self._now, time_formats=forms)]
             happened = {kind: columns.value}
         events = []
-        for place, (kind, column) in enumerate(happened.items()):
+        for kind, column in happened.items():
             named = replace(columns, value=column)
-            at = None if history.timed else 1.0 + place
+            at = None if history.timed else 1.0
             message = flat_event(row, named, kind, at=at, unit=unit, time_formats=history.time_formats)
             message.event_id = f"{message.event_id or made_id}{f'#{kind}' if history.outcomes else ''}"
-            event = checked_event(message, self._now)
-            events.append(replace(event, at=event.at + _APART * place) if history.timed else event)
+            events.append(checked_event(message, self._now))
         return events
 
-    def _with_impressions(self, events: list[tuple[History, Occurrence]]) -> Iterator[Occurrence]:
+    def _with_impressions(self, events: Sequence[Occurrence], rows: Sequence[Row], items: Iterable[Item]) -> Iterator[Occurrence]:
         """The events, in order of time, with the impressions that their files ask for; one serves all that follows it soon."""
-        done = [event.item_id for history, event in events if history.sampled_impressions and event.kind != IMPRESSION]
-        had = {(event.user_id, event.item_id) for _, event in events}
+        files = {event.event_id: row.file for row in rows for event in row.events}
+        published = {item.item_id: item.published_at.ToMicroseconds() / 1e6 for item in items if item.HasField("published_at")}
+        sampled = {
+            place: SampledImpressions(power=history.sampled_popularity, published_at=published, rng=self._rng)
+            for place, history in enumerate(self._project.history)
+            if history.sampled_impressions
+        }
         shown_at: dict[tuple[str, str], float] = {}
-        for history, event in events:
-            pair = (event.user_id, event.item_id)
-            wanted = event.kind != IMPRESSION and (history.imply_impressions or history.sampled_impressions > 0)
-            if wanted and event.at - shown_at.get(pair, -math.inf) >= _SAME_VISIT_SECONDS:
-                shown_at[pair] = event.at
-                # Drawn as often as they are chosen, so that taste and not popularity tells them from the one that was.
-                drawn = (self._rng.choice(done) for _ in range(history.sampled_impressions))
-                shown = [*(item for item in dict.fromkeys(drawn) if (event.user_id, item) not in had), event.item_id]
-                self._rng.shuffle(shown)  # a place of its own in the list would give away which one was chosen
-                for place, item in enumerate(shown):
-                    at = event.at - _APART * (len(shown) - place) / (len(shown) + 1)
-                    event_id = f"{event.event_id}#shown{place}"
-                    yield replace(event, event_id=event_id, item_id=item, kind=IMPRESSION, value=None, at=at)
+        for event in events:
+            place = files[event.event_id]
+            history = self._project.history[place]
+            if event.kind != IMPRESSION and place in sampled:
+                yield from sampled[place].before(event, history.sampled_impressions)
+            elif event.kind != IMPRESSION and history.imply_impressions:
+                pair = (event.user_id, event.item_id)
+                if event.at - shown_at.get(pair, -math.inf) >= VISIT_SECONDS:
+                    shown_at[pair] = event.at
+                    yield replace(event, event_id=f"{event.event_id}#shown", kind=IMPRESSION, value=None)
             yield event
 
-    def _items(self, catalogue: Catalogue | None, events: list[Occurrence]) -> list[Item]:
+    def _items(self, catalogue: Catalogue | None) -> list[Item] | None:
+        """Items of the catalogue; None where the project has none."""
         if catalogue is None:
-            return [Item(item_id=item_id, type="item") for item_id in dict.fromkeys(event.item_id for event in events)]
+            return None
         rejects = self._rejects.setdefault(catalogue.file.name, Rejects())
         items: dict[str, Item] = {}
         for number, row in read_rows(catalogue.file, header=catalogue.header):
