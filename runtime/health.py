@@ -1,17 +1,13 @@
-"""Owns what is known of a worker's progress, and its HTTP port: /metrics for Prometheus, /healthz for whoever restarts it."""
+"""Health of a process: heartbeats of its parts, the pulse of its event loop, and a watchdog that ends a stuck process."""
 
+import asyncio
 import faulthandler
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-
-__all__ = ["Health", "Heartbeat", "MonitoringServer", "Problem", "Watchdog"]
+__all__ = ["Health", "Heartbeat", "Problem", "Pulse", "Watchdog"]
 
 _WATCHDOG_SECONDS = 0.5
 
@@ -132,52 +128,21 @@ class Watchdog:
                 return
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class Pulse:
+    """Beats on the event loop; any thread may ask whether it does."""
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A scraper that hangs up early is no news; anything else is a defect and is shown."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # passed on as it came
+    def __init__(
+        self, *, every_seconds: float = 1.0, dead_after_seconds: float = 10.0, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._every, self._dead_after, self._monotonic = every_seconds, dead_after_seconds, monotonic
+        self._beat_at = monotonic()
 
+    async def beat(self) -> None:
+        """Beats until cancelled."""
+        while True:
+            self._beat_at = self._monotonic()
+            await asyncio.sleep(self._every)
 
-class MonitoringServer:
-    """Serves both pages from a thread of its own, so that a busy event loop cannot silence them."""
-
-    def __init__(self, host: str, port: int, *, registry: CollectorRegistry, health: Health) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path == "/metrics":
-                    self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
-                elif self.path == "/healthz":
-                    problem = health.problem()
-                    self._answer(
-                        200 if problem is None else 503, "text/plain", ("ok" if problem is None else problem.text).encode()
-                    )
-                else:
-                    self._answer(404, "text/plain", b"there are /metrics and /healthz")
-
-            def _answer(self, status: int, kind: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Scrapes are not worth a line each."""
-
-        self._server = _Server((host, port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="monitoring", daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return int(self._server.server_address[1])
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def alive(self) -> bool:
+        """False once the loop has been held up for longer than any request may."""
+        return self._monotonic() - self._beat_at < self._dead_after

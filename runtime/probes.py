@@ -1,7 +1,8 @@
-"""Owns the HTTP port beside gRPC: /healthz and /livez for orchestrators, /metrics for Prometheus."""
+"""HTTP server for probes and scrapes: /metrics and one path for each health check."""
 
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,29 +12,23 @@ __all__ = ["Probes"]
 
 
 class Probes:
-    """Serves on a thread of its own; `healthy()` is asked at each /healthz, `alive()` at each /livez: 200 while True, else 503.
-
-    One that is not healthy should get no requests for now, one that is not alive should be started anew.
-    """
+    """Serves from a thread of its own, so that a busy event loop cannot silence it."""
 
     def __init__(
-        self, host: str, port: int, registry: CollectorRegistry, *, healthy: Callable[[], bool], alive: Callable[[], bool]
+        self, host: str, port: int, *, registry: CollectorRegistry, checks: Mapping[str, Callable[[], str | None]]
     ) -> None:
+        """Args: `checks` maps a path, such as /healthz, to what returns the problem, or None (status 200) where there is none."""
+        paths = ", ".join(["/metrics", *checks])
+
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path == "/metrics":
                     self._send(200, CONTENT_TYPE_LATEST, generate_latest(registry))
-                elif self.path == "/healthz":
-                    ok = healthy()
-                    self._send(200 if ok else 503, "text/plain", b"ok\n" if ok else b"not ready, or draining\n")
-                elif self.path == "/livez":
-                    ok = alive()
-                    self._send(200 if ok else 503, "text/plain", b"ok\n" if ok else b"requests stand still: start it anew\n")
+                elif self.path in checks:
+                    problem = checks[self.path]()
+                    self._send(200 if problem is None else 503, "text/plain", f"{problem or 'ok'}\n".encode())
                 else:
-                    self._send(404, "text/plain", b"there are /healthz, /livez and /metrics\n")
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Probes come every second: they are not logged."""
+                    self._send(404, "text/plain", f"there are {paths}\n".encode())
 
             def _send(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)
@@ -42,10 +37,16 @@ class Probes:
                 self.end_headers()
                 self.wfile.write(body)
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
+            def log_message(self, format: str, *args: object) -> None:
+                """Probes come every second: they are not logged."""
+
+        self._server = _Server((host, port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._server.server_port
 
     def start(self) -> None:
         self._thread.start()
@@ -54,3 +55,12 @@ class Probes:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Ignores a scraper that hangs up early; shows anything else, which is a defect."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # passed on as it came

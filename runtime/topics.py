@@ -1,17 +1,19 @@
-"""Owns the topics as they stand on the broker: creates them as `headwater.v1.topics` lays them out, and tells what is there."""
+"""Headwater's topics on the broker: creating and describing them, their ids, and reading one from beginning to end."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from headwater.v1.topics import ALL_TOPICS, Topic
 from runtime.settings import KafkaSettings
 
-__all__ = ["TopicError", "TopicState", "describe", "ensure_topics", "spans"]
-
+__all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "spans"]
 
 _FETCH_SECONDS = 5.0
 
@@ -128,3 +130,62 @@ def _layout(topic: Topic, partitions: int, replication: int) -> dict[str, object
         "replication_factor": replication,
         "configs": {"cleanup.policy": "compact" if topic.compacted else "delete"},
     }
+
+
+class LogError(RuntimeError):
+    """A topic whose identity the broker does not tell."""
+
+
+def log_ids(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
+    """A 63-bit number for each topic that changes when the topic is created anew (its offsets then start from 0 again).
+
+    Raises:
+        LogError: a topic is missing or has no id (brokers before Apache Kafka 2.8 give none).
+    """
+    admin = KafkaAdminClient(**kafka.client_options())
+    try:
+        described = {entry["name"]: entry for entry in admin.describe_topics(list(topics))}
+    finally:
+        admin.close()
+    ids: dict[str, int] = {}
+    for topic in topics:
+        topic_id = str(described.get(topic, {}).get("topic_id") or "")
+        if not topic_id.strip("0-"):
+            raise LogError(
+                f"broker {kafka.bootstrap_servers} has no topic {topic} or gives it no id: "
+                "run `headwater topics --create`, and use a broker that speaks Kafka 2.8 or later"
+            )
+        ids[topic] = int.from_bytes(blake2b(topic_id.encode(), digest_size=8).digest(), "little") >> 1
+    return ids
+
+
+_SILENT_SECONDS = 30.0
+
+
+def read_topic(kafka: KafkaSettings, topic: str) -> Iterator[ConsumerRecord]:
+    """Every record that the broker still holds, in the order of each partition.
+
+    Raises:
+        TopicError: there is no such topic, or the broker stops answering.
+    """
+    consumer = KafkaConsumer(
+        group_id=None, enable_auto_commit=False, allow_auto_create_topics=False, fetch_max_wait_ms=50, **kafka.client_options()
+    )
+    try:
+        partitions = [TopicPartition(topic, one) for one in consumer.partitions_for_topic(topic) or ()]
+        if not partitions:
+            raise TopicError(f"{kafka.bootstrap_servers} has no topic {topic}; run `headwater topics --create`")
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        heard_at = time.monotonic()
+        # The watermark of a fetch is the end: the embedded broker's listing of ends stands still within a batch of records.
+        while any((end := consumer.highwater(one)) is None or consumer.position(one) < end for one in partitions):
+            fetched = consumer.poll(timeout_ms=200)
+            if fetched:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > _SILENT_SECONDS:
+                raise TopicError(f"{kafka.bootstrap_servers} stopped sending {topic}: check that the broker runs")
+            for records in fetched.values():
+                yield from records
+    finally:
+        consumer.close()

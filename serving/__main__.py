@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from runtime.logging import configure_logging, log_settings
 from serving.processes import CHILD, Supervisor
 from serving.settings import ServerSettings
 
@@ -21,16 +22,14 @@ async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     # Not before: what only watches other processes needs neither PyTorch nor Feast.
     from feature_repo.items.shared_memory import SharedItems
     from feature_repo.settings import FeatureSettings, StoreSettings
-    from runtime.settings import KafkaSettings, shown
+    from runtime.settings import KafkaSettings
     from runtime.tracing import TracingSettings, traces
     from serving.app import Application
     from training.encoding.settings import EncoderSettings
 
     features, kafka, store = FeatureSettings(), KafkaSettings(), StoreSettings()
     encoding, tracing = EncoderSettings(), TracingSettings()
-    parts = (settings, features, kafka, store, encoding, tracing)
-    effective = {type(part).__name__: shown(part) for part in parts}
-    structlog.get_logger(__name__).info("settings", **effective)
+    log_settings(settings, features, kafka, store, encoding, tracing)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -78,15 +77,7 @@ def _supervise(settings: ServerSettings) -> int:
 
 def main() -> None:
     """Runs until told to stop."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ]
-    )
+    configure_logging("json")
     settings = ServerSettings()
     if settings.processes == 1:
         asyncio.run(_serve(settings, sys.argv[1:]))

@@ -18,6 +18,7 @@ from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1 import recommender_pb2
 from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from runtime.health import Pulse
 from runtime.probes import Probes
 from runtime.settings import KafkaSettings
 from runtime.tracing import Traces
@@ -26,17 +27,14 @@ from serving.api.listener import TlsFiles, listen
 from serving.api.servicer import Servicer
 from serving.api.tokens import TokenFile
 from serving.api.validation import Limits
-from serving.event_log import EventLog
-from serving.explainer import Explainer
-from serving.impressions import ImpressionWriter
+from serving.events import EventLog, EventRecorder, ImpressionWriter
+from serving.explain import Explainer
 from serving.inference.context import ContextEncoder
 from serving.inference.models import ModelWatcher, ServedModel
 from serving.inference.queue import ScoringQueue
 from serving.metrics import ServerMetrics
 from serving.pipeline import Pipeline
-from serving.pulse import Pulse
 from serving.ranking.ranker import Ranker
-from serving.recording import EventRecorder
 from serving.retrieval.facets import ItemFacets
 from serving.retrieval.index import CatalogueIndex
 from serving.settings import ServerSettings
@@ -115,9 +113,11 @@ class Application:
         self._probes = Probes(
             settings.host,
             settings.metrics_port,
-            self.metrics.registry,
-            healthy=lambda: self._serving and self._pulse.alive(),
-            alive=self._pulse.alive,
+            registry=self.metrics.registry,
+            checks={
+                "/healthz": lambda: None if self._serving and self._pulse.alive() else "not ready, or draining",
+                "/livez": lambda: None if self._pulse.alive() else "requests stand still: restart the server",
+            },
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._beating: asyncio.Task[None] | None = None

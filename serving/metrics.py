@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
-from feature_repo.freshness import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
 from headwater.v1 import recommender_pb2
+from runtime.metrics import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
 from serving.api.responses import Info, Reason, Report
 
 __all__ = ["ServerMetrics"]

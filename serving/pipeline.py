@@ -16,15 +16,15 @@ from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from feature_repo.vocabulary import HISTORY
 from serving.api.degradations import context_skipped, empty_catalogue, missing_pins, no_model, unknown_items
-from serving.api.responses import Degradation, Info, Recommendation, RecommendQuery, Report, Scored, ScoreQuery
+from serving.api.requests import RecommendQuery, ScoreQuery
+from serving.api.responses import Degradation, Info, Recommendation, Report, Scored
 from serving.api.validation import Limits
-from serving.freshness import FreshnessTracker
 from serving.inference.context import ContextEncoder
 from serving.inference.models import ServedModel
 from serving.inference.queue import ScoringQueue
 from serving.inference.scoring import predict, where_applicable
 from serving.ranking.ranker import Ranker
-from serving.stages import Stopwatch
+from serving.timing import FreshnessTracker, Stopwatch
 from serving.users import UserFeatures, UserReader
 
 __all__ = ["Pipeline"]

@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from feature_repo.items.shared_memory import SharedItems
-from runtime.merged_metrics import MergedMetrics
+from runtime.metrics import MergedMetrics
 from runtime.probes import Probes
 from serving.settings import ServerSettings
 
@@ -63,7 +63,15 @@ class Supervisor:
         self._metrics = MergedMetrics(self._texts)
         registry = CollectorRegistry()
         registry.register(self._metrics)
-        self._probes = Probes(settings.host, settings.metrics_port, registry, healthy=self._healthy, alive=self._alive)
+        self._probes = Probes(
+            settings.host,
+            settings.metrics_port,
+            registry=registry,
+            checks={
+                "/healthz": lambda: None if self._healthy() else "not ready, or draining",
+                "/livez": lambda: None if self._alive() else "requests stand still: restart the server",
+            },
+        )
 
     def run(self) -> int:
         """The exit status: 0 after `stop`, 1 if a server could not start; either way no server is left."""

@@ -17,9 +17,8 @@ from feature_repo.audience import affinities
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from headwater.internal.v1.streams_pb2 import Example
-from serving.retrieval.index import CatalogueIndex
+from serving.retrieval.index import CatalogueIndex, newest, trending
 from serving.retrieval.sources import candidates
-from serving.retrieval.trends import newest, trending
 from training.history import HistoryFold
 
 __all__ = ["measure"]

@@ -20,14 +20,13 @@ from benchmarks.serving.world import World
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from feature_repo.vocabulary import Vocabulary
-from serving.api.requests import SlateQuery
-from serving.api.responses import RecommendQuery
+from serving.api.requests import RecommendQuery, SlateQuery
 from serving.inference.compiled import compiled
 from serving.inference.models import ServedModel
 from serving.ranking.ranker import Ranker
 from serving.retrieval.facets import ItemFacets
 from serving.retrieval.index import CatalogueIndex
-from serving.stages import Stopwatch
+from serving.timing import Stopwatch
 
 __all__ = ["measure_catalogue"]
 

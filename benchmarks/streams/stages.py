@@ -17,7 +17,7 @@ from headwater.v1.topics import EVENTS, ITEM_ACTIONS, Topic
 from runtime.health import Heartbeat
 from runtime.publisher import Publisher
 from runtime.record import Record
-from runtime.topic_ids import log_ids
+from runtime.topics import log_ids
 from streams.consumer.group import Group
 from streams.processors.item import ItemProcessor
 from streams.processors.user import UserProcessor

@@ -36,7 +36,7 @@ _MEANT_FOR_USERS = (
     ("deploy.demo.movielens", "MovieLensError"),
     ("deploy.observe.flow", "FlowError"),
     ("deploy.dataset.load", "LoadError"),
-    ("runtime.topic_ids", "LogError"),
+    ("runtime.topics", "LogError"),
     ("feature_repo.store", "StoreUnavailable"),
     ("feature_repo.store", "RowSchemaError"),
     ("feature_repo.tasks", "TasksError"),

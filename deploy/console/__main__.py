@@ -17,10 +17,10 @@ from deploy.console.settings import ConsoleSettings
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
 from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.logging import configure_logging, log_settings
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
 from serving.api.tokens import TokenFile
-from streams.workers.worker import configure_logging
 from training.storage.snapshots import SnapshotStore
 
 __all__ = ["main"]
@@ -30,7 +30,8 @@ _GRACE_SECONDS = 3  # an open page asks again and again: it must not hold up the
 
 async def _serve() -> None:
     settings, features, kafka, store = ConsoleSettings(), FeatureSettings(), KafkaSettings(), StoreSettings()
-    configure_logging(settings, features, kafka, store)
+    configure_logging()
+    log_settings(settings, features, kafka, store)
     vocabulary = features.vocabulary()
     types = dict.fromkeys(kind for task in vocabulary.tasks for kind in task.item_types)
     async with _channel(settings) as channel:

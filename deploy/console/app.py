@@ -30,7 +30,7 @@ from feature_repo.vocabulary import Vocabulary
 from runtime.settings import KafkaSettings
 from runtime.topics import TopicError
 from serving.api.auth import Access
-from streams.redrive import read_letters
+from streams.dead_letters import read_letters
 from training.storage.snapshots import SnapshotError
 
 __all__ = ["console_app"]

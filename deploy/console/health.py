@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deploy.observe.scrape import Reading, quantile, read
-from feature_repo.freshness import FRESHNESS_METRIC
+from runtime.metrics import FRESHNESS_METRIC
 from training.storage.snapshots import Manifest, SnapshotStore, version_name
 
 __all__ = ["SystemHealth"]

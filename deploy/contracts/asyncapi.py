@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 
-from deploy.contracts.comments import comment, described_files
-from deploy.contracts.generate import ROOT
+from deploy.contracts.generate import ROOT, comment, described_files
 from headwater.v1.topics import CATALOGUE, ERASURES, EVENTS, Topic
 
 __all__ = ["PATH", "document", "schemas", "text"]

@@ -21,9 +21,9 @@ from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from deploy.observe.flow import Flow, FlowError
 from deploy.observe.scrape import quantile, scrape
-from feature_repo.freshness import FRESHNESS_METRIC
 from headwater.v1.recommender_pb2 import RecommendRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from runtime.metrics import FRESHNESS_METRIC
 from runtime.settings import KafkaSettings
 from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer

@@ -2,7 +2,7 @@
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
-from deploy.contracts.comments import comment, described_files
+from deploy.contracts.generate import comment, described_files
 
 __all__ = ["page"]
 

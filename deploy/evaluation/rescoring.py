@@ -11,8 +11,8 @@ from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import ITEM_CONTENT
-from runtime.reading import read_topic
 from runtime.settings import KafkaSettings
+from runtime.topics import read_topic
 from serving.inference.scoring import prior_predictions
 from training.batch import make_batch
 from training.ids import hashes

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from feature_repo.decode import parse_event
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import EVENTS
-from runtime.reading import read_topic
 from runtime.settings import KafkaSettings
+from runtime.topics import read_topic
 
 __all__ = ["distinct", "impressions_of", "read_events"]
 

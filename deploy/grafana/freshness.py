@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.grafana.panels import Query, board, graph, number, row
-from feature_repo.freshness import FRESHNESS_METRIC
+from runtime.metrics import FRESHNESS_METRIC
 
 __all__ = ["freshness"]
 

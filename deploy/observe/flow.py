@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 
 from deploy.observe.scrape import Reading, quantile, scrape
-from feature_repo.freshness import FRESHNESS_METRIC
 from headwater.v1.events_pb2 import Event
+from runtime.metrics import FRESHNESS_METRIC
 
 __all__ = ["Account", "Flow", "FlowError"]
 

@@ -7,7 +7,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from serving.metrics import ServerMetrics
-from streams.metrics import FeatureMetrics, LearnerMetrics, WorkerMetrics
+from streams.learning.metrics import LearnerMetrics
+from streams.processors.metrics import FeatureMetrics
+from streams.workers.metrics import WorkerMetrics
 
 __all__ = ["Metric", "metrics", "page"]
 

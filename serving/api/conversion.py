@@ -5,11 +5,24 @@ from collections.abc import MutableMapping
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from headwater.v1 import recommender_pb2 as pb
-from serving.api.requests import Acted, Boost, Cap, Condition, Exploration, Filter, Pin, Rules, SlateQuery
-from serving.api.responses import ExplainQuery, Info, RankedItem, Recommendation, RecommendQuery, Scored, ScoreQuery
+from serving.api.requests import (
+    Acted,
+    Boost,
+    Cap,
+    Condition,
+    ExplainQuery,
+    Exploration,
+    Filter,
+    Pin,
+    RecommendQuery,
+    Rules,
+    ScoreQuery,
+    SlateQuery,
+)
+from serving.api.responses import Info, RankedItem, Recommendation, Scored
 from serving.api.score_bytes import item_scores
-from serving.explanation import Explained
-from serving.recording import Recorded
+from serving.events import Recorded
+from serving.explain import Explained
 
 __all__ = [
     "explain_query",

@@ -1,16 +1,29 @@
-"""Owns what one list is asked to be: how long, of what, by which weights, under which rules; free of the wire.
+"""Requests of the data plane, free of the wire.
 
-What each part means is said once, in protos/headwater/v1/recommender.proto. A part that cannot be raises InvalidRequest when it
-is made.
+protos/headwater/v1/recommender.proto says what each part means. Raises InvalidRequest when a part is made that breaks a rule.
 """
 
 import math
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from serving.api.errors import InvalidRequest
 
-__all__ = ["Acted", "Boost", "Cap", "Condition", "Exploration", "Filter", "Pin", "Rules", "SlateQuery"]
+__all__ = [
+    "Acted",
+    "Boost",
+    "Cap",
+    "Condition",
+    "ExplainQuery",
+    "Exploration",
+    "Filter",
+    "Pin",
+    "RecommendQuery",
+    "Rules",
+    "ScoreQuery",
+    "SlateQuery",
+]
 
 _MAX_CONDITIONS = 32
 _MAX_VALUES = 1000
@@ -163,3 +176,44 @@ def _check_seconds(what: str, seconds: float) -> None:
 def _check_number(what: str, number: int) -> None:
     if number > _MAX_CONDITIONS:
         raise InvalidRequest(f"{what}: got {number}, {_MAX_CONDITIONS} are allowed")
+
+
+def _new_id() -> str:
+    """What the answer will be called, known from the first: the log of the call names it too."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreQuery:
+    """See `ScoreRequest` in protos/headwater/v1/recommender.proto; `seconds` is the time left to answer."""
+
+    user_id: str
+    item_ids: Sequence[str]
+    tasks: Sequence[str] = ()
+    context_text: str = ""
+    seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecommendQuery:
+    """See `RecommendRequest` in protos/headwater/v1/recommender.proto: one list or more; `seconds` is the time left to answer."""
+
+    user_id: str
+    slates: tuple[SlateQuery, ...]
+    exclude_item_ids: Sequence[str] = ()
+    context_text: str = ""
+    preview: bool = False
+    seconds: float
+    recommendation_id: str = field(default_factory=_new_id)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExplainQuery:
+    """See `ExplainRequest` in protos/headwater/v1/recommender.proto; `seconds` is the time left to answer."""
+
+    user_id: str
+    item_id: str
+    tasks: Sequence[str] = ()
+    seconds: float
+    recommendation_id: str = field(default_factory=_new_id)

@@ -1,34 +1,23 @@
-"""Owns the questions that the data plane takes and the answers that it gives, free of the wire."""
+"""Responses of the data plane, free of the wire: scores, ranked lists, degradations."""
 
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.api.requests import SlateQuery
-
 __all__ = [
     "Considered",
     "Degradation",
-    "ExplainQuery",
     "Info",
     "RankedItem",
     "RankedSlate",
     "Reason",
-    "RecommendQuery",
     "Recommendation",
     "Report",
-    "ScoreQuery",
     "Scored",
 ]
-
-
-def _new_id() -> str:
-    """What the answer will be called, known from the first: the log of the call names it too."""
-    return uuid.uuid4().hex
 
 
 class Reason(Enum):
@@ -52,42 +41,6 @@ class Degradation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ScoreQuery:
-    """See `ScoreRequest` in protos/headwater/v1/recommender.proto; `seconds` is the time left to answer."""
-
-    user_id: str
-    item_ids: Sequence[str]
-    tasks: Sequence[str] = ()
-    context_text: str = ""
-    seconds: float
-    recommendation_id: str = field(default_factory=_new_id)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecommendQuery:
-    """See `RecommendRequest` in protos/headwater/v1/recommender.proto: one list or more; `seconds` is the time left to answer."""
-
-    user_id: str
-    slates: tuple[SlateQuery, ...]
-    exclude_item_ids: Sequence[str] = ()
-    context_text: str = ""
-    preview: bool = False
-    seconds: float
-    recommendation_id: str = field(default_factory=_new_id)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExplainQuery:
-    """See `ExplainRequest` in protos/headwater/v1/recommender.proto; `seconds` is the time left to answer."""
-
-    user_id: str
-    item_id: str
-    tasks: Sequence[str] = ()
-    seconds: float
-    recommendation_id: str = field(default_factory=_new_id)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Info:
     """What every answer says of itself."""
 
@@ -106,7 +59,7 @@ class Report:
     stages: Mapping[str, float]
     """Seconds by stage."""
     event_to_served: float | None = None
-    """Age in seconds of the user's newest event, where this answer is the first to count it; see serving/freshness.py."""
+    """Age in seconds of the user's newest event, where this answer is the first to count it; see serving/timing.py."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,11 +14,12 @@ from headwater.v1.recommender_pb2_grpc import RecommenderServicer
 from runtime.tracing import Traces
 from serving.api import conversion
 from serving.api.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
-from serving.api.responses import ExplainQuery, Recommendation, RecommendQuery, Scored, ScoreQuery
-from serving.explainer import Explainer
+from serving.api.requests import ExplainQuery, RecommendQuery, ScoreQuery
+from serving.api.responses import Recommendation, Scored
+from serving.events import EventRecorder
+from serving.explain import Explainer
 from serving.metrics import ServerMetrics
 from serving.pipeline import Pipeline
-from serving.recording import EventRecorder
 
 __all__ = ["Servicer"]
 

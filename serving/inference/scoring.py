@@ -11,7 +11,7 @@ from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from feature_repo.vocabulary import HISTORY, Vocabulary
 from serving.inference.models import ServedModel
-from serving.stages import Stopwatch
+from serving.timing import Stopwatch
 from training.batch import Batch
 from training.calibration import LONGEST_LOG_SECONDS
 from training.ids import hashed_item, hashed_user

@@ -10,8 +10,8 @@ from feature_repo.assembly.assemble import Assembled
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from serving.api.errors import InvalidRequest
-from serving.api.requests import SlateQuery
-from serving.api.responses import Considered, RankedItem, RankedSlate, RecommendQuery
+from serving.api.requests import RecommendQuery, SlateQuery
+from serving.api.responses import Considered, RankedItem, RankedSlate
 from serving.inference.models import ServedModel
 from serving.inference.scoring import Predictions, predict, where_applicable
 from serving.ranking.blending import CONTEXT_WEIGHT, blend, comparable
@@ -21,7 +21,7 @@ from serving.retrieval.eligibility import eligible_rows
 from serving.retrieval.facets import ItemFacets
 from serving.retrieval.index import CatalogueIndex
 from serving.retrieval.sources import candidates
-from serving.stages import Stopwatch
+from serving.timing import Stopwatch
 
 __all__ = ["Ranked", "Ranker"]
 

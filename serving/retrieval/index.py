@@ -1,7 +1,4 @@
-"""Owns what is looked up rather than computed once a catalogue is large: neighbours by text, what trends, what is new.
-
-Up to `EXACT` eligible items nothing of this is used: retrieval then looks at every one.
-"""
+"""Index of a large catalogue: nearest neighbours by text, trending and new items."""
 
 import threading
 from collections import OrderedDict
@@ -12,10 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 from usearch.index import Index
 
+from feature_repo.counters import ALL, DAY, MONTH, decay
 from feature_repo.items.table import ItemTable
-from serving.retrieval.trends import newest, trending
 
-__all__ = ["EXACT", "CatalogueIndex"]
+__all__ = ["EXACT", "CatalogueIndex", "newest", "trending"]
+
+_ACTIONS = 1  # second of a row's counters, see Vocabulary.counters
+
+
+def trending(table: ItemTable, rows_M: NDArray[np.intp], now: float) -> NDArray[np.float64]:
+    """Actions a day by the day's counter, then the month's, then all: the slower ones decide where the faster are silent."""
+    # Without the lock, which a million rows would hold for long: a trend may miss a moment.
+    actions_MH = table.counters[rows_M, _ACTIONS] * decay(now - table.updated_at[rows_M])
+    trend_M: NDArray[np.float64] = actions_MH[:, DAY] + actions_MH[:, MONTH] / 30.0 + actions_MH[:, ALL] / 3650.0
+    return trend_M
+
+
+def newest(table: ItemTable, rows_M: NDArray[np.intp], now: float) -> NDArray[np.float64]:
+    """Time of publication; what has none, or is to come, goes last."""
+    published_M = table.published_at[rows_M]
+    return np.where((published_M != 0.0) & (published_M <= now), published_M, -np.inf)
+
 
 EXACT = 10_000  # both took as long at 3,000 items, and looking up was the sooner at 10,000: benchmarks/serving/catalogue.py
 

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from serving.retrieval.index import CatalogueIndex
-from serving.retrieval.trends import newest, trending
+from serving.retrieval.index import CatalogueIndex, newest, trending
 
 __all__ = ["candidates"]
 

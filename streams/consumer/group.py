@@ -13,7 +13,7 @@ from headwater.v1.topics import Topic
 from runtime.health import Heartbeat
 from runtime.record import Record
 from runtime.settings import KafkaSettings
-from runtime.topic_ids import log_ids
+from runtime.topics import log_ids
 from streams.consumer.app import faust_app
 from streams.consumer.transport import Chunk, unbroken_transport
 from streams.settings import WorkerSettings

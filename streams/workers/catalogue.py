@@ -12,13 +12,14 @@ from prometheus_client import CollectorRegistry
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
 from headwater.v1.topics import CATALOGUE
+from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
 from streams.consumer.agent import define_agent
 from streams.pipeline import Pipeline
 from streams.processors.catalogue import CatalogueProcessor
 from streams.settings import CatalogueSettings, WorkerSettings
-from streams.workers.worker import Worker, configure_logging
+from streams.workers.worker import Worker
 from training.encoding.cache import CachedEncoder, VectorCache
 from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings
@@ -32,7 +33,8 @@ async def _run() -> int:
     kafka, store_settings, features = KafkaSettings(), StoreSettings(), FeatureSettings()
     settings = WorkerSettings().holding(_ENCODED_TOGETHER)
     encoder_settings, own = EncoderSettings(), CatalogueSettings()
-    configure_logging(kafka, store_settings, settings, features, encoder_settings, own)
+    configure_logging()
+    log_settings(kafka, store_settings, settings, features, encoder_settings, own)
     cache = VectorCache(own.cache_dir / "vectors.db")
     encoder = CachedEncoder(TextEncoder(encoder_settings.items()), cache)
     worker = Worker(

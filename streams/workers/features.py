@@ -12,18 +12,19 @@ from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
 from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
-from runtime.topic_ids import log_ids
+from runtime.topics import log_ids
 from runtime.tracing import Traces, TracingSettings, traces
 from streams.consumer.agent import define_agent
-from streams.metrics import FeatureMetrics
 from streams.pipeline import Pipeline
 from streams.processors.item import ItemProcessor, ItemWork
+from streams.processors.metrics import FeatureMetrics
 from streams.processors.user import UserProcessor, UserWork
 from streams.settings import WorkerSettings
 from streams.spans import trace_folds
-from streams.workers.worker import Worker, configure_logging
+from streams.workers.worker import Worker
 from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings
 
@@ -68,7 +69,8 @@ class _Observer:
 async def _run() -> int:
     kafka, store_settings, settings, features = KafkaSettings(), StoreSettings(), WorkerSettings(), FeatureSettings()
     encoder_settings, tracing = EncoderSettings(), TracingSettings()
-    configure_logging(kafka, store_settings, settings, features, encoder_settings, tracing)
+    configure_logging()
+    log_settings(kafka, store_settings, settings, features, encoder_settings, tracing)
     spans, vocabulary, encoder = traces(tracing, "features"), features.vocabulary(), TextEncoder(encoder_settings.items())
     table, registry = ItemTable(vocabulary, dimensions=encoder.dimension), CollectorRegistry()
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry)

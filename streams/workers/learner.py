@@ -17,16 +17,17 @@ from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1.topics import EXAMPLES
+from runtime.logging import configure_logging, log_settings
 from runtime.settings import KafkaSettings
-from runtime.topic_ids import log_ids
+from runtime.topics import log_ids
 from runtime.tracing import TracingSettings, traces
 from streams.learning.learner import Learned, Learner, Settled
+from streams.learning.metrics import LearnerMetrics
 from streams.learning.predictions import PredictionsFile
 from streams.learning.settings import ChallengerSettings, LearnerSettings
-from streams.metrics import LearnerMetrics
 from streams.settings import WorkerSettings
 from streams.spans import LearnerSpans
-from streams.workers.worker import Worker, configure_logging
+from streams.workers.worker import Worker
 from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings
 from training.release.champion_challenger import Contest
@@ -149,7 +150,8 @@ async def _run() -> int:
     settings = WorkerSettings().holding(_LEARNED_TOGETHER)
     challenging, encoder_settings = ChallengerSettings(), EncoderSettings()
     tracing = TracingSettings()
-    configure_logging(kafka, settings, learning, challenging, features, encoder_settings, tracing)
+    configure_logging()
+    log_settings(kafka, settings, learning, challenging, features, encoder_settings, tracing)
     spans = traces(tracing, "learner")
     vocabulary = features.vocabulary()
     encoder = TextEncoder(encoder_settings.items())

@@ -1,47 +1,29 @@
-"""Owns how a worker process lives: its groups, its executor, its monitoring port, its end."""
+"""A worker process: its consumer groups, its executor, its probes and its end."""
 
 import asyncio
 import gc
-import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 from prometheus_client import CollectorRegistry
-from pydantic_settings import BaseSettings
 
 from feature_repo.items.mirror import ItemMirror
 from headwater.v1.topics import Topic
-from runtime.health import Health, MonitoringServer, Problem, Watchdog
-from runtime.settings import KafkaSettings, shown
+from runtime.health import Health, Problem, Watchdog
+from runtime.probes import Probes
+from runtime.settings import KafkaSettings
 from streams.consumer.group import Group
-from streams.metrics import WorkerMetrics
 from streams.settings import WorkerSettings
+from streams.workers.metrics import WorkerMetrics
 
-__all__ = ["Worker", "configure_logging"]
+__all__ = ["Worker"]
 
 _log = structlog.get_logger(__name__)
 _WATCH_SECONDS = 1.0
 _ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 make it search many times within one batch
-
-
-def configure_logging(*settings: BaseSettings) -> None:
-    """Logs as events on stderr, other libraries' from errors up; shows the effective settings with passwords masked."""
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    for one in settings:
-        _log.info("settings", section=type(one).__name__, **{name: str(value) for name, value in shown(one).items()})
 
 
 class Worker:
@@ -66,7 +48,8 @@ class Worker:
         self._kafka, self._settings = kafka, settings
         self._health = Health(stall_seconds=settings.stall_seconds)
         self._watchdog = Watchdog(self._health, exit_seconds=settings.exit_seconds, end=self._end)
-        self._monitoring = MonitoringServer(settings.metrics_host, settings.metrics_port, registry=registry, health=self._health)
+        checks = {"/healthz": self._problem}
+        self._probes = Probes(settings.metrics_host, settings.metrics_port, registry=registry, checks=checks)
         self._groups: list[Group] = []
         self._failure: BaseException | None = None
         self._stopping = asyncio.Event()
@@ -126,7 +109,7 @@ class Worker:
         gc.set_threshold(_ALLOCATIONS, 20, 20)
         for group in self._groups:
             self._health.part(group.name).progress()  # what was waited for until here is none of their doing
-        self._monitoring.start()
+        self._probes.start()
         self._watchdog.start()
         watch = asyncio.create_task(self._watch())
         try:
@@ -145,7 +128,7 @@ class Worker:
                 await group.app.stop()
             self.executor.shutdown()
             self._watchdog.stop()
-            self._monitoring.stop()
+            self._probes.stop()
         return 0 if self._failure is None else 1
 
     async def _watch(self) -> None:
@@ -160,6 +143,10 @@ class Worker:
                         part.progress()
                     self.metrics.observe_group(group)
             await asyncio.sleep(_WATCH_SECONDS)
+
+    def _problem(self) -> str | None:
+        problem = self._health.problem()
+        return None if problem is None else problem.text
 
     def _end(self, problem: Problem) -> None:
         """Ends the process at once: what stands still would also stand in the way of an orderly end."""

@@ -13,7 +13,7 @@ from feature_repo.items.table import ItemTable
 from feature_repo.store import RowStore
 from headwater.v1.topics import EVENTS, EXAMPLES, ITEM_ACTIONS
 from runtime.settings import KafkaSettings
-from runtime.topic_ids import log_ids
+from runtime.topics import log_ids
 from streams.learning.learner import Learner
 from streams.learning.settings import ChallengerSettings, LearnerSettings
 from streams.processors.item import ItemProcessor

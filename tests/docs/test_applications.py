@@ -20,9 +20,8 @@ from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
 from serving.api.servicer import Servicer
-from serving.event_log import EventLog
+from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
-from serving.recording import EventRecorder
 from tests.broker import running_broker
 from tests.serving.worlds import World, user_row
 

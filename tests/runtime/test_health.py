@@ -1,12 +1,10 @@
-"""A worker's health and its HTTP port."""
+"""Health of a process and the pulse of its event loop."""
 
-import urllib.error
-import urllib.request
+import asyncio
+import threading
+import time
 
-from prometheus_client import CollectorRegistry
-
-from runtime.health import Health, MonitoringServer
-from streams.metrics import WorkerMetrics
+from runtime.health import Health, Pulse
 
 
 class Clock:
@@ -74,30 +72,25 @@ def test_waiting_for_another_system_is_told_but_is_no_reason_to_restart() -> Non
     assert "items is stalled" in _text(health)
 
 
-def test_both_pages_are_served() -> None:
-    """Prometheus and whoever restarts the worker read them."""
-    registry = CollectorRegistry()
-    WorkerMetrics(registry).dead_lettered.labels("future").inc(2)
-    health = Health(stall_seconds=60.0)
-    health.part("users")
-    server = MonitoringServer("127.0.0.1", 0, registry=registry, health=health)
-    server.start()
-    try:
-        assert _get(server.port, "/healthz") == (
-            503,
-            "users is starting: no partitions are assigned or the items are not read yet",
-        )
-        health.part("users").assign()
-        assert _get(server.port, "/healthz") == (200, "ok")
-        assert 'headwater_events_dead_lettered_total{reason="future"} 2.0' in _get(server.port, "/metrics")[1]
-    finally:
-        server.stop()
+async def test_a_loop_that_is_held_up_is_noticed() -> None:
+    """What blocks the loop stops the pulse; it is back with the next turn."""
+    pulse = Pulse(every_seconds=0.01, dead_after_seconds=0.5)
+    beating = asyncio.create_task(pulse.beat())
+    held, noticed = threading.Event(), threading.Event()
 
+    def watch() -> None:
+        held.wait()
+        while pulse.alive():
+            time.sleep(0.01)
+        noticed.set()
 
-def _get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    await asyncio.sleep(0.05)
+    assert pulse.alive()
+    held.set()
+    assert noticed.wait(60.0)  # this holds the loop up
+    while not pulse.alive():  # noqa: ASYNC110 - nothing tells of a beat
+        await asyncio.sleep(0.01)
+    beating.cancel()
+    watcher.join()

@@ -5,8 +5,7 @@ import pytest
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import ALL_TOPICS, EVENTS, EXAMPLES
 from runtime.settings import KafkaSettings
-from runtime.topic_ids import log_ids
-from runtime.topics import TopicError, describe, ensure_topics
+from runtime.topics import TopicError, describe, ensure_topics, log_ids
 from streams.producer import EventProducer
 
 

@@ -10,9 +10,8 @@ from headwater.v1.recommender_pb2_grpc import RecommenderStub, add_RecommenderSe
 from runtime.settings import KafkaSettings
 from runtime.tracing import Traces
 from serving.api.servicer import Servicer
-from serving.event_log import EventLog
+from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
-from serving.recording import EventRecorder
 from tests.serving.worlds import NOW, World
 
 __all__ = ["reasons", "served"]

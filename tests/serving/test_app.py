@@ -174,7 +174,7 @@ def test_secured_server_keeps_its_secrets(tmp_path: Path) -> None:
         "HEADWATER_SERVER_REFLECTION": "false",
         "HEADWATER_SERVER_DRAIN_NOTICE_SECONDS": "0",
     }
-    process = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-m", "serving"], env=environment, stderr=subprocess.PIPE, text=True)
     try:
         ask = pb.ScoreRequest(user_id="ann", item_ids=["a0"])
         credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
@@ -194,7 +194,7 @@ def test_secured_server_keeps_its_secrets(tmp_path: Path) -> None:
         assert absent.value.code() is grpc.StatusCode.UNIMPLEMENTED
     finally:
         process.terminate()
-        printed, _ = process.communicate(timeout=60.0)
+        _, printed = process.communicate(timeout=60.0)
     assert "server_started" in printed
     for secret in (token, digest, "hw_guessed", own.key.read_text().splitlines()[1]):
         assert secret not in printed
@@ -205,7 +205,7 @@ def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     environment = _environment(tmp_path, KafkaSettings(), free_port(), free_port())
     ended = subprocess.run([sys.executable, "-m", "serving"], env=environment, capture_output=True, text=True, timeout=60.0)
     assert ended.returncode == 1
-    assert "HEADWATER_TASKS_FILE" in ended.stdout
+    assert "HEADWATER_TASKS_FILE" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

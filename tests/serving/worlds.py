@@ -17,7 +17,7 @@ from feature_repo.vocabulary import Vocabulary
 from headwater.v1.catalogue_pb2 import Item
 from serving.api.responses import Recommendation
 from serving.api.validation import Limits
-from serving.explainer import Explainer
+from serving.explain import Explainer
 from serving.inference.context import ContextEncoder
 from serving.inference.models import ModelWatcher
 from serving.inference.queue import ScoringQueue

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from headwater.v1.topics import ITEM_ACTIONS
+from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.record import Publication, Record
 from runtime.settings import KafkaSettings
 from streams.consumer.agent import define_agent
 from streams.pipeline import Pipeline
 from streams.settings import WorkerSettings
-from streams.workers.worker import Worker, configure_logging
+from streams.workers.worker import Worker
 
 
 @dataclass
@@ -38,7 +39,8 @@ class _Stuck:
 
 async def _run() -> int:
     kafka, settings = KafkaSettings(), WorkerSettings()
-    configure_logging(kafka, settings)
+    configure_logging()
+    log_settings(kafka, settings)
     worker = Worker("stuck", kafka=kafka, settings=settings, registry=CollectorRegistry())
     pipeline = Pipeline(
         "stuck", _Stuck(), publisher=Publisher(kafka), executor=worker.executor, observe_seconds=worker.observe_seconds

@@ -3,12 +3,10 @@
 from typing import Literal, get_args
 
 from feature_repo.tasks import Task
-from training.balancing.dynamic import DynamicWeights
-from training.balancing.fixed import FixedWeights
 from training.balancing.priorities import Priorities
 from training.balancing.protocol import Balancing
 from training.balancing.surgery import Surgery
-from training.balancing.uncertainty import Uncertainty
+from training.balancing.weights import DynamicWeights, FixedWeights, Uncertainty
 
 __all__ = ["BALANCINGS", "Balancing", "BalancingName", "build_balancing"]
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
-from training.simulation.synthetic_catalogue import NEWSROOM, Deed, World
-from training.simulation.titles import TOPICS, make_title
+from training.simulation.synthetic_catalogue import NEWSROOM, TOPICS, Deed, World, make_title
 
 __all__ = ["Simulation", "SimulationConfig", "Truth"]
 

@@ -18,7 +18,7 @@ from headwater.internal.v1.streams_pb2 import DeadLetter, ItemAction
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS, ITEM_ACTIONS
-from streams.redrive import Letter, judge, read_letters, redrive
+from streams.dead_letters import Letter, judge, read_letters, redrive
 
 __all__ = ["register"]
 

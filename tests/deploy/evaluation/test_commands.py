@@ -18,13 +18,10 @@ from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
 from headwater.v1.topics import EVENTS, ITEM_CONTENT
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from serving.api.requests import Exploration, SlateQuery
-from serving.api.responses import RecommendQuery
+from serving.api.requests import Exploration, RecommendQuery, SlateQuery
 from serving.api.servicer import Servicer
-from serving.event_log import EventLog
-from serving.impressions import impressions_of
+from serving.events import EventLog, EventRecorder, impressions_of
 from serving.metrics import ServerMetrics
-from serving.recording import EventRecorder
 from tests.broker import running_broker
 from tests.deploy.cli.test_commands import headwater
 from tests.serving.worlds import TASKS, VOCABULARY, World, trained_model, user_row

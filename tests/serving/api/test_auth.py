@@ -18,9 +18,8 @@ from serving.api.auth import Access
 from serving.api.servicer import Servicer
 from serving.api.tokens import Client, TokenFile, TokensError, new_token, parse_clients
 from serving.client import AsyncClient, ClientOptions
-from serving.event_log import EventLog
+from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
-from serving.recording import EventRecorder
 from tests.serving.worlds import NOW, World
 
 ASK = pb.ScoreRequest(user_id="ann", item_ids=["i0"])

@@ -14,9 +14,8 @@ from runtime.settings import KafkaSettings
 from serving.api.listener import TlsError, TlsFiles, listen
 from serving.api.servicer import Servicer
 from serving.client import AsyncClient, ClientOptions, Tls
-from serving.event_log import EventLog
+from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
-from serving.recording import EventRecorder
 from tests.certificates import Authority, Certificate
 from tests.serving.worlds import World
 

@@ -19,7 +19,7 @@ from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2_grpc import RecommenderStub
 from runtime.tracing import Traces
-from serving.impressions import impressions_of
+from serving.events import impressions_of
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import reasons, served
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row

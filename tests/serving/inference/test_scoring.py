@@ -9,7 +9,7 @@ from feature_repo.counters import HALF_LIFE_NAMES
 from feature_repo.rows import UserRow
 from serving.inference.compiled import compiled
 from serving.inference.scoring import candidates_batch, predict, where_applicable
-from serving.stages import Stopwatch
+from serving.timing import Stopwatch
 from tests.serving.worlds import NOW, VOCABULARY, filled_table, user_row
 from training.batch import make_batch
 from training.ids import hashes

@@ -14,8 +14,7 @@ from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.topics import DEAD_LETTERS, EVENTS, ITEM_ACTIONS
 from runtime.record import Record
 from runtime.settings import KafkaSettings
-from runtime.topic_ids import log_ids
-from runtime.topics import ensure_topics
+from runtime.topics import ensure_topics, log_ids
 from streams.processors.item import ItemProcessor
 from streams.processors.user import UserProcessor
 from streams.producer import EventProducer

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from feature_repo.tasks import Task
 from training.balancing import Balancing, BalancingName, build_balancing
-from training.balancing.dynamic import DynamicWeights
-from training.balancing.fixed import FixedWeights
-from training.balancing.uncertainty import Uncertainty
+from training.balancing.weights import DynamicWeights, FixedWeights, Uncertainty
 
 A, B = (Task(name=name, kind="regression", event="rate") for name in ("a", "b"))
 BOTH = torch.ones(2)

@@ -115,7 +115,7 @@ def test_vectors_less_their_mean_spread_out(encoder: TextEncoder, tmp_path: Path
 def test_a_centre_of_another_encoder_is_refused(tmp_path: Path) -> None:
     """The error names the file, both shapes and the command."""
     np.save(tmp_path / "centre.npy", np.zeros(7))
-    with pytest.raises(EncoderError, match=r"\(7,\).*\(384,\).*training\.centre"):
+    with pytest.raises(EncoderError, match=r"\(7,\).*\(384,\).*dataset\.centre"):
         TextEncoder(EncoderConfig(model=MINILM, centre=tmp_path / "centre.npy")).encode(["a"])
     with pytest.raises(EncoderError, match="cannot be read"):
         _ = TextEncoder(EncoderConfig(model=MINILM, centre=tmp_path / "none.npy")).version

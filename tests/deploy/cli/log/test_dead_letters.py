@@ -11,9 +11,8 @@ from headwater.v1.topics import DEAD_LETTERS, EVENTS
 from runtime.record import Record
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.dead_letters import dead_letter
+from streams.dead_letters import dead_letter, read_letters, redrive
 from streams.producer import EventProducer
-from streams.redrive import read_letters, redrive
 from tests.broker import running_broker
 from tests.deploy.cli.test_commands import ROOT, events, headwater
 

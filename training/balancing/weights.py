@@ -1,12 +1,43 @@
-"""Owns dynamic weights: more for the tasks that make less progress."""
+"""Balancing by weights on the losses: fixed, by uncertainty, by each task's progress."""
+
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from feature_repo.tasks import Task
-from training.balancing.fixed import FixedWeights
+from training.balancing.protocol import Balancing
 
-__all__ = ["DynamicWeights"]
+__all__ = ["DynamicWeights", "FixedWeights", "Uncertainty"]
+
+
+class FixedWeights(Balancing):
+    """Each task weighs what the tasks file says, as a share of the whole."""
+
+    def combine(self, losses_T: Tensor, known_T: Tensor) -> Tensor:
+        """The scalar that is descended."""
+        return losses_T @ self.shares_T
+
+    def backward(self, losses_T: Tensor, known_T: Tensor, *, shared: Sequence[nn.Parameter], own: Sequence[nn.Parameter]) -> None:
+        """Descends the combined loss."""
+        self.combine(losses_T, known_T).backward()  # type: ignore[no-untyped-call]  # torch does not type it
+
+
+class Uncertainty(FixedWeights):
+    """Homoscedastic uncertainty (Kendall, Gal and Cipolla, CVPR 2018, eq. 7 and 10), in its log-variance form.
+
+    Each known label adds exp(-s) * loss + s / 2, with s the learned log variance of its task: at rest a task weighs
+    1 / (2 * its mean loss). The tasks file's weights multiply the whole, so they shift the balance but not s.
+    """
+
+    def __init__(self, tasks: tuple[Task, ...]) -> None:
+        super().__init__(tasks)
+        self.log_variance_T = nn.Parameter(torch.zeros(len(tasks)))
+
+    def combine(self, losses_T: Tensor, known_T: Tensor) -> Tensor:
+        """The negative log likelihood of the known labels."""
+        return (losses_T * (-self.log_variance_T).exp() + 0.5 * known_T * self.log_variance_T) @ self.shares_T
+
 
 TEMPERATURE = 2.0
 """The paper's; higher makes weights more even."""

@@ -1,12 +1,35 @@
-"""Owns the metrics of several processes as those of one: counters add up, and stay when a process ends; gauges tell the worst."""
+"""Parts of metrics: the freshness metric, a histogram filled by the batch, and the metrics of several processes merged."""
 
 from collections.abc import Callable, Iterator, Sequence
 
-from prometheus_client import Metric
+import numpy as np
+from numpy.typing import ArrayLike
+from prometheus_client import Histogram, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-__all__ = ["MergedMetrics"]
+__all__ = ["FRESHNESS_BUCKETS", "FRESHNESS_HELP", "FRESHNESS_METRIC", "BatchHistogram", "MergedMetrics"]
+
+FRESHNESS_METRIC = "headwater_freshness_seconds"
+FRESHNESS_HELP = (
+    "How long events take, by stage; `feature`: from the append to the log until the user's row is written; `served`: from a "
+    "user's newest event to the first answer that counts it (events under an hour old)."
+)
+FRESHNESS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
+
+class BatchHistogram(Histogram):
+    """A histogram that can also observe many values at once, where it has labels by `labels(...)`."""
+
+    def observe_all(self, values_B: ArrayLike) -> None:
+        """The same as `observe` of each."""
+        values_B = np.asarray(values_B, dtype=float)
+        buckets = np.searchsorted(np.array(self._upper_bounds), values_B)
+        for bucket, count in enumerate(np.bincount(buckets, minlength=len(self._buckets)).tolist()):
+            if count:
+                self._buckets[bucket].inc(count)
+        self._sum.inc(float(values_B.sum()))
+
 
 _ADDED_GAUGES = (
     "headwater_requests_in_flight",

@@ -1,8 +1,9 @@
-"""Owns the measure of freshness that users feel: the time from an event to the first answer that counts it."""
+"""Seconds by stage of one response, and the time from an event to the first response that counts it."""
 
+import time
 from collections import OrderedDict
 
-__all__ = ["FreshnessTracker"]
+__all__ = ["FreshnessTracker", "Stopwatch"]
 
 _LIVE_SECONDS = 3600.0
 _USERS = 10_000
@@ -34,3 +35,17 @@ class FreshnessTracker:
         if before is None or as_of <= before or now - as_of >= _LIVE_SECONDS:
             return None
         return max(now - as_of, 0.0)
+
+
+class Stopwatch:
+    """Seconds by stage; one answer's, passed to what works on it, on the loop or a thread, and back."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """What went by since the last lap was spent on `stage`."""
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now

@@ -6,10 +6,9 @@ import pytest
 from feature_repo.decode import check_event
 from feature_repo.decoded_event import Occurrence
 from runtime.settings import KafkaSettings
-from serving.api.requests import SlateQuery
-from serving.api.responses import Recommendation, RecommendQuery
-from serving.event_log import EventLog
-from serving.impressions import ImpressionWriter, impressions_of
+from serving.api.requests import RecommendQuery, SlateQuery
+from serving.api.responses import Recommendation
+from serving.events import EventLog, ImpressionWriter, impressions_of
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 from training.model import Recommender
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from serving.explanation import past_words, reasons_of
+from serving.explain import past_words, reasons_of
 from tests.serving.worlds import VOCABULARY
 
 

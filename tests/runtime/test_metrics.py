@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from streams.histogram import BatchHistogram
+from runtime.metrics import BatchHistogram
 
 
 @given(
