@@ -17,12 +17,12 @@ from feast import FeatureStore, FeatureView, RepoConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_repo.backends.fencing import Claim, Span
+from feature_repo.backends.sqlite import SqliteRows
 from feature_repo.codec import RowSchemaError, decode_item, decode_user, encode_content, encode_item, encode_user
 from feature_repo.definitions import ITEM_ACTIVITY, ITEM_CONTENT, OBJECTS, USER_ACTIVITY
-from feature_repo.fencing import Claim, Span
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
-from feature_repo.sqlite_store import SqliteRows
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import ItemContent
 
@@ -213,7 +213,7 @@ _SERVED = tuple(field.name for field in USER_ACTIVITY.schema if field.name != "a
 
 def _online_store(config: RepoConfig) -> _FencedStore:
     if config.online_store.type == "redis":
-        from feature_repo.redis_store import RedisRows  # only where the redis extra is installed
+        from feature_repo.backends.redis import RedisRows  # only where the redis extra is installed
 
         return RedisRows()
     return SqliteRows()

@@ -15,10 +15,10 @@ from headwater.v1.topics import CATALOGUE
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
-from streams.consumer.agent import define_agent
 from streams.pipeline import Pipeline
 from streams.processors.catalogue import CatalogueProcessor
 from streams.settings import CatalogueSettings, WorkerSettings
+from streams.workers.agent import define_agent
 from streams.workers.worker import Worker
 from training.encoding.cache import CachedEncoder, VectorCache
 from training.encoding.encoder import TextEncoder

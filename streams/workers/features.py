@@ -17,13 +17,13 @@ from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
 from runtime.topics import log_ids
 from runtime.tracing import Traces, TracingSettings, traces
-from streams.consumer.agent import define_agent
 from streams.pipeline import Pipeline
 from streams.processors.item import ItemProcessor, ItemWork
 from streams.processors.metrics import FeatureMetrics
 from streams.processors.user import UserProcessor, UserWork
 from streams.settings import WorkerSettings
 from streams.spans import trace_folds
+from streams.workers.agent import define_agent
 from streams.workers.worker import Worker
 from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings

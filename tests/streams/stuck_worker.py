@@ -13,9 +13,9 @@ from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.record import Publication, Record
 from runtime.settings import KafkaSettings
-from streams.consumer.agent import define_agent
 from streams.pipeline import Pipeline
 from streams.settings import WorkerSettings
+from streams.workers.agent import define_agent
 from streams.workers.worker import Worker
 
 

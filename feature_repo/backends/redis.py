@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import WatchError
 from redis.retry import Retry
 
-from feature_repo.fencing import Claim, Span, Watermark, refusal
+from feature_repo.backends.fencing import Claim, Span, Watermark, refusal
 
 __all__ = ["RedisRows"]
 

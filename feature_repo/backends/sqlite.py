@@ -10,7 +10,7 @@ from feast.infra.online_stores.sqlite import SqliteOnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_repo.fencing import Claim, Span, Watermark, refusal
+from feature_repo.backends.fencing import Claim, Span, Watermark, refusal
 
 __all__ = ["SqliteRows"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from feature_repo.fencing import Fenced, Fences, StoreWentBack, Watermark
+from feature_repo.backends.fencing import Fenced, Fences, StoreWentBack, Watermark
 from feature_repo.rows import UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import Fencing, RowStore, apply

@@ -12,9 +12,9 @@ from feast.infra.online_stores.redis import RedisOnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_repo.backends.redis import RedisRows
 from feature_repo.codec import encode_item, encode_user
 from feature_repo.definitions import ITEM_ACTIVITY, USER_ACTIVITY
-from feature_repo.redis_store import RedisRows
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable, apply, repo_config
