@@ -1,27 +1,32 @@
-"""Owns where the workers' groups stand in their topics, and setting them back: what is read again is known, and counts once."""
+"""Inspect and rewind consumer-group offsets: what is read again is recognised, and counts once."""
 
 from dataclasses import dataclass
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from headwater.v1.topics import CATALOGUE, EVENTS, EXAMPLES, ITEM_ACTIONS
+from runtime.broker.access import connected
+from runtime.broker.errors import BrokerError
+from runtime.broker.rights import (
+    CATALOGUE_GROUPS,
+    COMMANDS,
+    FEATURES_ITEMS_GROUP,
+    FEATURES_USERS_GROUP,
+    LEARNER_GROUP,
+    Right,
+    narrowed,
+)
 from runtime.settings import KafkaSettings
 from runtime.topics import spans
 
-__all__ = ["GROUPS", "GroupState", "OffsetsError", "move", "standing"]
+__all__ = ["GROUPS", "GroupState", "OffsetsError", "move", "rights_to_move", "standing"]
 
-GROUPS = {
-    "headwater-features-users": EVENTS,
-    "headwater-features-items": ITEM_ACTIONS,
-    "headwater-learner": EXAMPLES,
-}
+GROUPS = {FEATURES_USERS_GROUP: EVENTS, FEATURES_ITEMS_GROUP: ITEM_ACTIONS, LEARNER_GROUP: EXAMPLES}
 """Groups whose names are fixed, and what each reads."""
 
 _ADVICE = "stop all of its workers first, and wait for HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS"
-_CATALOGUE_PREFIX = "headwater-catalogue-"  # then the encoder's version: another encoder reads the catalogue from its beginning
 
 
 class OffsetsError(RuntimeError):
@@ -42,13 +47,13 @@ class GroupState:
 
 def standing(kafka: KafkaSettings) -> list[GroupState]:
     """All groups of ours that the broker knows; raises OffsetsError."""
-    admin = KafkaAdminClient(**kafka.client_options())
     try:
-        known = sorted(str(group["group_id"]) for group in admin.list_groups())
+        with connected(kafka) as admin:
+            known = sorted(str(group["group_id"]) for group in admin.list_groups())
+    except BrokerError:
+        raise
     except KafkaError as error:
         raise OffsetsError(f"{kafka.bootstrap_servers} does not tell its groups: {error!r}; check that it runs") from error
-    finally:
-        admin.close()
     return [_state(kafka, group) for group in known if _topic(group) is not None]
 
 
@@ -60,10 +65,12 @@ def move(kafka: KafkaSettings, group: str, *, to_end: bool) -> int:
     Raises:
         OffsetsError: no such group, or its workers still run.
     """
-    consumer, admin = _consumer(kafka, group), KafkaAdminClient(**kafka.client_options())
+    consumer = _consumer(kafka, group)
     try:
         found = spans(kafka, _partitions(consumer, group))
-        if (answer := admin.delete_groups([group])[group]) not in ("OK", "GroupIdNotFoundError"):
+        with connected(kafka) as admin:
+            answer = admin.delete_groups([group])[group]
+        if answer not in ("OK", "GroupIdNotFoundError"):
             raise OffsetsError(f"{group} was not moved: {answer}; {_ADVICE}")
         consumer.assign(list(found))
         consumer.commit({one: OffsetAndMetadata(end if to_end else start, "", -1) for one, (start, end) in found.items()})
@@ -71,7 +78,6 @@ def move(kafka: KafkaSettings, group: str, *, to_end: bool) -> int:
         raise OffsetsError(f"{group} was not moved: {error!r}; {_ADVICE}") from error
     finally:
         consumer.close()
-        admin.close()
     return 0 if to_end else sum(end - start for start, end in found.values())
 
 
@@ -92,6 +98,11 @@ def _state(kafka: KafkaSettings, group: str) -> GroupState:
     )
 
 
+def rights_to_move(group: str) -> list[Right]:
+    """What `move` needs on the broker; empty for a group that is not ours."""
+    return narrowed(COMMANDS["offsets move"], group, _topic(group) or "")
+
+
 def _consumer(kafka: KafkaSettings, group: str) -> KafkaConsumer:
     return KafkaConsumer(group_id=group, enable_auto_commit=False, allow_auto_create_topics=False, **kafka.client_options())
 
@@ -99,7 +110,7 @@ def _consumer(kafka: KafkaSettings, group: str) -> KafkaConsumer:
 def _partitions(consumer: KafkaConsumer, group: str) -> list[TopicPartition]:
     topic = _topic(group)
     if topic is None:
-        raise OffsetsError(f"there is no group {group!r}; ours are {', '.join(GROUPS)} and {_CATALOGUE_PREFIX}ENCODER")
+        raise OffsetsError(f"there is no group {group!r}; ours are {', '.join(GROUPS)} and {CATALOGUE_GROUPS}ENCODER")
     numbers = consumer.partitions_for_topic(topic)
     if not numbers:
         raise OffsetsError(f"there is no topic {topic}; run `headwater topics --create`")
@@ -108,4 +119,4 @@ def _partitions(consumer: KafkaConsumer, group: str) -> list[TopicPartition]:
 
 def _topic(group: str) -> str | None:
     """Name of the topic that a group reads; None for a group that is not ours."""
-    return CATALOGUE.name if group.startswith(_CATALOGUE_PREFIX) else GROUPS[group].name if group in GROUPS else None
+    return CATALOGUE.name if group.startswith(CATALOGUE_GROUPS) else GROUPS[group].name if group in GROUPS else None

@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from runtime.broker_tls import check_tls
+from runtime.broker.login import check_login
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
 
@@ -41,7 +41,7 @@ class Publisher:
 
     async def start(self) -> None:
         """Connects; raises KafkaError, or BrokerTlsError where certificates are the reason."""
-        await asyncio.to_thread(check_tls, self._kafka)
+        await asyncio.to_thread(check_login, self._kafka)
         self._producer = AIOKafkaProducer(
             acks="all",
             max_batch_size=_MAX_BATCH_BYTES,

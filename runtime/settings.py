@@ -1,6 +1,7 @@
 """Settings of the connection to Kafka, and settings as a process logs them."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -28,11 +29,17 @@ class KafkaSettings(BaseSettings):
     ssl_cafile: str | None = Field(default=None, description="CA certificates (PEM) that the brokers' are signed by.")
     ssl_certfile: str | None = Field(default=None, description="Client certificate (PEM) for mutual TLS.")
     ssl_keyfile: str | None = Field(default=None, description="Key (PEM) of the client certificate.")
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="PLAIN", description="How SASL proves the password; PLAIN shows it to the broker, so only over SASL_SSL."
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        default="PLAIN",
+        description="How a client logs in with SASL_*. PLAIN and OAUTHBEARER show the broker the secret, so only over SASL_SSL.",
     )
-    sasl_username: str | None = Field(default=None, description="Needed with SASL_*.")
-    sasl_password: SecretStr | None = Field(default=None, description="Needed with SASL_*; masked in the log.")
+    sasl_username: str | None = Field(default=None, description="Needed with PLAIN and SCRAM-*.")
+    sasl_password: SecretStr | None = Field(default=None, description="Needed with PLAIN and SCRAM-*; masked in the log.")
+    sasl_oauth_callback: str | None = Field(
+        default=None,
+        description="Needed with OAUTHBEARER: `module:function`, called without arguments at each login of a connection, in a "
+        "thread; returns the token as text. Keep the token there until it is about to expire.",
+    )
 
     @field_validator("bootstrap_servers")
     @classmethod
@@ -48,19 +55,27 @@ class KafkaSettings(BaseSettings):
         return servers
 
     def client_options(self) -> dict[str, object]:
-        """Keyword arguments for any client of kafka-python."""
+        """Keyword arguments for any client of kafka-python; raises LoginError where settings of the login are missing."""
+        from runtime.broker.metadata import AskingClient
+        from runtime.broker.oauth import TokenProvider
+
         options: dict[str, object] = {
+            "kafka_client": AskingClient,
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
             "security_protocol": self.security_protocol,
         }
         if "SSL" in self.security_protocol:
             options |= {"ssl_cafile": self.ssl_cafile, "ssl_certfile": self.ssl_certfile, "ssl_keyfile": self.ssl_keyfile}
-        return options | self._sasl()
+        return options | self._sasl(TokenProvider)
 
     def aiokafka_options(self) -> dict[str, object]:
-        """Keyword arguments for any client of aiokafka."""
+        """Keyword arguments for any client of aiokafka; raises LoginError where settings of the login are missing."""
         from aiokafka.helpers import create_ssl_context  # a producer host has kafka-python only
 
+        from runtime.broker.metadata import stop_aiokafka_from_creating_topics
+        from runtime.broker.oauth import aiokafka_provider
+
+        stop_aiokafka_from_creating_topics()
         options: dict[str, object] = {
             "bootstrap_servers": self.bootstrap_servers,
             "security_protocol": self.security_protocol,
@@ -69,17 +84,33 @@ class KafkaSettings(BaseSettings):
             options["ssl_context"] = create_ssl_context(
                 cafile=self.ssl_cafile, certfile=self.ssl_certfile, keyfile=self.ssl_keyfile
             )
-        return options | self._sasl()
+        return options | self._sasl(aiokafka_provider)
 
-    def _sasl(self) -> dict[str, object]:
+    def oauth_token(self) -> str:
+        """A token of the function that `sasl_oauth_callback` names; raises LoginError."""
+        return self._token_source()()
+
+    def _sasl(self, provide: Callable[[Callable[[], str]], object]) -> dict[str, object]:
         if not self.security_protocol.startswith("SASL"):
             return {}
+        if self.sasl_mechanism == "OAUTHBEARER":
+            return {"sasl_mechanism": self.sasl_mechanism, "sasl_oauth_token_provider": provide(self._token_source())}
         if self.sasl_username is None or self.sasl_password is None:
-            raise ValueError(
-                f"{self.security_protocol} needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD to be set"
-            )
+            raise self._incomplete("HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD")
         return {
             "sasl_mechanism": self.sasl_mechanism,
             "sasl_plain_username": self.sasl_username,
             "sasl_plain_password": self.sasl_password.get_secret_value(),
         }
+
+    def _token_source(self) -> Callable[[], str]:
+        from runtime.broker.oauth import token_source
+
+        if self.sasl_oauth_callback is None:
+            raise self._incomplete("HEADWATER_KAFKA_SASL_OAUTH_CALLBACK")
+        return token_source(self.sasl_oauth_callback)
+
+    def _incomplete(self, missing: str) -> Exception:
+        from runtime.broker.errors import LoginError  # imported late: settings alone need no Kafka client
+
+        return LoginError(f"{self.security_protocol} with {self.sasl_mechanism} needs {missing} to be set")

@@ -1,110 +1,134 @@
 """Headwater's topics on the broker: creating and describing them, their ids, and reading one from beginning to end."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient
 from kafka.consumer.fetcher import ConsumerRecord
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from headwater.v1.topics import ALL_TOPICS, Topic
+from runtime.broker.access import access_error, connected
+from runtime.broker.errors import BrokerError
+from runtime.broker.rights import COMMANDS, Right, narrowed
+from runtime.broker.topic_config import Fault, TopicConfig, faults, replicas_wanted, topic_configs
 from runtime.settings import KafkaSettings
 
-__all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "spans"]
+__all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "refused", "spans"]
 
 _FETCH_SECONDS = 5.0
 
 
 class TopicError(RuntimeError):
-    """Topics that cannot be created or are laid out otherwise than Headwater needs; the message says what to do."""
+    """Topics that cannot be created or are configured otherwise than Headwater needs; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TopicState:
     """One of Headwater's topics on the broker."""
 
-    name: str
-    key: str
-    topic_id: str
-    """Changes when the topic is created anew; empty where the broker gives none."""
-    partitions: int
-    compacted: bool
+    topic: Topic
+    config: TopicConfig
+    faults: list[Fault]
+    """What is wrong with the configuration."""
     records: int
     """Sum over partitions of the offsets between beginning and end."""
 
+    @property
+    def name(self) -> str:
+        return self.topic.name
 
-def ensure_topics(kafka: KafkaSettings, *, partitions: int, replication: int = -1) -> list[str]:
-    """Creates the topics that are missing and returns their names; those that stand as wanted are left alone.
+    @property
+    def partitions(self) -> int:
+        return self.config.partitions
+
+
+def ensure_topics(kafka: KafkaSettings, *, partitions: int) -> list[str]:
+    """Creates the topics that are missing and returns their names; those that are as wanted are left alone.
+
+    With three brokers or more each partition gets three copies, of which two must have a record before it is acknowledged.
 
     Args:
         partitions: of every topic whose order over all records does not matter; it bounds how many workers share a topic.
-        replication: copies of each partition; -1 for the broker's default.
 
     Raises:
-        TopicError: a topic stands with another number of partitions, or the broker refuses.
+        TopicError: a topic exists with another number of partitions or another clean-up, or the broker refuses.
+        BrokerError: the broker cannot be used, or the principal may not create topics.
     """
-    admin = KafkaAdminClient(**kafka.client_options())
+    missing: list[Topic] = []
     try:
-        standing = {entry["name"]: len(entry["partitions"]) for entry in admin.describe_topics()}
-        wrong = [
-            f"{topic.name} has {standing[topic.name]} partitions, not {_wanted(topic, partitions)}"
-            for topic in ALL_TOPICS
-            if topic.name in standing and standing[topic.name] != _wanted(topic, partitions)
-        ]
-        if wrong:
-            raise TopicError(
-                f"topics on {kafka.bootstrap_servers} are laid out otherwise: {'; '.join(wrong)}. A user's events would change "
-                "partition and lose their order, so this is not mended here: give the number of partitions that stands, or "
-                "delete the topics and replay the events"
-            )
-        missing = {topic.name: _layout(topic, partitions, replication) for topic in ALL_TOPICS if topic.name not in standing}
-        if missing:
-            admin.create_topics(missing, wait_for_metadata=True)
+        with connected(kafka) as admin:
+            existing = topic_configs(admin, (topic.name for topic in ALL_TOPICS))
+            if wrong := _partitions_refused(existing, partitions):
+                raise TopicError(
+                    f"topics on {kafka.bootstrap_servers} are laid out otherwise: {'; '.join(wrong)}. A user's events would "
+                    "change partition and lose their order, so this is not corrected here: give the number of partitions that "
+                    "there are, or delete the topics and replay the events"
+                )
+            if why := refused(kafka, existing):
+                raise TopicError(why)
+            missing = [topic for topic in ALL_TOPICS if topic.name not in existing]
+            if missing:
+                brokers = len(admin.describe_cluster()["brokers"])
+                admin.create_topics(
+                    {topic.name: _layout(topic, partitions, brokers) for topic in missing}, wait_for_metadata=True
+                )
     except TopicAlreadyExistsError:
         pass  # another process that starts now was quicker
+    except BrokerError:
+        raise
+    except TopicAuthorizationFailedError as error:
+        rights = [one for one in COMMANDS["topics --create"] if one.operation == "CREATE"]
+        raise access_error(kafka, narrowed(rights, *(topic.name for topic in missing))) from error
     except KafkaError as error:
         raise TopicError(
-            f"topics on {kafka.bootstrap_servers} could not be created: {error}. Check that the broker runs and that this "
-            "principal may create topics"
+            f"topics on {kafka.bootstrap_servers} could not be created: {error}. Check that the broker runs and that it has as "
+            "many brokers as a topic wants copies"
         ) from error
-    finally:
-        admin.close()
-    return list(missing)
+    return [topic.name for topic in missing]
+
+
+def refused(kafka: KafkaSettings, existing: dict[str, TopicConfig], topics: Iterable[Topic] = ALL_TOPICS) -> str | None:
+    """Why nothing may be read from or written to topics as they are configured, and what corrects it; None if they may."""
+    wrong = [
+        (topic, fault)
+        for topic in topics
+        if topic.name in existing
+        for fault in faults(topic, existing[topic.name], kafka.bootstrap_servers)
+        if fault.loses_records
+    ]
+    if not wrong:
+        return None
+    said = "; ".join(f"{topic.name}: {fault.text}" for topic, fault in wrong)
+    fixes = " ; ".join(fault.fix for _, fault in wrong)
+    return f"topics on {kafka.bootstrap_servers} would lose records. {said}. Correct it: {fixes}"
 
 
 def describe(kafka: KafkaSettings) -> list[TopicState]:
-    """Headwater's topics that exist on the broker, in the order of `headwater.v1.topics`."""
-    admin = KafkaAdminClient(**kafka.client_options())
-    try:
-        names = [topic.name for topic in ALL_TOPICS]
-        standing = {entry["name"]: entry for entry in admin.describe_topics() if entry["name"] in names}
-    finally:
-        admin.close()
-    partitions = {
-        name: [TopicPartition(name, number) for number in range(len(entry["partitions"]))] for name, entry in standing.items()
-    }
-    found = spans(kafka, [partition for one in partitions.values() for partition in one])
+    """Headwater's topics that exist on the broker, in the order of `headwater.v1.topics`; raises KafkaError."""
+    with connected(kafka) as admin:
+        configs = topic_configs(admin, (topic.name for topic in ALL_TOPICS))
+    existing = [topic for topic in ALL_TOPICS if topic.name in configs]
+    partitions = {topic: [TopicPartition(topic.name, one) for one in configs[topic.name].replicas] for topic in existing}
+    found = spans(kafka, [one for of_topic in partitions.values() for one in of_topic])
     return [
         TopicState(
-            name=topic.name,
-            key=topic.key,
-            topic_id=str(standing[topic.name].get("topic_id") or ""),
-            partitions=len(partitions[topic.name]),
-            compacted=topic.compacted,
-            records=sum(end - start for start, end in (found[partition] for partition in partitions[topic.name])),
+            topic=topic,
+            config=configs[topic.name],
+            faults=faults(topic, configs[topic.name], kafka.bootstrap_servers),
+            records=sum(end - start for start, end in (found[one] for one in partitions[topic])),
         )
-        for topic in ALL_TOPICS
-        if topic.name in standing
+        for topic in existing
     ]
 
 
 def spans(kafka: KafkaSettings, partitions: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
     """First offset that the log holds, and the one after its last.
 
-    The end is asked by a fetch: the embedded broker lists the start of the last batch.
+    The end is asked by a fetch, for the embedded broker lists the start of the last batch; where the principal may not fetch, the
+    listing is what there is.
     """
     consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=10, **kafka.client_options())
     try:
@@ -113,23 +137,35 @@ def spans(kafka: KafkaSettings, partitions: list[TopicPartition]) -> dict[TopicP
         for partition in partitions:
             consumer.seek(partition, ends[partition])
         deadline = time.monotonic() + _FETCH_SECONDS
-        while time.monotonic() < deadline and any(consumer.highwater(partition) is None for partition in partitions):
-            consumer.poll(timeout_ms=100)
+        try:
+            while time.monotonic() < deadline and any(consumer.highwater(partition) is None for partition in partitions):
+                consumer.poll(timeout_ms=100)
+        except TopicAuthorizationFailedError:
+            return {one: (starts[one], ends[one]) for one in partitions}
         return {one: (starts[one], max(ends[one], consumer.highwater(one) or 0)) for one in partitions}
     finally:
         consumer.close()
+
+
+def _partitions_refused(existing: dict[str, TopicConfig], partitions: int) -> list[str]:
+    return [
+        f"{topic.name} has {existing[topic.name].partitions} partitions, not {_wanted(topic, partitions)}"
+        for topic in ALL_TOPICS
+        if topic.name in existing and existing[topic.name].partitions != _wanted(topic, partitions)
+    ]
 
 
 def _wanted(topic: Topic, partitions: int) -> int:
     return 1 if topic.one_partition else partitions
 
 
-def _layout(topic: Topic, partitions: int, replication: int) -> dict[str, object]:
-    return {
-        "num_partitions": _wanted(topic, partitions),
-        "replication_factor": replication,
-        "configs": {"cleanup.policy": "compact" if topic.compacted else "delete"},
-    }
+def _layout(topic: Topic, partitions: int, brokers: int) -> dict[str, object]:
+    configs = {"cleanup.policy": "compact" if topic.compacted else "delete"}
+    copies = replicas_wanted(brokers)
+    if copies < 3:
+        return {"num_partitions": _wanted(topic, partitions), "replication_factor": -1, "configs": configs}
+    configs["min.insync.replicas"] = "2"
+    return {"num_partitions": _wanted(topic, partitions), "replication_factor": copies, "configs": configs}
 
 
 class LogError(RuntimeError):
@@ -141,15 +177,15 @@ def log_ids(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
 
     Raises:
         LogError: a topic is missing or has no id (brokers before Apache Kafka 2.8 give none).
+        BrokerError: the broker cannot be used, or refuses to describe the topic.
     """
-    admin = KafkaAdminClient(**kafka.client_options())
-    try:
+    with connected(kafka) as admin:
         described = {entry["name"]: entry for entry in admin.describe_topics(list(topics))}
-    finally:
-        admin.close()
     ids: dict[str, int] = {}
     for topic in topics:
-        topic_id = str(described.get(topic, {}).get("topic_id") or "")
+        if described[topic]["error_code"] == TopicAuthorizationFailedError.errno:
+            raise access_error(kafka, [Right(operation="DESCRIBE", kind="topic", name=topic)])
+        topic_id = str(described[topic].get("topic_id") or "")
         if not topic_id.strip("0-"):
             raise LogError(
                 f"broker {kafka.bootstrap_servers} has no topic {topic} or gives it no id: "

@@ -15,7 +15,7 @@ from kafka import KafkaProducer
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS
-from runtime.broker_tls import check_tls
+from runtime.broker.login import check_login
 from runtime.settings import KafkaSettings
 from streams.delivery_report import Delivery, DeliveryError
 from streams.direct_transport import DirectOutlet
@@ -59,7 +59,7 @@ class EventProducer:
         self._clock = clock
 
         def connect() -> KafkaProducer:
-            check_tls(kafka)
+            check_login(kafka)
             return KafkaProducer(
                 acks="all",
                 enable_idempotence=True,

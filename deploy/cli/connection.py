@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ from runtime.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from feature_repo.vocabulary import Vocabulary
+    from runtime.broker.rights import Right
     from serving.client import ClientOptions
     from training.storage.snapshots import SnapshotStore
 
@@ -69,23 +71,21 @@ class CliError(Exception):
     """What the user asked for cannot be done; the message says why and what to do instead."""
 
 
-def kafka_settings(bootstrap_servers: str | None, data_dir: Path | None) -> KafkaSettings:
-    """How to reach the event log, security options from HEADWATER_KAFKA_* included.
+def kafka_settings(bootstrap_servers: str | None, data_dir: Path | None, rights: Iterable["Right"]) -> KafkaSettings:
+    """How to reach the event log, security options from HEADWATER_KAFKA_* included; the broker was asked and allows `rights`.
 
     Raises:
-        CliError: no broker listens there, or TLS does not come about (the client itself would try for half a minute).
+        CliError: no broker listens there.
+        BrokerError: TLS or the login fails (the clients themselves would try for half a minute), or rights are missing.
     """
     if bootstrap_servers is None:
         bootstrap_servers = _stack(data_dir, "--bootstrap-servers").bootstrap_servers
     if not any(_listens(server.strip()) for server in bootstrap_servers.split(",")):
         raise CliError(f"no Kafka broker listens at {bootstrap_servers}; check the address, or start a stack with `headwater up`")
-    from runtime.broker_tls import BrokerTlsError, check_tls
+    from runtime.broker.access import check_access
 
     settings = KafkaSettings(bootstrap_servers=bootstrap_servers)
-    try:
-        check_tls(settings)
-    except BrokerTlsError as error:
-        raise CliError(error.args[0]) from error
+    check_access(settings, rights)
     return settings
 
 

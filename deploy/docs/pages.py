@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deploy.contracts import asyncapi
-from deploy.docs import alerts, commands, decisions, messages, settings, tasks
+from deploy.docs import acls, alerts, commands, decisions, messages, settings, tasks
 
 __all__ = ["DOCS", "pages"]
 
@@ -20,6 +20,7 @@ def pages() -> dict[Path, str]:
         "messages": messages.page,
         "tasks": tasks.page,
         "alerts": alerts.page,
+        "acls": acls.page,
         "decisions": decisions.page,
     }
     return {DOCS / "reference" / f"{name}.md": page() + _NOTE for name, page in made.items()} | {asyncapi.PATH: asyncapi.text()}

@@ -18,7 +18,7 @@ from feature_repo.items.table import ItemTable
 from headwater.internal.v1.packed_pb2 import PackedItemActivity
 from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
-from runtime.broker_tls import check_tls
+from runtime.broker.login import check_login
 from runtime.settings import KafkaSettings
 
 __all__ = ["ItemMirror"]
@@ -104,7 +104,7 @@ class ItemMirror:
                 return
 
     def _follow(self) -> None:
-        check_tls(self._kafka)
+        check_login(self._kafka)
         options = self._kafka.client_options()
         # The checksums of records are computed in Python and would cost more than the rest; the broker has checked them.
         consumer = KafkaConsumer(

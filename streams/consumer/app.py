@@ -35,6 +35,8 @@ def faust_app(name: str, *, kafka: KafkaSettings, settings: WorkerSettings, buff
 def _credentials(kafka: KafkaSettings) -> Any:
     options: dict[str, Any] = kafka.aiokafka_options()
     context = options.get("ssl_context")
+    if "sasl_oauth_token_provider" in options:
+        return faust.OAuthCredentials(oauth_cb=options["sasl_oauth_token_provider"], ssl_context=context)
     if "sasl_mechanism" in options:
         return faust.SASLCredentials(
             username=options["sasl_plain_username"],

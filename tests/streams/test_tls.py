@@ -7,7 +7,7 @@ import pytest
 
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
-from runtime.broker_tls import BrokerTlsError
+from runtime.broker.errors import BrokerTlsError
 from runtime.offsets import standing
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics

@@ -18,6 +18,7 @@ from headwater.internal.v1.streams_pb2 import DeadLetter, ItemAction
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS, ITEM_ACTIONS
+from runtime.broker.rights import COMMANDS
 from streams.dead_letters import Letter, judge, read_letters, redrive
 
 __all__ = ["register"]
@@ -52,7 +53,8 @@ def list_(
     data_dir: DataDir = None,
 ) -> None:
     """List dead letters, the newest last, and how many there are of each reason."""
-    letters = _filtered(read_letters(kafka_settings(bootstrap_servers, data_dir)), reason, topic, key)
+    settings = kafka_settings(bootstrap_servers, data_dir, COMMANDS["dead-letters list"])
+    letters = _filtered(read_letters(settings), reason, topic, key)
     for letter in letters[-limit:]:
         content = letter.content
         detail = content.detail if len(content.detail) <= 120 else f"{content.detail[:120]}..."
@@ -73,7 +75,7 @@ def show(
     data_dir: DataDir = None,
 ) -> None:
     """Show one dead letter: what was wrong, what to do, and the record as it came."""
-    [found] = _named([letter], read_letters(kafka_settings(bootstrap_servers, data_dir)))
+    [found] = _named([letter], read_letters(kafka_settings(bootstrap_servers, data_dir, COMMANDS["dead-letters show"])))
     content = found.content
     objection = judge(content, time.time())
     if found.redriven:
@@ -116,7 +118,7 @@ def redrive_(
     """
     if bool(letters) == every:
         raise CliError("say which letters to send back: their names, or --all with filters where wanted")
-    settings = kafka_settings(bootstrap_servers, data_dir)
+    settings = kafka_settings(bootstrap_servers, data_dir, COMMANDS["dead-letters redrive"])
     found = _filtered(read_letters(settings), reason, topic, key)
     done = redrive(settings, _named(letters, found) if letters else found, clock=time.time)
     console.print(f"{done.sent:,} sent back")

@@ -30,9 +30,10 @@ def forget(
     Events of the user that occurred before now are not counted any more, whenever they arrive; later ones begin a new user.
     Services ask for the same with an event: {"user_id": "u1", "forget": {}}.
     """
+    from runtime.broker.rights import COMMANDS
     from streams.erasures import forget as ask
 
-    settings = kafka_settings(bootstrap_servers, data_dir)
+    settings = kafka_settings(bootstrap_servers, data_dir, COMMANDS["forget"])
     if not yes and not typer.confirm(f"Erase all that is known of user {user}? This cannot be undone"):
         raise CliError("nothing was erased")
     _show(ask(settings, user, wait_seconds=wait_seconds))

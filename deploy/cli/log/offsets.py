@@ -1,4 +1,4 @@
-"""Owns `headwater offsets`: where the workers stand in the log, and letting them read it again."""
+"""`headwater offsets`: where the workers stand in the log, and letting them read it again."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -28,10 +28,12 @@ def register(app: typer.Typer) -> None:
 @_group.command("list")
 def list_(bootstrap_servers: BootstrapServers = None, data_dir: DataDir = None) -> None:
     """List the workers' groups: the records that are behind them, and those that wait."""
+    from runtime.broker.rights import COMMANDS
     from runtime.offsets import standing
 
+    settings = kafka_settings(bootstrap_servers, data_dir, COMMANDS["offsets list"])
     table = Table("group", "topic", "done", "waiting")
-    for state in standing(kafka_settings(bootstrap_servers, data_dir)):
+    for state in standing(settings):
         table.add_row(state.group, state.topic, f"{state.committed:,}", f"{state.waiting:,}")
     console.print(table)
 
@@ -49,5 +51,6 @@ def move(
     """
     from runtime import offsets
 
-    waiting = offsets.move(kafka_settings(bootstrap_servers, data_dir), group, to_end=to is Place.END)
+    settings = kafka_settings(bootstrap_servers, data_dir, offsets.rights_to_move(group))
+    waiting = offsets.move(settings, group, to_end=to is Place.END)
     console.print(f"{group} stands at the {to.value}; {waiting:,} records wait for it")

@@ -13,6 +13,8 @@ from rich.console import Console
 from deploy.cli.connection import BootstrapServers, CliError, DataDir, console, kafka_settings
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import CATALOGUE, EVENTS
+from runtime.broker.rights import COMMANDS, narrowed
 from streams.producer import EventProducer
 
 __all__ = ["produce", "register"]
@@ -39,7 +41,8 @@ def produce(
     An event: {"user_id": "u1", "item_id": "i1", "click": {}}; other bodies are impression, read, purchase and action.
     A change: {"upsert": {"item_id": "i1", "type": "article", "title": "..."}} or {"delete": {"item_id": "i1"}}.
     """
-    settings = kafka_settings(bootstrap_servers, data_dir)
+    topic = CATALOGUE if catalogue else EVENTS
+    settings = kafka_settings(bootstrap_servers, data_dir, narrowed(COMMANDS["produce"], topic.name))
     bad = 0
     with _lines(file) as lines, EventProducer(settings) as producer:
         refuse = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)

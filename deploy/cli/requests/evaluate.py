@@ -36,7 +36,9 @@ def evaluate(
 
     It needs lists that were asked for with exploration. Where the estimates disagree beyond their errors, trust none of them.
     """
-    kafka = kafka_settings(bootstrap_servers, data_dir)
+    from runtime.broker.rights import COMMANDS
+
+    kafka = kafka_settings(bootstrap_servers, data_dir, COMMANDS["evaluate"])
     from deploy.evaluation.explored import explored_lists
     from deploy.evaluation.served import read_events
     from serving.api.errors import InvalidRequest

@@ -39,7 +39,9 @@ def replay_scores(
 
     From the features as served, the snapshot that scored and the texts of that time. Exit status 1 where scores differ.
     """
-    kafka = kafka_settings(bootstrap_servers, data_dir)
+    from runtime.broker.rights import COMMANDS
+
+    kafka = kafka_settings(bootstrap_servers, data_dir, COMMANDS["replay-scores"])
     from deploy.evaluation.rescoring import read_texts, score_again
     from deploy.evaluation.served import impressions_of, read_events
 

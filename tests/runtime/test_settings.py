@@ -1,7 +1,9 @@
 """Each client of the broker is given what it needs for TLS and SASL, under its own names."""
 
 import ssl
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -10,6 +12,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from pydantic import SecretStr, ValidationError
 
+from runtime.broker.errors import LoginError
+from runtime.broker.metadata import AskingClient
 from runtime.settings import KafkaSettings
 from streams.consumer.app import faust_app
 from streams.settings import WorkerSettings
@@ -40,8 +44,10 @@ def test_kafka_python_is_given_files_and_password(settings: KafkaSettings) -> No
     options = settings.client_options()
     files = {name: getattr(settings, name) for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
     servers = {"bootstrap_servers": ["one:9093", "two:9093"], "security_protocol": "SASL_SSL"}
+    assert options.pop("kafka_client") is AskingClient
     assert options == servers | files | SASL
     for client in (KafkaConsumer, KafkaProducer, KafkaAdminClient):
+        assert "kafka_client" in client.DEFAULT_CONFIG
         assert options.keys() <= client.DEFAULT_CONFIG.keys()
 
 
@@ -57,22 +63,50 @@ async def test_aiokafka_is_given_a_context_and_the_password(settings: KafkaSetti
 
 
 @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])
-async def test_faust_connects_as_the_other_clients_do(settings: KafkaSettings, protocol: str) -> None:
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "OAUTHBEARER"])
+async def test_faust_connects_as_the_other_clients_do(settings: KafkaSettings, protocol: str, mechanism: str) -> None:
     """Its credentials become the same options of aiokafka."""
-    kafka = settings.model_copy(update={"security_protocol": protocol})
+    change = {"security_protocol": protocol, "sasl_mechanism": mechanism, "sasl_oauth_callback": "time:ctime"}
+    kafka = settings.model_copy(update=change)
     app = faust_app("test", kafka=kafka, settings=WorkerSettings(), buffered=1)
     made = dict(credentials_to_aiokafka_auth(app.conf.broker_credentials))
     wanted = kafka.aiokafka_options()
     context, own_context = made.pop("ssl_context", None), wanted.pop("ssl_context", None)
     assert type(context) is type(own_context)
+    if "sasl_oauth_token_provider" in wanted:
+        for options in (made, wanted):
+            provider: Any = options.pop("sasl_oauth_token_provider")
+            assert time.strptime(await provider.token())
     assert made == {name: value for name, value in wanted.items() if name != "bootstrap_servers"}
     assert [str(url) for url in app.conf.broker] == ["kafka://one:9093", "kafka://two:9093"]
 
 
 def test_sasl_without_a_password_is_refused(settings: KafkaSettings) -> None:
     """In words that name both settings."""
-    with pytest.raises(ValueError, match="needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD"):
+    with pytest.raises(LoginError, match="needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD"):
         settings.model_copy(update={"sasl_password": None}).client_options()
+
+
+def test_oauthbearer_without_its_function_is_refused(settings: KafkaSettings) -> None:
+    """In words that name the setting, also where what it names is not there."""
+    kafka = settings.model_copy(update={"sasl_mechanism": "OAUTHBEARER"})
+    with pytest.raises(LoginError, match="with OAUTHBEARER needs HEADWATER_KAFKA_SASL_OAUTH_CALLBACK to be set"):
+        kafka.client_options()
+    for path in ("nowhere:token", "json:token", "json"):
+        with pytest.raises(
+            LoginError, match=rf"HEADWATER_KAFKA_SASL_OAUTH_CALLBACK={path} cannot be imported .* as module:function"
+        ):
+            kafka.model_copy(update={"sasl_oauth_callback": path}).aiokafka_options()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("time:sleep", "gave no token: TypeError"), ("time:time", "returned float in place of")]
+)
+def test_a_function_that_gives_no_token_is_named(settings: KafkaSettings, path: str, said: str) -> None:
+    """With what it did instead."""
+    kafka = settings.model_copy(update={"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_callback": path})
+    with pytest.raises(LoginError, match=f"HEADWATER_KAFKA_SASL_OAUTH_CALLBACK={path} {said}"):
+        kafka.oauth_token()
 
 
 @pytest.mark.parametrize("servers", ["one:abc", "one:99999", ":9092", "one:9092,", ""])
