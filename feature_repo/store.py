@@ -149,17 +149,17 @@ class RowStore:
         found = self._read(ITEM_CONTENT, "item_id", item_ids, ["title"])
         return {item_id: values["title"].string_val for item_id, values in found.items()}
 
-    def write_contents(self, contents: Sequence[ItemContent]) -> None:
-        """Writes catalogue entries with their vectors; raises StoreUnavailable."""
-        self._write(ITEM_CONTENT, "item_id", [(content.item.item_id, encode_content(content)) for content in contents])
+    def write_contents(self, contents: Sequence[ItemContent], fencing: "Fencing | None" = None) -> None:
+        """Writes catalogue entries with their vectors; raises as `write_users` does."""
+        self._write(ITEM_CONTENT, "item_id", [(content.item.item_id, encode_content(content)) for content in contents], fencing)
 
-    def delete_items(self, item_ids: Sequence[str]) -> None:
+    def delete_items(self, item_ids: Sequence[str], fencing: "Fencing | None" = None) -> None:
         """Empties the content rows of deleted items: to Feast, all of their features are null, as of an item never heard of.
 
-        Feast's stores have no call that deletes one row. Raises StoreUnavailable.
+        Feast's stores have no call that deletes one row. Raises as `write_users` does.
         """
         nothing = {field.name: Value() for field in ITEM_CONTENT.features}
-        self._write(ITEM_CONTENT, "item_id", [(item_id, nothing) for item_id in item_ids])
+        self._write(ITEM_CONTENT, "item_id", [(item_id, nothing) for item_id in item_ids], fencing)
 
     def _read(
         self, view: FeatureView, join_key: str, ids: Sequence[str], features: Sequence[str] = ()

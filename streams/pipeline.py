@@ -1,20 +1,21 @@
-"""Owns the order of steps by which an event counts once: fold, publish and await, write, confirm, and only then acknowledge."""
+"""Order of steps by which an event counts once: claim, fold, publish and await, write, confirm, and only then acknowledge."""
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from feature_repo.backends.fencing import StoreWentBack, Watermark
 from feature_repo.store import StoreUnavailable
 from runtime.backoff import pauses
 from runtime.record import Publication, Record
 
-__all__ = ["Pipeline", "Processor", "Publishes", "Work"]
+__all__ = ["Ownership", "Pipeline", "Processor", "Publishes", "Rewind", "Work"]
 
 _log = structlog.get_logger(__name__)
 
@@ -41,6 +42,29 @@ class Processor(Protocol[W]):
     def forget(self) -> None: ...
 
 
+class Ownership(Protocol):
+    """The fences of the rows that the processor writes; `feature_repo.owned_rows.OwnedRows` keeps them."""
+
+    @property
+    def claimed(self) -> bool: ...
+
+    def claim(self, partitions: Sequence[int]) -> Mapping[int, Watermark | None]: ...
+
+    def release(self) -> None: ...
+
+    def begin(self, ends: Mapping[int, int]) -> None: ...
+
+    def finish(self) -> None: ...
+
+
+class Rewind(Exception):
+    """The rows in the store count less far than what was read; `offsets` says by partition where to read on."""
+
+    def __init__(self, offsets: Mapping[int, int]) -> None:
+        super().__init__(f"read again from {dict(offsets)}")
+        self.offsets = offsets
+
+
 class Publishes(Protocol):
     """Publishes records and returns when all are acknowledged; `runtime.publisher.Publisher` does."""
 
@@ -51,6 +75,9 @@ class Pipeline(Generic[W]):
     """Runs one processor's batches, one at a time, with everything that blocks on the process's executor.
 
     A batch is published before it is written: what a crash between the two publishes again is recognised by its source.
+
+    With an `ownership`, the first batch after an assignment claims the partitions before any row is read, so that no earlier
+    owner can change a row from then on; and each write holds only while that claim does.
     """
 
     def __init__(
@@ -61,12 +88,14 @@ class Pipeline(Generic[W]):
         publisher: Publishes,
         executor: Executor,
         observe_seconds: Callable[[str, str, float], None],
+        ownership: Ownership | None = None,
         retry_pauses: Callable[[], Iterator[float]] = lambda: pauses(random.Random()),
     ) -> None:
-        """Args: `observe_seconds(name, stage, seconds)` hears how long each stage took; `retry_pauses` gives seconds between
-        attempts while the store is away."""
+        """Args: `observe_seconds(name, stage, seconds)` is called with the time of each stage; `ownership` fences what the
+        processor writes; `retry_pauses` gives seconds between attempts while the store is unreachable."""
         self.name = name
         self._processor, self._publisher, self._executor = processor, publisher, executor
+        self._ownership = ownership
         self._observe, self._retry_pauses = observe_seconds, retry_pauses
         self._turn = asyncio.Lock()
         self._away = asyncio.Event()
@@ -76,14 +105,20 @@ class Pipeline(Generic[W]):
         """Registers who hears, in words, of each attempt that the store did not answer."""
         self._retried.append(hear)
 
-    async def handle(self, records: Sequence[Record]) -> W | None:
-        """Processes a batch to its end; None if its partitions go away first, and then it must not be acknowledged.
+    async def handle(self, records: Sequence[Record], begins: Mapping[int, int], ends: Mapping[int, int]) -> W | None:
+        """Processes a batch to its end; None if its partitions are revoked first, and then it must not be acknowledged.
+
+        Args:
+            begins: for every assigned partition, the offset that its next record to be handled was asked from.
+            ends: for the partitions of this batch, the offset behind it.
 
         Raises:
+            Rewind: the store's rows count less far than what was read; go back and read on from there.
+            Fenced: another process owns a partition now; this one must end.
             PublishError: the broker did not take what the batch led to; only a restart brings rows and log together again.
         """
         async with self._turn:
-            if self._away.is_set():
+            if self._away.is_set() or not await self._own(begins):
                 return None
             work = await self._insist("fold", lambda: self._processor.process(records))
             if work is None:
@@ -91,7 +126,13 @@ class Pipeline(Generic[W]):
             began = time.perf_counter()
             await self._publisher.publish(work.publications)
             self._observe(self.name, "publish", time.perf_counter() - began)
-            confirmations = await self._insist("write", lambda: self._processor.write(work))
+            try:
+                confirmations = await self._insist("write", lambda: self._write(work, ends))
+            except StoreWentBack as error:
+                _log.error("store_went_back", agent=self.name, error=str(error))
+                await self._disown()
+                await self._own(begins)
+                raise Rewind({partition: begins[partition] for partition in ends}) from error
             if confirmations is None:
                 return None
             if confirmations:
@@ -102,11 +143,46 @@ class Pipeline(Generic[W]):
         """Ends the batch under way, forgets all rows and takes no batch; called before partitions go to another worker."""
         self._away.set()
         async with self._turn:
-            await self._run(self._processor.forget)
+            await self._disown()
 
     async def arrive(self) -> None:
         """Takes batches again; called when partitions have been dealt anew."""
         self._away.clear()
+
+    async def _own(self, begins: Mapping[int, int]) -> bool:
+        """Claims the partitions where that is still to do; False when they are revoked in the meantime.
+
+        Raises:
+            Rewind: the store counts less far than the offsets that this batch begins at.
+        """
+        ownership = self._ownership
+        if ownership is None or ownership.claimed:
+            return True
+        watermarks = await self._insist("claim", lambda: ownership.claim(list(begins)))
+        if watermarks is None:
+            return False
+        behind = {
+            partition: watermark.end
+            for partition, watermark in watermarks.items()
+            if watermark is not None and watermark.end < begins[partition]
+        }
+        if behind:
+            _log.error("store_is_behind", agent=self.name, read_again_from=str(behind), was_at=str(dict(begins)))
+            raise Rewind(behind)
+        return True
+
+    async def _disown(self) -> None:
+        if self._ownership is not None:
+            self._ownership.release()
+        await self._run(self._processor.forget)
+
+    def _write(self, work: W, ends: Mapping[int, int]) -> Sequence[Publication]:
+        if self._ownership is None:
+            return self._processor.write(work)
+        self._ownership.begin(ends)
+        confirmations = self._processor.write(work)
+        self._ownership.finish()
+        return confirmations
 
     async def _insist(self, stage: str, step: Callable[[], R]) -> R | None:
         """Runs a step until the store answers; None when the partitions go away in the meantime."""

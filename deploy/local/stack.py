@@ -131,7 +131,7 @@ class Stack:
     def _start_processes(self, places: Places) -> None:
         environment = places.environment()
         for name, port in places.metrics_ports.items():
-            module = "serving" if name == "server" else f"streams.{name}"
+            module = "serving" if name == "server" else f"streams.workers.{name}"
             own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
             self._launch(name, [sys.executable, "-m", module], own, partial(answers, port))
         if self.config.console:

@@ -59,6 +59,11 @@ class Fences:
         self.group = group
         self._claims: dict[int, Claim] = {}
 
+    @property
+    def held(self) -> bool:
+        """Whether any partition is held."""
+        return bool(self._claims)
+
     def take(self, claims: Mapping[int, Claim]) -> None:
         """Replaces what is held: partitions were assigned, and claimed in the store."""
         self._claims = dict(claims)

@@ -29,6 +29,8 @@ class Taken:
     """One batch: plain records, and by partition the offset behind the last one, which `Group.acknowledge` takes."""
 
     records: Sequence[Record]
+    begins: Mapping[int, int]
+    """For every assigned partition, the offset up to which all before this batch was handed out."""
     ends: Mapping[TP, int]
 
 
@@ -88,10 +90,18 @@ class Group:
         """
         async for events in stream.noack_take(_CHUNKS, within=self._settings.batch_within_seconds):
             await self._arrived.wait()
+            begins = {tp.partition: self._expected.get(tp, start) for tp, start in self.app.consumer.starts.items()}
             chunks = await self._unbroken(events)
             if chunks:
                 records = [_record(record) for _, chunk in chunks for record in chunk.records]
-                yield Taken(records=records, ends={tp: chunk.end for tp, chunk in chunks})
+                yield Taken(records=records, begins=begins, ends={tp: chunk.end for tp, chunk in chunks})
+
+    async def rewind(self, offsets: Mapping[int, int]) -> None:
+        """Reads these partitions again from there; what was fetched beyond is dropped."""
+        consumer: Any = self.app.consumer
+        back = {tp: offsets[tp.partition] for tp in consumer.assignment() if tp.partition in offsets}
+        self._expected.update(back)
+        await consumer.seek_wait(back)
 
     def acknowledge(self, ends: Mapping[TP, int]) -> None:
         """Lets the offsets before `ends` be committed: all records before them are finished."""

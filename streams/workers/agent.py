@@ -1,10 +1,10 @@
-"""Owns the Faust agent that all of the folding workers run: take a batch, handle it, acknowledge it."""
+"""Faust agent of the folding workers: take a batch, handle it, acknowledge it."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from streams.consumer.group import Group
-from streams.pipeline import Pipeline, Work
+from streams.pipeline import Pipeline, Rewind, Work
 from streams.workers.worker import Worker
 
 __all__ = ["define_agent"]
@@ -18,13 +18,21 @@ def define_agent(worker: Worker, group: Group, pipeline: Pipeline[W], *, observe
     async def handle_batches(stream: Any) -> None:
         try:
             async for taken in group.batches(stream):
-                work = await pipeline.handle(taken.records)
+                try:
+                    work = await pipeline.handle(
+                        taken.records, taken.begins, {tp.partition: end for tp, end in taken.ends.items()}
+                    )
+                except Rewind as back:
+                    rewinds.inc()
+                    await group.rewind(back.offsets)
+                    continue
                 if work is not None:
                     group.acknowledge(taken.ends)
                     observe(work)
         except Exception as error:
             worker.fail(error)
 
+    rewinds = worker.metrics.store_rewinds.labels(pipeline.name)
     retries = worker.metrics.store_retries.labels(pipeline.name)  # shown from 0 on, so that a rate sees the first one too
 
     def observe_retry(what: str) -> None:

@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry
 
 from feature_repo.items.mirror import ItemMirror
 from feature_repo.items.table import ItemTable
+from feature_repo.owned_rows import OwnedRows
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
-from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from headwater.v1.topics import EVENTS, ITEM_ACTIONS, Topic
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
@@ -31,17 +32,20 @@ from training.encoding.settings import EncoderSettings
 __all__ = ["main"]
 
 
-class _EventsLog:
-    """The id of the events topic, asked for at every assignment: the topic may have been created anew while this worker ran."""
+_USERS, _ITEMS = "headwater-features-users", "headwater-features-items"
+
+
+class _TopicId:
+    """A topic's id, asked for at every assignment: the topic may have been created again while this worker ran."""
 
     id: int
 
-    def __init__(self, kafka: KafkaSettings) -> None:
-        self._kafka = kafka
+    def __init__(self, kafka: KafkaSettings, topic: Topic) -> None:
+        self._kafka, self._topic = kafka, topic.name
 
     async def identify(self) -> None:
         """Asks the broker."""
-        self.id = (await asyncio.to_thread(log_ids, self._kafka, (EVENTS.name,)))[EVENTS.name]
+        self.id = (await asyncio.to_thread(log_ids, self._kafka, (self._topic,)))[self._topic]
 
 
 class _Observer:
@@ -76,18 +80,20 @@ async def _run() -> int:
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
     mirror.on_failure(worker.fail_from_thread)
-    publisher, store, log = Publisher(kafka), RowStore(store_settings, vocabulary), _EventsLog(kafka)
-    users = UserProcessor(table=table, store=store, log=lambda: log.id, clock=time.time, cached_rows=settings.cached_rows)
-    items = ItemProcessor(vocabulary, store=store, clock=time.time, cached_rows=settings.cached_rows)
+    publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
+    user_group, item_group = worker.group(_USERS, EVENTS), worker.group(_ITEMS, ITEM_ACTIONS)
+    events_log, actions_log = _TopicId(kafka, EVENTS), _TopicId(kafka, ITEM_ACTIONS)
+    user_group.on_arrival(events_log.identify)
+    item_group.on_arrival(actions_log.identify)
+    user_rows = OwnedRows(store, _USERS, log=lambda: events_log.id)
+    item_rows = OwnedRows(store, _ITEMS, log=lambda: actions_log.id)
+    cached = settings.cached_rows
+    users = UserProcessor(table=table, store=user_rows, log=lambda: events_log.id, clock=time.time, cached_rows=cached)
+    items = ItemProcessor(vocabulary, store=item_rows, clock=time.time, cached_rows=cached)
     pipeline = partial(Pipeline, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds)
-    user_group, item_group = (
-        worker.group("headwater-features-users", EVENTS),
-        worker.group("headwater-features-items", ITEM_ACTIONS),
-    )
-    user_group.on_arrival(log.identify)
     observer = _Observer(worker, FeatureMetrics(registry), spans)
-    define_agent(worker, user_group, pipeline("users", users), observe=observer.users)
-    define_agent(worker, item_group, pipeline("items", items), observe=observer.items)
+    define_agent(worker, user_group, pipeline("users", users, ownership=user_rows), observe=observer.users)
+    define_agent(worker, item_group, pipeline("items", items, ownership=item_rows), observe=observer.items)
 
     mirror.start()
     await publisher.start()

@@ -45,6 +45,12 @@ class WorkerMetrics:
         self.store_retries = Counter(
             "headwater_store_retries_total", "Attempts that the online store did not answer.", ["agent"], registry=registry
         )
+        self.store_rewinds = Counter(
+            "headwater_store_rewinds_total",
+            "Times that records were read again because the online store held less than was written to it.",
+            ["agent"],
+            registry=registry,
+        )
         self.batch_seconds = Histogram(
             "headwater_batch_seconds", "Time of one batch in one stage.", ["agent", "stage"], buckets=_SECONDS, registry=registry
         )

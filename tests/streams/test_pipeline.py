@@ -56,7 +56,7 @@ def _pipeline(steps: Steps, *, pause: float = 0.001) -> Pipeline[Work]:
 async def test_a_batch_is_published_before_it_is_written() -> None:
     """The row carries the position: written first, a crash would lose what was not published. Receipts come after the deed."""
     steps = Steps()
-    assert await _pipeline(steps).handle([]) is not None
+    assert await _pipeline(steps).handle([], {}, {}) is not None
     assert steps.taken == ["fold", "publish", "write", "confirm"]
 
 
@@ -65,7 +65,7 @@ async def test_a_store_that_is_down_is_waited_for_without_folding_again() -> Non
     steps, heard = Steps(failures=2), list[str]()
     pipeline = _pipeline(steps)
     pipeline.on_retry(heard.append)
-    assert await pipeline.handle([]) is not None
+    assert await pipeline.handle([], {}, {}) is not None
     assert heard == ["down", "down"]
     assert steps.taken == ["fold", "publish", "write fails", "write fails", "write", "confirm"]
 
@@ -74,13 +74,13 @@ async def test_a_batch_whose_partitions_go_is_given_up_and_its_rows_forgotten() 
     """Another worker reads it again; writing it here would overwrite that worker's rows. No pause is waited for to its end."""
     steps = Steps(failures=1_000_000)
     pipeline = _pipeline(steps, pause=1e6)
-    batch = asyncio.create_task(pipeline.handle([]))
+    batch = asyncio.create_task(pipeline.handle([], {}, {}))
     await asyncio.sleep(0.05)
     await pipeline.leave()
     assert await batch is None
     assert steps.taken[-1] == "forget"
-    assert await pipeline.handle([]) is None, "between leaving and arriving nothing is folded"
+    assert await pipeline.handle([], {}, {}) is None, "between leaving and arriving nothing is folded"
     assert steps.taken[-1] == "forget"
     steps.failures = 0
     await pipeline.arrive()
-    assert await pipeline.handle([]) is not None
+    assert await pipeline.handle([], {}, {}) is not None
