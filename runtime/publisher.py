@@ -4,12 +4,13 @@ import asyncio
 import time
 import zlib
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from runtime.broker.login import check_login
+from runtime.broker.producer import start_producer
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
 
@@ -39,16 +40,19 @@ class Publisher:
         self._partitions: dict[str, int] = {}
         self._producer: Any = None
 
+    async def __aenter__(self) -> "Publisher":
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.stop()
+
     async def start(self) -> None:
         """Connects; raises KafkaError, or BrokerTlsError where certificates are the reason."""
         await asyncio.to_thread(check_login, self._kafka)
-        self._producer = AIOKafkaProducer(
-            acks="all",
-            max_batch_size=_MAX_BATCH_BYTES,
-            max_request_size=_MAX_REQUEST_BYTES,
-            **self._kafka.aiokafka_options(),
+        self._producer = await start_producer(
+            self._kafka, acks="all", max_batch_size=_MAX_BATCH_BYTES, max_request_size=_MAX_REQUEST_BYTES
         )
-        await self._producer.start()
 
     async def stop(self) -> None:
         """Closes the connection; every `publish` has ended by then."""

@@ -18,6 +18,7 @@ from feature_repo.decode import MAX_EVENT_BYTES, Rejection, check_event
 from headwater.v1 import events_pb2 as pb
 from headwater.v1.events_pb2 import Event, Impression, ServedFeatures
 from headwater.v1.topics import EVENTS
+from runtime.broker.producer import start_producer
 from runtime.settings import KafkaSettings
 from serving.api.errors import LogUnavailable
 from serving.api.responses import Considered, Recommendation
@@ -74,15 +75,12 @@ class EventLog:
 
     async def _connect(self) -> None:
         while True:
-            producer = AIOKafkaProducer(acks="all", linger_ms=_LINGER_MS, **self._kafka.aiokafka_options())
             try:
-                await producer.start()
+                self._producer = await start_producer(self._kafka, acks="all", linger_ms=_LINGER_MS)
             except KafkaError as error:
                 _log.warning("event_log_not_reached", servers=self._kafka.bootstrap_servers, error=str(error))
-                await producer.stop()
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
-                self._producer = producer
                 return
 
     @staticmethod

@@ -57,13 +57,11 @@ def _offer(plant: Plant, records: Sequence[Publication], rate: int) -> None:
     step = int(rate * _STEP_SECONDS)
 
     async def send() -> None:
-        publisher = Publisher(plant.kafka)
-        await publisher.start()
-        began = time.monotonic()
-        for start in range(0, len(records), step):
-            await asyncio.sleep(max(began + start / rate - time.monotonic(), 0.0))
-            await publisher.publish(records[start : start + step])
-        await publisher.stop()
+        async with Publisher(plant.kafka) as publisher:
+            began = time.monotonic()
+            for start in range(0, len(records), step):
+                await asyncio.sleep(max(began + start / rate - time.monotonic(), 0.0))
+                await publisher.publish(records[start : start + step])
 
     asyncio.run(send())
 

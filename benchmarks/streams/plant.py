@@ -84,10 +84,8 @@ class Plant:
         """Puts records on the log, as fast as whole batches go."""
 
         async def send() -> None:
-            publisher = Publisher(self.kafka)
-            await publisher.start()
-            await publisher.publish(publications)
-            await publisher.stop()
+            async with Publisher(self.kafka) as publisher:
+                await publisher.publish(publications)
 
         asyncio.run(send())
 

@@ -1,5 +1,9 @@
 """Impressions behind the answers: what they carry, and what happens when the log cannot take them."""
 
+import asyncio
+import gc
+import warnings
+
 import numpy as np
 import pytest
 
@@ -9,6 +13,8 @@ from runtime.settings import KafkaSettings
 from serving.api.requests import RecommendQuery, SlateQuery
 from serving.api.responses import Recommendation
 from serving.events import EventLog, ImpressionWriter, impressions_of
+from tests.broker import running_broker
+from tests.gateway import Gateway
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 from training.model import Recommender
 
@@ -51,3 +57,21 @@ async def test_impressions_that_cannot_be_kept_are_counted(shown: Recommendation
     writer.start()
     await writer.stop(1.0)
     assert lost == [4, 4]
+
+
+@pytest.mark.parametrize("responses", [0, 1])
+async def test_a_log_that_ends_while_it_connects_leaves_nothing_open(responses: int) -> None:
+    """A server that is stopped at once, before the broker has answered, closes the connection that was coming about."""
+    with running_broker() as kafka:
+        gateway = Gateway(kafka, responses)
+        async with gateway.opened() as held:
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                log = EventLog(held)
+                log.start()
+                await asyncio.wait_for(gateway.held.wait(), 30.0)
+                await log.stop()
+                del log
+                await asyncio.wait_for(gateway.closed.wait(), 30.0)
+                gc.collect()
+    assert [str(one.message) for one in said if one.category is ResourceWarning] == []

@@ -25,10 +25,8 @@ def _group(kafka: KafkaSettings) -> Group:
 
 
 async def _publish(kafka: KafkaSettings) -> None:
-    publisher = Publisher(kafka)
-    await publisher.start()
-    await publisher.publish([Publication(ITEM_ACTIONS.name, b"%d" % (at % 50), b"%d" % at) for at in range(RECORDS)])
-    await publisher.stop()
+    async with Publisher(kafka) as publisher:
+        await publisher.publish([Publication(ITEM_ACTIONS.name, b"%d" % (at % 50), b"%d" % at) for at in range(RECORDS)])
 
 
 def _committed(kafka: KafkaSettings) -> int:
