@@ -6,7 +6,7 @@ from feast.protos.feast.types.Value_pb2 import Value
 from numpy.typing import NDArray
 
 from feature_repo.counters import HALF_LIFE_NAMES
-from feature_repo.pending_impressions import Waiting
+from feature_repo.pending_impressions import PendingImpression
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.packed_pb2 import PackedAwaiting, PackedItemActivity, PackedNumbers
@@ -29,7 +29,7 @@ def encode_user(row: UserRow, vocabulary: Vocabulary) -> dict[str, Value]:
     value["recent_items"].string_list_val.val.extend(row.recent_ids)
     value["recent_values"] = _doubles(row.recent_R)
     awaiting = PackedAwaiting(
-        impressions=[waiting.to_bytes() for waiting in row.pending],
+        impressions=[pending.to_bytes() for pending in row.pending],
         seen_events=row.seen,
         erasure=row.erasure,
         unmatched=row.unmatched,
@@ -63,7 +63,7 @@ def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, 
     )
     if whole:
         awaiting = PackedAwaiting.FromString(values["awaiting"].bytes_val)
-        row.pending.extend(map(Waiting.from_bytes, awaiting.impressions))
+        row.pending.extend(map(PendingImpression.from_bytes, awaiting.impressions))
         row.unmatched.extend(awaiting.unmatched)
         row.seen.update(dict.fromkeys(awaiting.seen_events))
         if awaiting.label_times:

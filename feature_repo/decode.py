@@ -12,7 +12,7 @@ from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence, Served
+from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent, Served
 from headwater.internal.v1.packed_pb2 import PackedServed
 from headwater.v1.catalogue_pb2 import CatalogueChange, Item, ItemDelete
 from headwater.v1.events_pb2 import Action, Event, ServedFeatures
@@ -57,15 +57,15 @@ class Rejection:
     detail: str
 
 
-def decode_event(value: bytes | None, *, key: bytes | None, now: float) -> Occurrence | Rejection:
+def decode_event(value: bytes | None, *, key: bytes | None, now: float) -> DecodedEvent | Rejection:
     """The event in a record of the events topic, or why it cannot be used; `now` is Unix seconds."""
     event = parse_event(value)
     if isinstance(event, Rejection):
         return event
-    occurrence = check_event(event, now)
-    if isinstance(occurrence, Occurrence) and key != event.user_id.encode():
+    decoded = check_event(event, now)
+    if isinstance(decoded, DecodedEvent) and key != event.user_id.encode():
         return _broken("the record's key is not the event's user_id: key it so, or one user's events lose their order")
-    return occurrence
+    return decoded
 
 
 def decode_change(value: bytes | None, *, key: bytes | None, now: float) -> CatalogueChange | Rejection:
@@ -92,7 +92,7 @@ def parse_event(value: bytes | None) -> Event | Rejection:
     return _parse(value, Event, MAX_EVENT_BYTES)
 
 
-def check_event(event: Event, now: float) -> Occurrence | Rejection:
+def check_event(event: Event, now: float) -> DecodedEvent | Rejection:
     """The event in the form that the folds work on, or the first constraint that it breaks; `now` is Unix seconds.
 
     >>> check_event(Event(event_id="e1", user_id="u1"), now=0.0)
@@ -108,19 +108,19 @@ def check_event(event: Event, now: float) -> Occurrence | Rejection:
         return at
     if body is None:
         return _broken("no body: give impression, click, read, purchase, action or forget (or this version does not know it)")
-    said = _said(event, body)
-    if isinstance(said, str):
-        return _broken(said)
-    return Occurrence(
+    parsed = _parsed(event, body)
+    if isinstance(parsed, str):
+        return _broken(parsed)
+    return DecodedEvent(
         event_id=event.event_id,
         user_id=event.user_id,
         item_id=event.item_id,
         at=at,
-        kind=said.kind,
-        value=said.value,
+        kind=parsed.kind,
+        value=parsed.value,
         censored=body == "read" and event.read.censored,
         recommendation_id=event.recommendation_id,
-        served=said.served,
+        served=parsed.served,
     )
 
 
@@ -145,7 +145,7 @@ def _problem_of_ids(event: Event, body: str | None) -> str | None:
     return None
 
 
-def _said(event: Event, body: str) -> _Said | str:
+def _parsed(event: Event, body: str) -> _Said | str:
     """What the event's body says, or what is wrong with it."""
     if body == IMPRESSION:
         served = _served(event.impression.served) if event.impression.HasField("served") else None

@@ -8,7 +8,7 @@ if TYPE_CHECKING:  # a producer host has no NumPy
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FORGET", "IMPRESSION", "Occurrence", "Served"]
+__all__ = ["FORGET", "IMPRESSION", "DecodedEvent", "Served"]
 
 IMPRESSION = "impression"
 FORGET = "forget"
@@ -25,7 +25,7 @@ class Served:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Occurrence:
+class DecodedEvent:
     """One event: who, what, when, and the value it carries.
 
     `kind` is `impression`, `click`, `read`, `purchase`, `forget` or an action's name; `at` is Unix seconds of event time;

@@ -11,8 +11,8 @@ import numpy as np
 
 from feature_repo.audience import remember
 from feature_repo.counters import add
-from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence, Served
-from feature_repo.pending_impressions import Settled, Waiting
+from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent, Served
+from feature_repo.pending_impressions import LabelledExample, PendingImpression
 from feature_repo.rows import MAX_PENDING, MAX_UNMATCHED, ItemRow, UserRow
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
@@ -31,10 +31,10 @@ FeaturesOf = Callable[[UserRow, str, float], Served]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folded:
-    """What one event led to; `duplicate` and `barred` events lead to nothing."""
+    """What one event led to; `duplicate` and `erased_before` events lead to nothing."""
 
     duplicate: bool = False
-    barred: bool = False
+    erased_before: bool = False
     """It occurred before its user asked to be forgotten."""
     erasure: Erasure | None = None
     """What answers a wish to be forgotten, once the row is written; redelivered or repeated, it is answered again."""
@@ -59,7 +59,7 @@ class UserFold:
         self._window = max(task.window_seconds for task in self._tasks)
         self._first_window = min((seconds for _, seconds in self._implicit), default=self._window)
 
-    def fold(self, row: UserRow, event: Occurrence, source: SourcePosition) -> Folded:
+    def fold(self, row: UserRow, event: DecodedEvent, source: SourcePosition) -> Folded:
         """Folds one event into `row`, in place, and moves its position to `source`."""
         event_hash = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "little")
         redelivered = row.log == source.log and row.partition == source.partition and source.offset <= row.offset
@@ -73,7 +73,7 @@ class UserFold:
         if redelivered:
             return Folded(duplicate=True)
         if event.at <= row.barred_until:
-            return Folded(barred=True)
+            return Folded(erased_before=True)
         if not row.see(event_hash):
             return Folded(duplicate=True)
         row.alias = row.alias or (event_hash & 0xFFFF_FFFF) or 1
@@ -97,12 +97,12 @@ class UserFold:
         row.first_at = min(row.first_at, event.at) if row.first_at else event.at
         return Folded(action=action, examples=[example.to_bytes(source, index) for index, example in enumerate(examples)])
 
-    def expire(self, row: UserRow, now: float) -> list[Settled]:
+    def expire(self, row: UserRow, now: float) -> list[LabelledExample]:
         """Settles as negative what no event has labelled within its window, and none that is late can any more, by `now`.
 
         The oldest comes first.
         """
-        examples: list[Settled] = []
+        examples: list[LabelledExample] = []
         overflow = len(row.pending) - MAX_PENDING
         old = bisect_right(row.pending, now - ALLOWED_LATENESS - self._first_window, key=lambda one: one.shown_at)
         if (looked_at := max(old, overflow)) > 0:  # rarely: a user's events come close together
@@ -113,64 +113,64 @@ class UserFold:
             row.unmatched = [one for one in row.unmatched if one.occurred_at >= now - 2 * ALLOWED_LATENESS][-MAX_UNMATCHED:]
         return examples
 
-    def _expire(self, waiting: Waiting, now: float, overdue: bool, examples: list[Settled]) -> bool:
+    def _expire(self, pending: PendingImpression, now: float, overdue: bool, examples: list[LabelledExample]) -> bool:
         """Settles what is over of one impression, of all tasks where it is `overdue`; whether it waits on."""
-        age = now - waiting.shown_at - ALLOWED_LATENESS
-        labels = waiting.labels
+        age = now - pending.shown_at - ALLOWED_LATENESS
+        labels = pending.labels
         negatives = [at for at, seconds in self._implicit if labels[at] != labels[at] and (overdue or age >= seconds)]
         for at in negatives:
             labels[at] = 0.0
-        taught = [at for at in negatives if self._tasks[at].late == "wait" and self._is_kept(waiting, self._tasks[at])]
+        taught = [at for at in negatives if self._tasks[at].late == "wait" and self._is_kept(pending, self._tasks[at])]
         if taught:
-            examples.append(waiting.example(dict.fromkeys(taught, 0.0), now))
+            examples.append(pending.example(dict.fromkeys(taught, 0.0), now))
         return age < self._window and not overdue
 
-    def _impress(self, row: UserRow, event: Occurrence, examples: list[Settled]) -> tuple[list[float], list[float]]:
-        waiting = self._waiting(row, event)
-        at_once = [at for at in self._corrected if self._is_kept(waiting, self._tasks[at])]
+    def _impress(self, row: UserRow, event: DecodedEvent, examples: list[LabelledExample]) -> tuple[list[float], list[float]]:
+        pending = self._pending(row, event)
+        at_once = [at for at in self._corrected if self._is_kept(pending, self._tasks[at])]
         if at_once:
             # Its own labels stay open: a positive may still come.
-            examples.append(waiting.example(dict.fromkeys(at_once, 0.0), event.at))
+            examples.append(pending.example(dict.fromkeys(at_once, 0.0), event.at))
         observations = self._observed.copy()
         for action in row.unmatched:  # where this comes late, behind its action, which was counted as an observation then
-            if not self._belongs(action.item_id, action.recommendation_id, action.occurred_at, waiting):
+            if not self._belongs(action.item_id, action.recommendation_id, action.occurred_at, pending):
                 continue
             taken = {
                 at: label
                 for at, label in enumerate(action.labels)
-                if label == label and self._open(waiting, at, action.occurred_at)
+                if label == label and self._open(pending, at, action.occurred_at)
             }
             for at in taken:
                 observations[at], action.labels[at] = 0.0, _NAN
             if taken:
-                examples.append(waiting.settle(taken, event.at))
-        if any(map(math.isnan, waiting.labels)):
-            insort(row.pending, waiting, key=lambda one: one.shown_at)
+                examples.append(pending.settle(taken, event.at))
+        if any(map(math.isnan, pending.labels)):
+            insort(row.pending, pending, key=lambda one: one.shown_at)
         return observations, [0.0] * len(self._tasks)
 
-    def _act(self, row: UserRow, event: Occurrence, examples: list[Settled]) -> tuple[list[float], list[float]]:
-        told = [(at, task) for at, task in enumerate(self._tasks) if task.event == event.kind]
-        labels = {at: label for at, task in told if (label := task.label(event.value, censored=event.censored)) is not None}
-        censored = told if event.censored else []
+    def _act(self, row: UserRow, event: DecodedEvent, examples: list[LabelledExample]) -> tuple[list[float], list[float]]:
+        tasks = [(at, task) for at, task in enumerate(self._tasks) if task.event == event.kind]
+        labels = {at: label for at, task in tasks if (label := task.label(event.value, censored=event.censored)) is not None}
+        censored = tasks if event.censored else []
         lower_bounds = {at: bound for at, task in censored if (bound := task.lower_bound(event.value)) is not None}
-        waiting = self._match(row, event)
+        pending = self._match(row, event)
         observations, sums = [0.0] * len(self._tasks), [0.0] * len(self._tasks)
         settled: dict[int, float] = {}
         for at, label in labels.items():
             implicit = self._tasks[at].implicit
-            if implicit and waiting is not None and not self._open(waiting, at, event.at):
+            if implicit and pending is not None and not self._open(pending, at, event.at):
                 continue  # the impression already has its positive, or its time is over
-            observations[at] = 0.0 if implicit and waiting is not None else 1.0
+            observations[at] = 0.0 if implicit and pending is not None else 1.0
             sums[at] = label
             # A positive whose impression is not known has no negatives beside it, so it teaches no rate.
-            if waiting is not None or not implicit:
+            if pending is not None or not implicit:
                 settled[at] = label
         if settled or lower_bounds:  # a bound settles nothing: the whole read may still come
-            source = waiting if waiting is not None else self._waiting(row, event)
+            source = pending if pending is not None else self._pending(row, event)
             examples.append(source.settle(settled, event.at, lower_bounds))
-            if waiting is not None and all(label == label for label in waiting.labels):
-                row.pending.remove(waiting)
-        if waiting is None and any(self._tasks[at].implicit for at in labels):
+            if pending is not None and all(label == label for label in pending.labels):
+                row.pending.remove(pending)
+        if pending is None and any(self._tasks[at].implicit for at in labels):
             row.unmatched.append(
                 UnmatchedAction(
                     item_id=event.item_id,
@@ -182,12 +182,12 @@ class UserFold:
         row.engage(event.item_id, event.at, [labels.get(at, _NAN) for at in range(len(self._tasks))])
         return observations, sums
 
-    def _waiting(self, row: UserRow, event: Occurrence) -> Waiting:
+    def _pending(self, row: UserRow, event: DecodedEvent) -> PendingImpression:
         """The event as an impression: with the features that the server scored with, else as of now, before it counts."""
         served = event.served
         if served is None or served.fingerprint != self._vocabulary.fingerprint:
             served = self._features_of(row, event.item_id, event.at)
-        return Waiting.of(
+        return PendingImpression.of(
             user_id=row.user_id,
             item_id=event.item_id,
             recommendation_id=event.recommendation_id,
@@ -196,31 +196,31 @@ class UserFold:
             tasks=len(self._tasks),
         )
 
-    def _match(self, row: UserRow, event: Occurrence) -> Waiting | None:
+    def _match(self, row: UserRow, event: DecodedEvent) -> PendingImpression | None:
         """The impression that the action belongs to: the latest before it, else the first after it, as of another clock."""
-        found: Waiting | None = None
-        for waiting in reversed(row.pending):
-            if self._belongs(event.item_id, event.recommendation_id, event.at, waiting):
-                found = waiting
-                if waiting.shown_at <= event.at:
+        found: PendingImpression | None = None
+        for pending in reversed(row.pending):
+            if self._belongs(event.item_id, event.recommendation_id, event.at, pending):
+                found = pending
+                if pending.shown_at <= event.at:
                     break
         return found
 
-    def _belongs(self, item_id: str, recommendation_id: str, at: float, waiting: Waiting) -> bool:
+    def _belongs(self, item_id: str, recommendation_id: str, at: float, pending: PendingImpression) -> bool:
         """Whether an action may follow from an impression: by recommendation where it names one, else by item, and by time."""
-        named = item_id == waiting.item_id and recommendation_id in ("", waiting.recommendation_id)
-        return named and -ALLOWED_LATENESS <= at - waiting.shown_at < self._window
+        named = item_id == pending.item_id and recommendation_id in ("", pending.recommendation_id)
+        return named and -ALLOWED_LATENESS <= at - pending.shown_at < self._window
 
-    def _open(self, waiting: Waiting, task: int, at: float) -> bool:
+    def _open(self, pending: PendingImpression, task: int, at: float) -> bool:
         """Whether the impression still lacks the label of an implicit task, and an action at this time may give it."""
-        return waiting.labels[task] != waiting.labels[task] and at - waiting.shown_at < self._tasks[task].window_seconds
+        return pending.labels[task] != pending.labels[task] and at - pending.shown_at < self._tasks[task].window_seconds
 
     @staticmethod
-    def _is_kept(waiting: Waiting, task: Task) -> bool:
+    def _is_kept(pending: PendingImpression, task: Task) -> bool:
         """Whether a negative is learned from: drawn by what it is about, so that a replay draws the same."""
         if task.keep_negatives == 1.0:
             return True
-        key = f"{task.name}\0{waiting.user_id}\0{waiting.item_id}\0{waiting.shown_at!r}"
+        key = f"{task.name}\0{pending.user_id}\0{pending.item_id}\0{pending.shown_at!r}"
         return zlib.crc32(key.encode()) < task.keep_negatives * 2**32
 
 
@@ -239,8 +239,8 @@ def fold_item(row: ItemRow, action: ItemAction) -> bool:
     delta_C = np.array([float(action.impression), float(action.action), *action.observations, *action.label_sums])
     row.updated_at = add(row.counters_CH, row.updated_at, delta_C, action.occurred_at)
     row.first_at = min(row.first_at, action.occurred_at) if row.first_at else action.occurred_at
-    told = list(zip(action.observations, action.label_sums, strict=True))
-    if action.action and any(observed or total for observed, total in told):
-        labels = [total if observed or total else _NAN for observed, total in told]
+    tasks = list(zip(action.observations, action.label_sums, strict=True))
+    if action.action and any(observed or total for observed, total in tasks):
+        labels = [total if observed or total else _NAN for observed, total in tasks]
         row.audience_AC = remember(row.audience_AC, action.alias, action.occurred_at, labels)
     return True

@@ -10,13 +10,13 @@ from feature_repo.decoded_event import Served
 from headwater.internal.v1.packed_pb2 import PackedExample
 from headwater.internal.v1.streams_pb2 import Example, SourcePosition
 
-__all__ = ["Settled", "Waiting"]
+__all__ = ["LabelledExample", "PendingImpression"]
 
 _NAN = float("nan")
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
-class Waiting:
+class PendingImpression:
     """One impression. Nothing of it changes but its labels, so the rest is encoded once."""
 
     user_id: str
@@ -29,7 +29,9 @@ class Waiting:
     """An Example in protobuf without labels and source, to which these can be appended."""
 
     @classmethod
-    def of(cls, *, user_id: str, item_id: str, recommendation_id: str, shown_at: float, served: Served, tasks: int) -> "Waiting":
+    def of(
+        cls, *, user_id: str, item_id: str, recommendation_id: str, shown_at: float, served: Served, tasks: int
+    ) -> "PendingImpression":
         """An impression as it was shown, without labels."""
         content = PackedExample(
             user_id=user_id,
@@ -51,7 +53,7 @@ class Waiting:
         )
 
     @classmethod
-    def from_bytes(cls, encoded: bytes) -> "Waiting":
+    def from_bytes(cls, encoded: bytes) -> "PendingImpression":
         """What `to_bytes` gave."""
         example = Example.FromString(encoded)
         labels = list(example.labels)
@@ -69,23 +71,23 @@ class Waiting:
         """An Example in protobuf, with the labels so far."""
         return self.content + PackedExample(labels=_packed(self.labels)).SerializeToString()
 
-    def settle(self, labels: dict[int, float], now: float, lower_bounds: dict[int, float] | None = None) -> "Settled":
+    def settle(self, labels: dict[int, float], now: float, lower_bounds: dict[int, float] | None = None) -> "LabelledExample":
         """The example that teaches these labels, by task; they are marked as settled here."""
         for at, label in labels.items():
             self.labels[at] = label
         return self.example(labels, now, lower_bounds)
 
-    def example(self, labels: dict[int, float], now: float, lower_bounds: dict[int, float] | None = None) -> "Settled":
+    def example(self, labels: dict[int, float], now: float, lower_bounds: dict[int, float] | None = None) -> "LabelledExample":
         """The example that teaches these labels, by task, as of `now` (Unix seconds); they stay open here.
 
         `lower_bounds` are those of labels that are censored.
         """
         tasks = range(len(self.labels))
         bounds = [lower_bounds.get(at, _NAN) for at in tasks] if lower_bounds else []
-        return Settled(self.content, [labels.get(at, _NAN) for at in tasks], now, bounds)
+        return LabelledExample(self.content, [labels.get(at, _NAN) for at in tasks], now, bounds)
 
 
-class Settled(NamedTuple):
+class LabelledExample(NamedTuple):
     """An example, but for the source of the event that settled it."""
 
     content: bytes
@@ -96,14 +98,14 @@ class Settled(NamedTuple):
 
     def to_bytes(self, source: SourcePosition | None = None, index: int = 0) -> bytes:
         """An Example in protobuf."""
-        told = PackedExample(
+        labelled = PackedExample(
             source=source,
             index=index,
             labelled_at=self.labelled_at,
             labels=_packed(self.labels),
             lower_bounds=_packed(self.lower_bounds),
         )
-        return self.content + told.SerializeToString()
+        return self.content + labelled.SerializeToString()
 
 
 def _packed(values: Sequence[float]) -> bytes:

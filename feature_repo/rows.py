@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from feature_repo.audience import Audience, audience_of
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
-from feature_repo.pending_impressions import Waiting
+from feature_repo.pending_impressions import PendingImpression
 from feature_repo.vocabulary import RECENT, Vocabulary
 from headwater.internal.v1.streams_pb2 import Erasure, SourcePosition, UnmatchedAction
 
@@ -41,7 +41,7 @@ class UserRow:
     """For each of them, (R, 1+T): Unix seconds, then a label for each task (NaN where unknown)."""
     label_times_RT: NDArray[np.float64]
     """When each of these labels was given, Unix seconds; of no meaning where the label is unknown."""
-    pending: list[Waiting] = field(default_factory=list)
+    pending: list[PendingImpression] = field(default_factory=list)
     """Impressions that await labels, the oldest first."""
     unmatched: list[UnmatchedAction] = field(default_factory=list)
     """Actions of the last moments whose impression is not known, the oldest first."""

@@ -34,7 +34,7 @@ class FeatureSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True)
 
     tasks_file: Path = Field(default=Path("tasks.toml"), description="TOML file that declares the tasks.")
-    foreign_items_ratio: float = Field(
+    encoder_mismatch_ratio: float = Field(
         default=0.01,
         ge=0,
         le=1,

@@ -121,11 +121,11 @@ class Task:
     def _in_training_space(self, value: float) -> float:
         return math.log1p(max(value, 0.0)) if self.kind == "duration" else value
 
-    def told(self, label: float) -> float:
+    def displayed(self, label: float) -> float:
         """A label as people read it: of a duration the seconds.
 
         >>> play = Task(name="play", kind="duration", event="read")
-        >>> round(play.told(play.label(90.0)), 6)
+        >>> round(play.displayed(play.label(90.0)), 6)
         90.0
         """
         return math.expm1(label) if self.kind == "duration" else label

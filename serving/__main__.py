@@ -20,7 +20,7 @@ _ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 m
 
 async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     # Not before: what only watches other processes needs neither PyTorch nor Feast.
-    from feature_repo.items.shared_memory import SharedItems
+    from feature_repo.items.shared_memory import ItemSharedMemory
     from feature_repo.settings import FeatureSettings, StoreSettings
     from runtime.settings import KafkaSettings
     from runtime.tracing import TracingSettings, traces
@@ -44,7 +44,7 @@ async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
             store=store,
             encoding=encoding,
             traces=traces(tracing, "server"),
-            shared=SharedItems(*map(int, arguments[1:])) if len(arguments) > 1 else None,
+            shared=ItemSharedMemory(*map(int, arguments[1:])) if len(arguments) > 1 else None,
         )
         # What is imported and made by now stays for good: looking through it for cycles held every request up for half a second.
         gc.collect()

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection
 from threadpoolctl import threadpool_limits
 
 from feature_repo.items.mirror import ItemMirror
-from feature_repo.items.shared_memory import SharedItems
+from feature_repo.items.shared_memory import ItemSharedMemory
 from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.vocabulary import Vocabulary
@@ -70,7 +70,7 @@ class Application:
         store: StoreSettings,
         encoding: EncoderSettings,
         traces: Traces | None = None,
-        shared: SharedItems | None = None,
+        shared: ItemSharedMemory | None = None,
     ) -> None:
         self._settings = settings
         self._traces = traces or Traces()
@@ -82,7 +82,7 @@ class Application:
         table = ItemTable(vocabulary, dimensions=encoder.dimension, shared=shared)
         self._index = CatalogueIndex(table, clock=time.time)
         self.metrics = ServerMetrics()
-        self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
+        self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
         self._log = EventLog(kafka)
         self._impressions = ImpressionWriter(
             self._log,
@@ -105,7 +105,7 @@ class Application:
         self._servicer = self._answering(table, vocabulary)
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
-        self.metrics.foreign_items.set_function(lambda: self._mirror.items_of_another_encoder)
+        self.metrics.encoder_mismatches.set_function(lambda: self._mirror.encoder_mismatches)
         self._interceptors = self._access()
         self._serving = False
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
@@ -226,8 +226,8 @@ class Application:
             _log.info(
                 "server_waits_for_catalogue",
                 lag_records=self._mirror.lag_records,
-                items_of_another_encoder=self._mirror.items_of_another_encoder,
-                some_of_them=self._mirror.some_of_another_encoder,
+                encoder_mismatches=self._mirror.encoder_mismatches,
+                some_of_them=self._mirror.some_encoder_mismatches,
             )
         await self._set_health(serving=True)
         _log.info("server_ready", items=self._mirror.contents_applied)

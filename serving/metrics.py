@@ -7,7 +7,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from headwater.v1 import recommender_pb2
 from runtime.metrics import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
-from serving.api.responses import Info, Reason, Report
+from serving.api.responses import DegradationReason, Info, ResponseTimings
 
 __all__ = ["ServerMetrics"]
 
@@ -41,7 +41,7 @@ class ServerMetrics:
         self.degraded = Counter(
             "headwater_degraded_total", "Answers that were less than full ones.", ["reason"], registry=registry
         )
-        for reason in Reason:
+        for reason in DegradationReason:
             self.degraded.labels(reason.name.lower())
         self.impressions_dropped = Counter(
             "headwater_impressions_dropped_total", "Impressions that were not written to the log.", registry=registry
@@ -57,14 +57,14 @@ class ServerMetrics:
             "headwater_model_load_failures_total", "Snapshots that could not be served.", registry=registry
         )
         self.catalogue_items = Gauge("headwater_catalogue_items", "Items that can be recommended.", registry=registry)
-        self.foreign_items = Gauge(
-            "headwater_items_of_another_encoder",
+        self.encoder_mismatches = Gauge(
+            "headwater_encoder_mismatch_items",
             "Items left out, because only another encoder has written their vectors.",
             registry=registry,
         )
         self.mirror_lag = Gauge("headwater_mirror_lag_records", "Item records not yet in the table.", registry=registry)
 
-    def observe_answer(self, report: Report, info: Info) -> None:
+    def observe_answer(self, report: ResponseTimings, info: Info) -> None:
         """Counts what one answer reports of itself."""
         for stage, seconds in report.stages.items():
             self.stage.labels(stage).observe(seconds)

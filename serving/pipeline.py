@@ -17,7 +17,7 @@ from feature_repo.rows import UserRow
 from feature_repo.vocabulary import HISTORY
 from serving.api.degradations import context_skipped, empty_catalogue, missing_pins, no_model, unknown_items
 from serving.api.requests import RecommendQuery, ScoreQuery
-from serving.api.responses import Degradation, Info, Recommendation, Report, Scored
+from serving.api.responses import Degradation, Info, Recommendation, ResponseTimings, Scored
 from serving.api.validation import Limits
 from serving.inference.context import ContextEncoder
 from serving.inference.models import ServedModel
@@ -144,8 +144,8 @@ class Pipeline:
             no_model() if model is None else None,
         ]
 
-    def _report(self, watch: Stopwatch, user_id: str, user: UserFeatures, now: float) -> Report:
-        return Report(stages=watch.seconds, event_to_served=self._freshness.observe(user_id, user.as_of, now))
+    def _report(self, watch: Stopwatch, user_id: str, user: UserFeatures, now: float) -> ResponseTimings:
+        return ResponseTimings(stages=watch.seconds, event_to_served=self._freshness.observe(user_id, user.as_of, now))
 
 
 def _info(recommendation_id: str, model: ServedModel | None, user: UserFeatures, found: Sequence[Degradation | None]) -> Info:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry
 
-from feature_repo.items.shared_memory import SharedItems
+from feature_repo.items.shared_memory import ItemSharedMemory
 from runtime.metrics import MergedMetrics
 from runtime.probes import Probes
 from serving.settings import ServerSettings
@@ -28,7 +28,7 @@ __all__ = ["CHILD", "Supervisor"]
 CHILD = "--child"
 """Argument of a server that ends when its standard input does, which is when its parent is gone.
 
-The files of `SharedItems` follow it where it shares them with others.
+The files of `ItemSharedMemory` follow it where it shares them with others.
 """
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class _Child:
     process: "subprocess.Popen[bytes]"
     metrics_port: int
     was_healthy: bool = False
-    said: str = ""
+    scraped: str = ""
     """Its metrics as of the last look."""
 
 
@@ -57,7 +57,7 @@ class Supervisor:
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._place.bind((settings.host, settings.port))
         self.port: int = self._place.getsockname()[1]
-        self._items = SharedItems.create()
+        self._items = ItemSharedMemory.create()
         self._children: list[_Child] = []
         self._stopping = threading.Event()
         self._metrics = MergedMetrics(self._texts)
@@ -108,12 +108,12 @@ class Supervisor:
         """Notes how a child does, replaces it if it died; False if it died before it was ever healthy."""
         child = self._children[number]
         if child.process.poll() is None:
-            child.said = self._ask(child, "metrics") or child.said
+            child.scraped = self._ask(child, "metrics") or child.scraped
             child.was_healthy = child.was_healthy or self._ask(child, "healthz") is not None
             return True
         _log.error("server_died", status=child.process.returncode, replaced=child.was_healthy)
         if child.was_healthy:
-            self._metrics.keep(child.said)
+            self._metrics.keep(child.scraped)
             self._children[number] = self._start()
         return child.was_healthy
 
@@ -127,7 +127,7 @@ class Supervisor:
 
     def _texts(self) -> list[str]:
         """What each child says of itself now, or said last if it does not answer."""
-        return [self._ask(child, "metrics") or child.said for child in self._children]
+        return [self._ask(child, "metrics") or child.scraped for child in self._children]
 
     def _ask(self, child: _Child, path: str) -> str | None:
         """The child's answer to GET; None unless it is 200."""

@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass
 
-__all__ = ["Delivery", "DeliveryError", "Tally"]
+__all__ = ["DeliveryCounter", "DeliveryError", "DeliveryReport"]
 
 _REASONS_KEPT = 20
 
@@ -13,7 +13,7 @@ class DeliveryError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
+class DeliveryReport:
     """What became of the records sent since the producer was made, or found in its spool."""
 
     acknowledged: int
@@ -24,7 +24,7 @@ class Delivery:
     """On disk still: this producer sends them, or the next one with that spool."""
 
 
-class Tally:
+class DeliveryCounter:
     """Counts answers; threads may wait for them."""
 
     def __init__(self) -> None:
@@ -51,7 +51,9 @@ class Tally:
         with self._changed:
             return self._changed.wait_for(lambda: self._acknowledged + self._failed >= answers, seconds)
 
-    def delivery(self, *, spooled: int = 0) -> Delivery:
+    def report(self, *, spooled: int = 0) -> DeliveryReport:
         """The account as it stands."""
         with self._changed:
-            return Delivery(acknowledged=self._acknowledged, failed=self._failed, reasons=tuple(self._reasons), spooled=spooled)
+            return DeliveryReport(
+                acknowledged=self._acknowledged, failed=self._failed, reasons=tuple(self._reasons), spooled=spooled
+            )

@@ -7,14 +7,14 @@ from functools import partial
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from streams.delivery_report import Delivery, DeliveryError, Tally
+from streams.delivery_report import DeliveryCounter, DeliveryError, DeliveryReport
 
-__all__ = ["DirectOutlet"]
+__all__ = ["DirectTransport"]
 
 _MAX_IN_FLIGHT = 20_000  # kafka-python 3 bounds neither records nor bytes that wait
 
 
-class DirectOutlet:
+class DirectTransport:
     """Sends at once; safe for several threads.
 
     What the client finally gives up is known only from each record's own future, where kafka-python's flush says nothing.
@@ -27,7 +27,7 @@ class DirectOutlet:
         self._slots = threading.BoundedSemaphore(_MAX_IN_FLIGHT)
         self._lock = threading.Lock()
         self._sent = 0
-        self._tally = Tally()
+        self._counter = DeliveryCounter()
 
     def put(self, topic: str, key: bytes, value: bytes) -> None:
         """Queues a record; waits while too many are under way. Raises KafkaError."""
@@ -42,7 +42,7 @@ class DirectOutlet:
         future.add_callback(self._on_success)
         future.add_errback(partial(self._on_failure, key))
 
-    def flush(self) -> Delivery:
+    def flush(self) -> DeliveryReport:
         """Waits for the answer to every record put so far; raises DeliveryError if some stay without one."""
         with self._lock:
             sent = self._sent
@@ -50,12 +50,12 @@ class DirectOutlet:
             self._client.flush(timeout=self._timeout)
         except KafkaError as error:
             raise DeliveryError(f"the broker did not answer for all records within {self._timeout:.0f} s: {error}") from error
-        answered = self._tally.wait_for(sent, self._timeout)
-        delivery = self._tally.delivery()
+        answered = self._counter.wait_for(sent, self._timeout)
+        report = self._counter.report()
         if not answered:
-            waiting = sent - delivery.acknowledged - delivery.failed
+            waiting = sent - report.acknowledged - report.failed
             raise DeliveryError(f"{waiting} records are still unanswered after {self._timeout:.0f} s: check that the broker runs")
-        return delivery
+        return report
 
     def close(self) -> None:
         """Closes the connection; what is not flushed may be lost."""
@@ -63,8 +63,8 @@ class DirectOutlet:
 
     def _on_success(self, _: object) -> None:
         self._slots.release()
-        self._tally.take()
+        self._counter.take()
 
     def _on_failure(self, key: bytes, error: BaseException) -> None:
         self._slots.release()
-        self._tally.fail(key, error)
+        self._counter.fail(key, error)

@@ -15,7 +15,7 @@ from feature_repo.store import StoreUnavailable
 from runtime.backoff import pauses
 from runtime.record import Publication, Record
 
-__all__ = ["Ownership", "Pipeline", "Processor", "Publishes", "Rewind", "Work"]
+__all__ = ["BatchPipeline", "Ownership", "Processor", "Publishes", "Rewind", "Work"]
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Publishes(Protocol):
     async def publish(self, publications: Sequence[Publication]) -> None: ...
 
 
-class Pipeline(Generic[W]):
+class BatchPipeline(Generic[W]):
     """Runs one processor's batches, one at a time, with everything that blocks on the process's executor.
 
     A batch is published before it is written: what a crash between the two publishes again is recognised by its source.
@@ -139,13 +139,13 @@ class Pipeline(Generic[W]):
                 await self._publisher.publish(confirmations)
             return work
 
-    async def leave(self) -> None:
+    async def on_revoked(self) -> None:
         """Ends the batch under way, forgets all rows and takes no batch; called before partitions go to another worker."""
         self._away.set()
         async with self._turn:
             await self._disown()
 
-    async def arrive(self) -> None:
+    async def on_assigned(self) -> None:
         """Takes batches again; called when partitions have been dealt anew."""
         self._away.clear()
 

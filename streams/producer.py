@@ -17,12 +17,12 @@ from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS
 from runtime.broker.login import check_login
 from runtime.settings import KafkaSettings
-from streams.delivery_report import Delivery, DeliveryError
-from streams.direct_transport import DirectOutlet
+from streams.delivery_report import DeliveryError, DeliveryReport
+from streams.direct_transport import DirectTransport
 from streams.spool import Spool
-from streams.spooled_transport import SpooledOutlet
+from streams.spooled_transport import SpooledTransport
 
-__all__ = ["Delivery", "DeliveryError", "EventProducer"]
+__all__ = ["DeliveryError", "DeliveryReport", "EventProducer"]
 
 
 class EventProducer:
@@ -71,11 +71,11 @@ class EventProducer:
                 **kafka.client_options(),
             )
 
-        self._outlet: DirectOutlet | SpooledOutlet
+        self._transport: DirectTransport | SpooledTransport
         if spool is None:
-            self._outlet = DirectOutlet(connect=connect, give_up_seconds=give_up_seconds)
+            self._transport = DirectTransport(connect=connect, give_up_seconds=give_up_seconds)
         else:
-            self._outlet = SpooledOutlet(spool, connect=connect, give_up_seconds=give_up_seconds)
+            self._transport = SpooledTransport(spool, connect=connect, give_up_seconds=give_up_seconds)
 
     def __enter__(self) -> "EventProducer":
         return self
@@ -119,19 +119,19 @@ class EventProducer:
 
     def send_bytes(self, topic: str, key: str | bytes, value: bytes) -> None:
         """Queues a record as it is, for messages that were encoded elsewhere (JSON lines); raises KafkaError or SpoolError."""
-        self._outlet.put(topic, key.encode() if isinstance(key, str) else key, value)
+        self._transport.put(topic, key.encode() if isinstance(key, str) else key, value)
 
-    def flush(self, *, raise_on_failure: bool = False) -> Delivery:
+    def flush(self, *, raise_on_failure: bool = False) -> DeliveryReport:
         """Waits until the broker has answered for every record sent so far; what is spooled may stay on disk.
 
         Raises:
             DeliveryError: with `raise_on_failure` if any record failed; and without a spool if some stay without an answer.
         """
-        delivery = self._outlet.flush()
-        if delivery.failed and raise_on_failure:
-            raise DeliveryError(f"{delivery.failed} records were not taken, first: {'; '.join(delivery.reasons[:3])}")
-        return delivery
+        report = self._transport.flush()
+        if report.failed and raise_on_failure:
+            raise DeliveryError(f"{report.failed} records were not taken, first: {'; '.join(report.reasons[:3])}")
+        return report
 
     def close(self) -> None:
         """Closes the connection; what is neither flushed nor spooled may be lost."""
-        self._outlet.close()
+        self._transport.close()

@@ -10,10 +10,10 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
-from streams.delivery_report import Delivery, Tally
+from streams.delivery_report import DeliveryCounter, DeliveryReport
 from streams.spool import Spool, Spooled, SpoolError
 
-__all__ = ["SpooledOutlet"]
+__all__ = ["SpooledTransport"]
 
 _log = structlog.get_logger(__name__)
 _TOGETHER = 1000
@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.01
 _RETRY_SECONDS = (0.5, 10.0)  # the first pause and the longest
 
 
-class SpooledOutlet:
+class SpooledTransport:
     """Puts records into the spool; a thread sends the oldest, waits for each answer, and goes on from the first without one.
 
     A record leaves the spool only once the broker has it. So one may be sent twice, after an answer that was lost; its id
@@ -34,7 +34,7 @@ class SpooledOutlet:
         """Args: `connect` makes a client or raises KafkaError; `flush` waits for `give_up_seconds` at most."""
         self._spool, self._connect, self._give_up = spool, connect, give_up_seconds
         self._client: KafkaProducer | None = None
-        self._tally = Tally()
+        self._counter = DeliveryCounter()
         self._work, self._stopping = threading.Event(), threading.Event()
         self._work.set()  # what the last process left
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -45,12 +45,12 @@ class SpooledOutlet:
         self._spool.append(topic, key, value)
         self._work.set()
 
-    def flush(self) -> Delivery:
+    def flush(self) -> DeliveryReport:
         """Waits until the spool is empty, or as long as it may; what is left then is no failure."""
         deadline = time.monotonic() + self._give_up
         while self._spool.records and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
-        return self._tally.delivery(spooled=self._spool.records)
+        return self._counter.report(spooled=self._spool.records)
 
     def close(self) -> None:
         """Ends after the records under way; what is left stays on disk."""
@@ -89,11 +89,11 @@ class SpooledOutlet:
                     queued.get(timeout=_ANSWER_SECONDS)
                     taken += 1
                 except MessageSizeTooLargeError as error:
-                    self._tally.fail(record.key, error)
+                    self._counter.fail(record.key, error)
                 through = record.number
         finally:
             self._spool.remove(through)
-            self._tally.take(taken)
+            self._counter.take(taken)
 
     def _disconnect(self) -> None:
         client, self._client = self._client, None

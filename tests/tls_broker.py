@@ -77,8 +77,8 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 def main() -> None:
     """Runs the command that is given, and ends with its status."""
     with tempfile.TemporaryDirectory() as directory, tls_broker(Path(directory)) as kafka:
-        told = kafka.model_dump(include={"security_protocol", "ssl_cafile"})
-        settings = {f"HEADWATER_KAFKA_{name.upper()}": value for name, value in told.items()}
+        configured = kafka.model_dump(include={"security_protocol", "ssl_cafile"})
+        settings = {f"HEADWATER_KAFKA_{name.upper()}": value for name, value in configured.items()}
         environment = {**os.environ, **settings, "HEADWATER_TEST_BOOTSTRAP": kafka.bootstrap_servers}
         status = subprocess.run(sys.argv[1:], env=environment, check=False).returncode
     sys.exit(status)

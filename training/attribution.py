@@ -43,7 +43,7 @@ def attribute(model: Recommender, batch: Batch, *, steps: int = _STEPS) -> Attri
     if len(batch) != 1:
         raise ValueError(f"attribute: the batch has {len(batch)} examples; give one")
     base_F = model.features.mean
-    told_F = model.told(batch.x_BF)[0]
+    told_F = model.visible(batch.x_BF)[0]
     x_F = torch.where(told_F.isnan(), base_F, told_F)
     item_D, history_ND = batch.vectors_VD[batch.item_B[0]], batch.vectors_VD[batch.history_BN[0]]
     ends = (x_F - base_F, item_D, history_ND, batch.history_values_BNS[0])

@@ -105,9 +105,9 @@ def make_batch(
     vectors_VD, local = _distinct(np.column_stack((item_rows, history_BN)), vectors)
     unknown = np.full((size, tasks), np.nan, dtype=np.float32)
     bounds = unknown.copy()
-    for index, told in enumerate(lower_bounds):
-        if len(told):
-            bounds[index] = told
+    for index, known_bounds in enumerate(lower_bounds):
+        if len(known_bounds):
+            bounds[index] = known_bounds
     return Batch(
         x_BF=torch.from_numpy(np.array(features, dtype=np.float32)),
         vectors_VD=vectors_VD,

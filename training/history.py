@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from feature_repo.assembly.assemble import assemble_served
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from feature_repo.fold import UserFold, fold_item
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import ItemRow, UserRow
@@ -20,9 +20,9 @@ from training.ids import hashes
 from training.metrics.progress import Progress
 from training.metrics.ranking import Ranking, rank_quality
 from training.model import Recommender
-from training.release.guard import Guard, GuardConfig, Judgement
-from training.release.holdout import held_out
-from training.trainer import Report, Trainer
+from training.release.guard import Guard, GuardConfig, Verdict
+from training.release.holdout import holdout_mask
+from training.trainer import StepReport, Trainer
 
 __all__ = ["HistoryFold", "HistoryRun", "Judged", "batch_of"]
 
@@ -110,7 +110,7 @@ class HistoryFold:
         self.duplicates = 0
         self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
 
-    def fold(self, event: Occurrence) -> list[Example]:
+    def fold(self, event: DecodedEvent) -> list[Example]:
         """The examples that this event settles, in order."""
         folded = self._fold.fold(self.user(event.user_id), event, SourcePosition(log=1, partition=0, offset=self.events))
         self.events += 1
@@ -137,7 +137,7 @@ class HistoryRun:
         """Args: `guard` says how what is learned is judged; None: all is learned and nothing is judged."""
         self.trainer = trainer
         self.fold = HistoryFold(table)
-        self.judgements: list[Judgement] = []
+        self.judgements: list[Verdict] = []
         self._guard = Guard(trainer, guard, seed=0) if guard else None
         self._batch_size = batch_size
         self._waiting: list[Example] = []
@@ -147,7 +147,7 @@ class HistoryRun:
         names, tasks = table.vocabulary.features, table.vocabulary.tasks
         self._means = [[names.index(f"{task.name}:{name}") for task in tasks] for name in ("item_mean", "expected")]
 
-    def play(self, events: Iterable[Occurrence]) -> None:
+    def play(self, events: Iterable[DecodedEvent]) -> None:
         """Folds, joins and learns; examples short of a full batch wait, as they do in the learner."""
         for event in events:
             self._waiting += self.fold.fold(event)
@@ -187,10 +187,10 @@ class HistoryRun:
             self._whose.append((user, index[example.item_id]))
         self._judged.append(np.stack((report.predictions_BT.numpy(), report.labels_BT.numpy(), *means)))
 
-    def _taught(self, batch: Batch, examples: list[Example]) -> Report:
+    def _taught(self, batch: Batch, examples: list[Example]) -> StepReport:
         if self._guard is None:
             return self.trainer.learn(batch)
-        report, judgement = self._guard.learn(batch, held_out(examples, self._guard.config.share))
+        report, judgement = self._guard.learn(batch, holdout_mask(examples, self._guard.config.share))
         if judgement is not None:
             self.judgements.append(judgement)
         return report

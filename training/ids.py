@@ -73,9 +73,9 @@ def hashed_item(item_id: str) -> int:
     return _hashed("item", item_id)
 
 
-def hashes(whose: Iterable[tuple[str, str, float]]) -> list[tuple[int, int, int]]:
+def hashes(owners: Iterable[tuple[str, str, float]]) -> list[tuple[int, int, int]]:
     """Ids of user and item and Unix seconds as `make_batch` takes them."""
-    return [(hashed_user(user_id), hashed_item(item_id), int(at)) for user_id, item_id, at in whose]
+    return [(hashed_user(user_id), hashed_item(item_id), int(at)) for user_id, item_id, at in owners]
 
 
 def _hashed(kind: str, name: str) -> int:

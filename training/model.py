@@ -149,7 +149,7 @@ class Recommender(nn.Module):
         The head of a task with a `given` says how likely it is where the given one happens; its output is the logit of the
         product, which is what an impression labels (entire-space multi-task model, Ma et al., SIGIR 2018, eq. 2 and 3).
         """
-        x_BF = self.features(self.told(batch.x_BF))
+        x_BF = self.features(self.visible(batch.x_BF))
         text_VE = self.adapter(batch.vectors_VD)
         item_BE = text_VE[batch.item_B]
         history_BNE = text_VE[batch.history_BN]
@@ -185,12 +185,12 @@ class Recommender(nn.Module):
 
     def observe(self, batch: Batch) -> None:
         """Folds a batch into what the model knows of the scale of features and labels, and of who has a vector."""
-        self.features.observe(self.told(batch.x_BF))
+        self.features.observe(self.visible(batch.x_BF))
         self.targets.observe(batch.labels_BT)
         if self.ids is not None:
             self.ids.observe(batch.ids_B3)
 
-    def told(self, x_BF: Tensor) -> Tensor:
+    def visible(self, x_BF: Tensor) -> Tensor:
         """Features (B, F), of which those of a user's past are unknown, NaN, where there is no event of the user.
 
         They are 0 there, which is far from what they are for all others: what a model makes of that is chance. Unknown ones

@@ -17,7 +17,7 @@ from training.model import ModelConfig, Recommender
 from training.new_items import NewItems
 from training.replay import Replay
 
-__all__ = ["Report", "Trainer", "TrainerConfig", "TrainerError"]
+__all__ = ["StepReport", "Trainer", "TrainerConfig", "TrainerError"]
 
 
 class TrainerError(ValueError):
@@ -52,7 +52,7 @@ class TrainerConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Report:
+class StepReport:
     """What happened to one batch."""
 
     predictions_BT: Tensor
@@ -98,7 +98,7 @@ class Trainer:
         self.skipped = 0
         """Batches that were skipped because a loss or gradient was not finite."""
 
-    def learn(self, batch: Batch) -> Report:
+    def learn(self, batch: Batch) -> StepReport:
         """Scores a batch with the weights as they are, then learns from it.
 
         A batch whose loss or gradient is not finite leaves weights, statistics and replay as they were.
@@ -130,7 +130,7 @@ class Trainer:
                 self.model.observe(batch)
                 labels_BT = completed(scored_BT, batch.labels_BT, batch.lower_bounds_BT, self.model.targets.deviation)
                 self.model.calibration.observe(scored_BT, labels_BT)
-        return Report(
+        return StepReport(
             predictions_BT=predictions_BT,
             labels_BT=batch.labels_BT,
             losses_T=losses_T.detach(),

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.capacity.plan import Load, Plan, plan
+from benchmarks.capacity.plan import Plan, SteadyLoad, plan
 
 __all__ = ["page", "summary"]
 
 _LOADS = (
-    Load(users=100_000, items=20_000, events_per_s=500.0),
-    Load(users=1_000_000, items=100_000, events_per_s=5_000.0),
-    Load(users=10_000_000, items=1_000_000, events_per_s=50_000.0),
+    SteadyLoad(users=100_000, items=20_000, events_per_s=500.0),
+    SteadyLoad(users=1_000_000, items=100_000, events_per_s=5_000.0),
+    SteadyLoad(users=10_000_000, items=1_000_000, events_per_s=50_000.0),
 )
 _REQUESTS = {
     "score_1": "Score of 1 item",
@@ -71,7 +71,7 @@ def _figures(results: Mapping[str, Any]) -> str:
     return "\n".join(("| what | figure |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in rows)))
 
 
-def _plans(plans: list[tuple[Load, Plan]]) -> str:
+def _plans(plans: list[tuple[SteadyLoad, Plan]]) -> str:
     lines: list[tuple[str, list[str]]] = [
         ("users", [f"{load.users:,}" for load, _ in plans]),
         ("items", [f"{load.items:,}" for load, _ in plans]),
@@ -90,7 +90,7 @@ def _plans(plans: list[tuple[Load, Plan]]) -> str:
     return "\n".join((head, *(f"| {what} | {' | '.join(cells)} |" for what, cells in lines)))
 
 
-def _worked(load: Load, found: Plan) -> list[str]:
+def _worked(load: SteadyLoad, found: Plan) -> list[str]:
     partitions = 1 << (found.feature_workers - 1).bit_length()
     steps = [
         f"**Events.** {load.events_per_s:,.0f}/s need {found.feature_workers} features workers; {partitions} partitions leave "

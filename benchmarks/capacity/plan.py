@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Load", "Plan", "plan"]
+__all__ = ["Plan", "SteadyLoad", "plan"]
 
 _BUSY = 0.6
 """Share of a core that is planned for: the rest takes peaks, restarts and the neighbours."""
@@ -14,7 +14,7 @@ _FULL = 0.6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Load:
+class SteadyLoad:
     """What is to be carried, at the peak."""
 
     users: int
@@ -52,7 +52,7 @@ class Plan:
     """Of those, what one learner can take."""
 
 
-def plan(load: Load, capacity: Mapping[str, Any], learner_examples_per_s: float) -> Plan:
+def plan(load: SteadyLoad, capacity: Mapping[str, Any], learner_examples_per_s: float) -> Plan:
     """The plan by measured figures: `capacity` as in benchmarks/results/capacity.json, the learner's as in quality.json."""
     store, processes = capacity["store"], capacity["processes"]
     few, many = store["user_few_bytes"], store["user_many_bytes"]

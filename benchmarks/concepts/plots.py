@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.chart import line_chart
 from benchmarks.quality.headwater import BATCH, make_trainer
-from benchmarks.quality.newsroom import World, distance, simulate
+from benchmarks.quality.newsroom import Newsroom, distance, simulate
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
 from training.balancing import BalancingName
@@ -72,8 +72,8 @@ def balance(config: SimulationConfig, encoder: Encoder) -> str:
     for name, tasks, balancing in balanced:
         plain = make_trainer(Vocabulary(tasks), world.examples.vectors.shape[1], _SEED)
         trainer = Trainer(replace(plain.config, balancing=balancing), Vocabulary(tasks), seed=_SEED)
-        said = np.concatenate([trainer.learn(batch).predictions_BT.numpy() for _, batch in _batches(world)])
-        lines[name] = _distances(world, said, task=2)
+        predicted = np.concatenate([trainer.learn(batch).predictions_BT.numpy() for _, batch in _batches(world)])
+        lines[name] = _distances(world, predicted, task=2)
     return line_chart("Purchases: distance to the oracle, nats (0 is perfect)", "examples learned", lines)
 
 
@@ -133,25 +133,25 @@ _READ_AND_BUY = (
 )
 
 
-def _batches(world: World) -> Iterator[tuple[int, Batch]]:
+def _batches(world: Newsroom) -> Iterator[tuple[int, Batch]]:
     """Place of the first example, and the batch, in the order of learning."""
     for start in range(0, len(world.examples), BATCH):
         yield start, world.examples.batch(start, start + BATCH)
 
 
-def _labelled(world: World) -> NDArray[np.int64]:
+def _labelled(world: Newsroom) -> NDArray[np.int64]:
     return np.flatnonzero(~np.isnan(world.truths[:, 0]))
 
 
-def _predicted_rate(world: World, taught: Callable[[torch.Tensor], torch.Tensor]) -> Line:
-    trainer, said = make_trainer(world.vocabulary, world.examples.vectors.shape[1], _SEED), []
+def _predicted_rate(world: Newsroom, taught: Callable[[torch.Tensor], torch.Tensor]) -> Line:
+    trainer, predicted = make_trainer(world.vocabulary, world.examples.vectors.shape[1], _SEED), []
     for _, batch in _batches(world):
         batch.labels_BT[:, 0] = taught(batch.labels_BT[:, 0])
-        said.append(trainer.learn(batch).predictions_BT[:, 0].numpy())
-    return _means(_labelled(world), np.concatenate(said))
+        predicted.append(trainer.learn(batch).predictions_BT[:, 0].numpy())
+    return _means(_labelled(world), np.concatenate(predicted))
 
 
-def _served_rate(world: World) -> Iterator[tuple[float, float]]:
+def _served_rate(world: Newsroom) -> Iterator[tuple[float, float]]:
     """Days since the first label, and the mean served chance of a fixed set of impressions by what was learned until then."""
     trainer, probe = make_trainer(world.vocabulary, world.examples.vectors.shape[1], _SEED), _probe(world)
     begin, step = float(world.known_at[0]), (float(world.known_at[-1]) - float(world.known_at[0])) / _POINTS
@@ -163,7 +163,7 @@ def _served_rate(world: World) -> Iterator[tuple[float, float]]:
             yield now / _DAY, float(trainer.model.predict(probe)[:, 0].mean())
 
 
-def _probe(world: World) -> Batch:
+def _probe(world: Newsroom) -> Batch:
     """Impressions drawn evenly over the whole stream; what is asked of them is never learned."""
     return world.examples.batch(0, len(world.examples)).rows(
         torch.from_numpy(np.random.default_rng(_SEED).choice(_labelled(world), size=_PROBES))
@@ -180,8 +180,10 @@ def _means(places: NDArray[np.int64], values: NDArray[np.floating]) -> Line:
     return [(float(part[-1]), float(values[part].mean())) for part in parts if len(part)]
 
 
-def _distances(world: World, said: NDArray[np.float32], *, task: int) -> Line:
+def _distances(world: Newsroom, predicted: NDArray[np.float32], *, task: int) -> Line:
     places = np.flatnonzero(~np.isnan(world.truths[:, task]))
     parts = np.array_split(places, _POINTS // 2)
     declared = world.vocabulary.tasks[task]
-    return [(float(part[-1]), distance(declared, world.truths[part, task], said[part, task])) for part in parts[1:] if len(part)]
+    return [
+        (float(part[-1]), distance(declared, world.truths[part, task], predicted[part, task])) for part in parts[1:] if len(part)
+    ]

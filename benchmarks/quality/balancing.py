@@ -44,11 +44,11 @@ def measure_steam(
         found: dict[str, dict[str, float]] = {name: {} for name in BALANCINGS}
         for split, (learned, judged) in steam.splits(pairs, seed=seed).items():
             say(f"{split}, seed {seed}: folding {len(learned):,} of {len(pairs):,} rows")
-            world = steam.World(vectors, learned, judged)
+            world = steam.Steam(vectors, learned, judged)
             for name in BALANCINGS:
                 say(f"{split}, seed {seed}: {name}")
-                told = world.judge(world.learn(seed, balancing=name))
-                found[name] |= {f"played, {split}": told["log_loss"], f"hours, {split}": told["rmse"]}
+                figures = world.judge(world.learn(seed, balancing=name))
+                found[name] |= {f"played, {split}": figures["log_loss"], f"hours, {split}": figures["rmse"]}
         runs.append(found)
     return {
         "seeds": list(seeds),

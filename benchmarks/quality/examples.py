@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_repo.assembly.assemble import assemble
-from feature_repo.decoded_event import Occurrence, Served
+from feature_repo.decoded_event import DecodedEvent, Served
 from feature_repo.items.table import ItemTable
 from feature_repo.vocabulary import HISTORY
 from headwater.internal.v1.streams_pb2 import Example
@@ -81,7 +81,7 @@ def by_count(size: int, count: int) -> list[tuple[int, int]]:
     return [(start, min(start + count, size)) for start in range(0, size, count)]
 
 
-def fold(pairs: Sequence[tuple[Occurrence, Occurrence]], table: ItemTable, stretches: Iterable[tuple[int, int]]) -> Examples:
+def fold(pairs: Sequence[tuple[DecodedEvent, DecodedEvent]], table: ItemTable, stretches: Iterable[tuple[int, int]]) -> Examples:
     """Folds pairs of an impression and its action; the features of a stretch know nothing of what happens in it.
 
     Args:
@@ -111,7 +111,7 @@ def cached(path: Path, make: Callable[[], Examples]) -> Examples:
         return Examples(**{field.name: held[field.name] for field in fields(Examples)})
 
 
-def _served(run: HistoryFold, shown: Sequence[Occurrence]) -> Iterator[Served]:
+def _served(run: HistoryFold, shown: Sequence[DecodedEvent]) -> Iterator[Served]:
     """Features of impressions that are shown together, all from the rows as they stand before the first."""
     now, table = shown[0].at, run.table
     by_user: dict[str, list[int]] = {}

@@ -18,7 +18,7 @@ from deploy.demo import movielens
 from deploy.demo.baselines import ItemMean, UserItemMean
 from deploy.demo.quality import auc
 from feature_repo.decode import check_event
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from feature_repo.items.table import ItemTable
 from feature_repo.tasks import load_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -44,7 +44,7 @@ Runs = dict[str, list[NDArray[np.float32]]]
 class Data:
     """The ratings as pairs of impression and action, the films, and where folded examples are kept."""
 
-    pairs: tuple[tuple[Occurrence, Occurrence], ...]
+    pairs: tuple[tuple[DecodedEvent, DecodedEvent], ...]
     films: tuple[Any, ...]
     vectors: NDArray[np.float32]
     vocabulary: Vocabulary
@@ -69,7 +69,7 @@ def load(directory: Path, cache_dir: Path, encoder: Encoder, *, now: float, rati
     """The data set from `directory`, fetched if it is not there; the first `ratings` of it, or all."""
     data = movielens.load(movielens.fetch(directory))
     checked = [check_event(event, now) for event in data.events()]
-    events = [event for event in checked if isinstance(event, Occurrence)]
+    events = [event for event in checked if isinstance(event, DecodedEvent)]
     return Data(
         pairs=tuple(zip(events[::2], events[1::2], strict=True))[:ratings],
         films=data.films,

@@ -15,7 +15,7 @@ from benchmarks.quality.figures import windows
 from benchmarks.quality.headwater import BATCH, make_trainer
 from deploy import local
 from feature_repo.decode import check_event
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from feature_repo.items.table import ItemTable
 from feature_repo.tasks import Task, load_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -28,10 +28,10 @@ from training.metrics.drift import DriftWatch
 from training.release.guard import Guard, GuardConfig
 from training.simulation.simulation import Simulation, SimulationConfig, Truth
 from training.simulation.synthetic_catalogue import NEWSROOM
-from training.simulation.synthetic_catalogue import World as Kinds
+from training.simulation.synthetic_catalogue import SyntheticCatalogue as Kinds
 from training.trainer import Trainer, TrainerConfig
 
-__all__ = ["CONFIG", "World", "distance", "distances", "measure", "recovery", "simulate"]
+__all__ = ["CONFIG", "Newsroom", "distance", "distances", "measure", "recovery", "simulate"]
 
 CONFIG = SimulationConfig(users=100, items=500, days=12.0, sessions_per_day=2.0, shift_at=0.5)
 _TASKS = Path(local.__file__).with_name("tasks.toml")
@@ -45,7 +45,7 @@ Predictions = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class World:
+class Newsroom:
     """What was shown and done, as labelled examples in the order of learning, and what an oracle would have said of each."""
 
     vocabulary: Vocabulary
@@ -60,7 +60,7 @@ class World:
 
 def simulate(
     config: SimulationConfig, encoder: Encoder, *, seed: int, tasks: tuple[Task, ...] = (), kinds: Kinds = NEWSROOM
-) -> World:
+) -> Newsroom:
     """Plays a newsroom through the stream's own fold, join and assembly, under `tasks`: a click, the seconds read, a purchase.
 
     Without any they are those that the local stack has.
@@ -76,17 +76,17 @@ def simulate(
     for event, truth in room.events():
         if truth is not None:
             truths[event.recommendation_id, event.item_id] = truth
-        occurrence = check_event(event, now=config.begins_at + (config.days + 60.0) * _DAY)
-        assert isinstance(occurrence, Occurrence), occurrence
-        examples += run.fold(occurrence)
-        known_at += [occurrence.at] * (len(examples) - len(known_at))
+        decoded = check_event(event, now=config.begins_at + (config.days + 60.0) * _DAY)
+        assert isinstance(decoded, DecodedEvent), decoded
+        examples += run.fold(decoded)
+        known_at += [decoded.at] * (len(examples) - len(known_at))
     folded = arrays(examples, table)
-    said = [truths[example.recommendation_id, example.item_id] for example in examples]
-    told = np.array([(truth.chances["click"], truth.log_read_seconds, truth.chances["purchase"]) for truth in said])
-    return World(
+    predicted = [truths[example.recommendation_id, example.item_id] for example in examples]
+    formatted = np.array([(truth.chances["click"], truth.log_read_seconds, truth.chances["purchase"]) for truth in predicted])
+    return Newsroom(
         vocabulary=vocabulary,
         examples=folded,
-        truths=np.where(np.isnan(folded.labels), np.nan, told),
+        truths=np.where(np.isnan(folded.labels), np.nan, formatted),
         known_at=np.array(known_at),
         shift_at=room.shift_at,
     )
@@ -98,14 +98,14 @@ def distance(task: Task, truths: NDArray[np.float64], predictions: Predictions) 
     A perfect model has 0; what chance does to the labels is no part of it.
     """
     known = ~np.isnan(truths)
-    truth, said = truths[known], predictions[known].astype(np.float64)
+    truth, predicted = truths[known], predictions[known].astype(np.float64)
     if task.kind != "binary":
-        return float(np.sqrt(np.mean((truth - said) ** 2)))
-    said, truth = np.clip(said, 1e-4, 1 - 1e-4), np.clip(truth, 1e-9, 1 - 1e-9)
-    return float(np.mean(truth * np.log(truth / said) + (1 - truth) * np.log((1 - truth) / (1 - said))))
+        return float(np.sqrt(np.mean((truth - predicted) ** 2)))
+    predicted, truth = np.clip(predicted, 1e-4, 1 - 1e-4), np.clip(truth, 1e-9, 1 - 1e-9)
+    return float(np.mean(truth * np.log(truth / predicted) + (1 - truth) * np.log((1 - truth) / (1 - predicted))))
 
 
-def recovery(world: World, predictions: Predictions) -> dict[str, Any]:
+def recovery(world: Newsroom, predictions: Predictions) -> dict[str, Any]:
     """Distance of clicks by stretches of impressions, and how many it took after the shift to be as near as before it."""
     task, truths = world.vocabulary.tasks[0], world.truths[:, 0]
     known = np.flatnonzero(~np.isnan(truths))
@@ -155,19 +155,19 @@ def measure(encoder: Encoder, *, seed: int, say: Callable[[str], None], config: 
         "shift_at_day": config.shift_at * config.days,
         "impressions": int((~np.isnan(world.truths[:, 0])).sum()),
         "lightgbm_retrainings": trainings,
-        "distance": {name: distances(world, said, late) for name, said in predictions.items()},
+        "distance": {name: distances(world, predicted, late) for name, predicted in predictions.items()},
         "recovery": {name: recovery(world, predictions[name]) for name in ("fixed", "guarded", "lightgbm_daily")},
         "guarded": guarded,
     }
 
 
-def distances(world: World, predictions: Predictions, part: slice) -> dict[str, float]:
+def distances(world: Newsroom, predictions: Predictions, part: slice) -> dict[str, float]:
     """By task, over a part of the examples."""
     tasks = enumerate(world.vocabulary.tasks)
     return {task.name: distance(task, world.truths[part, at], predictions[part, at]) for at, task in tasks}
 
 
-def _guarded(world: World, trainer: Trainer) -> tuple[Predictions, dict[str, Any]]:
+def _guarded(world: Newsroom, trainer: Trainer) -> tuple[Predictions, dict[str, Any]]:
     """The same behind the guard, with the watch for drift: predictions, and what the two had to say."""
     guard, watch = Guard(trainer, GuardConfig(), seed=0), DriftWatch(world.vocabulary.tasks)
     rng, out, refused, judged, drifts = np.random.default_rng(0), [], 0, 0, []
@@ -189,9 +189,9 @@ def _batches(examples: Examples) -> list[Any]:
     return [examples.batch(start, start + BATCH) for start in range(0, len(examples), BATCH)]
 
 
-def _item_means(world: World) -> Predictions:
+def _item_means(world: Newsroom) -> Predictions:
     names: Sequence[str] = world.vocabulary.features
     columns = [names.index(f"{task.name}:item_mean") for task in world.vocabulary.tasks]
     binary_T = np.array([task.kind == "binary" for task in world.vocabulary.tasks])
-    said = world.examples.x[:, columns]
-    return np.where(binary_T, np.clip(said, 1e-3, 1 - 1e-3), said).astype(np.float32)
+    predicted = world.examples.x[:, columns]
+    return np.where(binary_T, np.clip(predicted, 1e-3, 1 - 1e-3), predicted).astype(np.float32)

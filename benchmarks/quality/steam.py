@@ -14,7 +14,7 @@ from benchmarks.quality.figures import log_loss
 from benchmarks.quality.headwater import BATCH, of_task
 from deploy.demo.quality import auc, rmse
 from feature_repo.assembly.assemble import assemble_served
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -26,7 +26,7 @@ from training.history import HistoryFold, batch_of
 from training.model import ModelConfig
 from training.trainer import Trainer, TrainerConfig
 
-__all__ = ["Pair", "World", "centred", "figures", "load", "measure", "splits"]
+__all__ = ["Pair", "Steam", "centred", "figures", "load", "measure", "splits"]
 
 _TASKS = """
 [tasks.played]
@@ -96,7 +96,7 @@ def measure(
         found[split] = {"learned": len(learned), "judged": len(judged), "models": {}}
         for name, vectors_ID in vectors.items():
             say(f"{split}: text {name}")
-            world = World(dict(zip(games, vectors_ID, strict=True)), learned, judged)
+            world = Steam(dict(zip(games, vectors_ID, strict=True)), learned, judged)
             models = found[split]["models"]
             models[name] = world.judge(world.learn(seed))
             if name == "none":
@@ -125,7 +125,7 @@ def figures(predictions: NDArray[np.float32], labels: NDArray[np.float32]) -> di
     }
 
 
-class World:
+class Steam:
     """Pairs folded in order by the stream's own code; features of the judged ones are as of the end."""
 
     def __init__(self, vectors: Mapping[str, NDArray[np.float32]], learned: Sequence[Pair], judged: Sequence[Pair]) -> None:
@@ -160,8 +160,8 @@ class World:
         parts = (
             batch_of(self._judged[at : at + _SCORED_AT_ONCE], self._table) for at in range(0, len(self._judged), _SCORED_AT_ONCE)
         )
-        said = [trainer.model.expectation(trainer.model(batch)).numpy() for batch in parts]
-        return figures(np.concatenate(said), self.labels)
+        predicted = [trainer.model.expectation(trainer.model(batch)).numpy() for batch in parts]
+        return figures(np.concatenate(predicted), self.labels)
 
     def expected(self) -> NDArray[np.float32]:
         """What means alone say: the game's smoothed mean and the user's bias."""
@@ -174,8 +174,8 @@ def _fold(run: HistoryFold, pair: Pair, at: float) -> list[Example]:
     """Two events, whose features are those of before the first: that it is owned must not tell that it is played."""
     served = assemble_served(run.user(pair.user), run.table, pair.game, at)
 
-    def event(kind: str, value: float) -> Occurrence:
-        return Occurrence(
+    def event(kind: str, value: float) -> DecodedEvent:
+        return DecodedEvent(
             event_id=f"{kind}-{at}", user_id=pair.user, item_id=pair.game, at=at, kind=kind, value=value, served=served
         )
 

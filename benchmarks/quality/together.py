@@ -16,7 +16,7 @@ from deploy.demo.quality import rmse
 from feature_repo.vocabulary import Vocabulary
 from training.encoding.cache import Encoder
 from training.simulation.simulation import SimulationConfig
-from training.simulation.synthetic_catalogue import NEWSROOM, World
+from training.simulation.synthetic_catalogue import NEWSROOM, SyntheticCatalogue
 from training.trainer import Trainer
 from training.trunks import TRUNKS
 
@@ -74,8 +74,8 @@ def compare(examples: Examples, vocabulary: Vocabulary, judge: Judge, *, seed: i
     return found
 
 
-def rarer_purchases(world: World, times: float) -> World:
-    """The world with so many times fewer purchases after a click, at odds for odds; the same tastes cause them."""
+def rarer_purchases(catalogue: SyntheticCatalogue, times: float) -> SyntheticCatalogue:
+    """The catalogue with so many times fewer purchases after a click, at odds for odds; the same tastes cause them."""
 
     def rarer(chance: float) -> float:
         odds = chance / (1.0 - chance) / times
@@ -84,27 +84,27 @@ def rarer_purchases(world: World, times: float) -> World:
     kinds = {
         name: msgspec.structs.replace(
             kind,
-            deeds=tuple(
-                msgspec.structs.replace(deed, chance=rarer(deed.chance)) if deed.event == "purchase" else deed
-                for deed in kind.deeds
+            actions=tuple(
+                msgspec.structs.replace(action, chance=rarer(action.chance)) if action.event == "purchase" else action
+                for action in kind.actions
             ),
         )
-        for name, kind in world.types.items()
+        for name, kind in catalogue.types.items()
     }
-    return msgspec.structs.replace(world, types=kinds)
+    return msgspec.structs.replace(catalogue, types=kinds)
 
 
 def rated(examples: Examples, predictions: Predictions) -> dict[str, float]:
     """Log loss of like and RMSE of stars on MovieLens, by window."""
     found = {}
     for window, part in windows(len(examples)).items():
-        labels, said = examples.labels[part], predictions[part]
-        found[f"like, {window}"] = log_loss(labels[:, 0], said[:, 0])
-        found[f"stars, {window}"] = rmse(labels[:, 1], said[:, 1])
+        labels, predicted = examples.labels[part], predictions[part]
+        found[f"like, {window}"] = log_loss(labels[:, 0], predicted[:, 0])
+        found[f"stars, {window}"] = rmse(labels[:, 1], predicted[:, 1])
     return found
 
 
-def _distances(world: newsroom.World, predictions: Predictions) -> dict[str, float]:
+def _distances(world: newsroom.Newsroom, predictions: Predictions) -> dict[str, float]:
     return {
         f"{task}, {window}": far
         for window, part in windows(len(predictions)).items()

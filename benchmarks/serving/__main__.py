@@ -12,13 +12,13 @@ from benchmarks.serving import report
 from benchmarks.serving.catalogue import measure_catalogue
 from benchmarks.serving.deployment import Deployment, running_deployment
 from benchmarks.serving.latency import measure_floor, measure_latency, measure_plain
-from benchmarks.serving.load import Client
+from benchmarks.serving.load import LoadClient
 from benchmarks.serving.pressure import measure_pressure
 from benchmarks.serving.processes import measure_processes
 from benchmarks.serving.sizes import measure_candidates
 from benchmarks.serving.swaps import measure_swaps
 
-_SECTIONS: dict[str, Callable[[Deployment, Client, Callable[[str], None]], dict[str, Any]]] = {
+_SECTIONS: dict[str, Callable[[Deployment, LoadClient, Callable[[str], None]], dict[str, Any]]] = {
     "latency": measure_latency,
     "plain": measure_plain,
     "floor": measure_floor,
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", choices=[*_SECTIONS, []], metavar="SECTION", help=", ".join(_SECTIONS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with Client() as client, running_deployment(say=print) as deployment:
+    with LoadClient() as client, running_deployment(say=print) as deployment:
         chosen = {name: partial(_SECTIONS[name], deployment, client) for name in arguments.sections or _SECTIONS}
         measure_sections("serving", chosen, part=report.part, charts=report.charts, headline=report.headline)
 

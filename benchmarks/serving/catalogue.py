@@ -15,8 +15,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.serving.deployment import Deployment
-from benchmarks.serving.load import Client, quantile
-from benchmarks.serving.world import World
+from benchmarks.serving.load import LoadClient, quantile
+from benchmarks.serving.world import ServingCatalogue
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from feature_repo.vocabulary import Vocabulary
@@ -38,7 +38,7 @@ _CHUNK = 1_000
 _SETTLE_SECONDS = 1.5  # by then the standing lists have been made anew
 
 
-def measure_catalogue(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_catalogue(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """Time of a list of 10 out of 500 candidates by the size of the catalogue, and what an item takes of memory."""
     say(f"up to {_SIZES[-1]:,} items")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -48,9 +48,9 @@ def measure_catalogue(deployment: Deployment, client: Client, say: Callable[[str
 def _measure(vocabulary: Vocabulary) -> dict[str, Any]:
     torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
-    world = World(vocabulary=vocabulary, items=_SIZES[-1])
+    world = ServingCatalogue(vocabulary=vocabulary, items=_SIZES[-1])
     # Their histories are of the items that every size has.
-    users = list(World(vocabulary=vocabulary, items=_SIZES[0], users=_USERS).user_rows())
+    users = list(ServingCatalogue(vocabulary=vocabulary, items=_SIZES[0], users=_USERS).user_rows())
     lists = _Lists(world, users)
     began_with, found = _resident_bytes(), {}
     for size in _SIZES:
@@ -64,7 +64,7 @@ def _measure(vocabulary: Vocabulary) -> dict[str, Any]:
 class _Lists:
     """A catalogue that grows, and the making of lists from it."""
 
-    def __init__(self, world: World, users: Sequence[UserRow]) -> None:
+    def __init__(self, world: ServingCatalogue, users: Sequence[UserRow]) -> None:
         self._world, self._users = world, users
         self._random = np.random.default_rng(world.seed)
         self._centres_SD = self._random.standard_normal((_SUBJECTS, world.dimensions), dtype=np.float32)
@@ -117,7 +117,7 @@ class _Lists:
         return {"p50_s": quantile(seconds, 0.5), "p99_s": quantile(seconds, 0.99)}, lists
 
 
-def _served(world: World) -> ServedModel:
+def _served(world: ServingCatalogue) -> ServedModel:
     model = world.model().eval().requires_grad_(False)
     targets = model.targets
     return ServedModel(

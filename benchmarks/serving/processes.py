@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.serving.deployment import Deployment
 from benchmarks.serving.latency import checked
-from benchmarks.serving.load import Client, quantile
+from benchmarks.serving.load import LoadClient, quantile
 
 __all__ = ["measure_processes"]
 
@@ -19,7 +19,7 @@ _WAITING = {
 }
 
 
-def measure_processes(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_processes(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """`Score` of 500 candidates with 8 always in flight over 8 connections, with one server process and with two."""
     requests = deployment.world.score_requests(_CANDIDATES, _REQUESTS)
     found: dict[str, Any] = {"candidates": _CANDIDATES, "in_flight": _IN_FLIGHT, "processes": {}}

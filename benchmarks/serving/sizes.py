@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.serving.deployment import Deployment
 from benchmarks.serving.latency import checked
-from benchmarks.serving.load import Client, quantile
+from benchmarks.serving.load import LoadClient, quantile
 
 __all__ = ["measure_candidates"]
 
@@ -13,7 +13,7 @@ _CANDIDATES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
 _WARM_SECONDS = 8.0  # the server loads its encoder after it has begun to answer
 
 
-def measure_candidates(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_candidates(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """`Score` of 10 to 10,000 candidates over gRPC, one request at a time."""
     found: dict[str, Any] = {}
     with deployment.server("redis", max_candidates=max(_CANDIDATES)) as server:

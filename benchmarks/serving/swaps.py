@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.serving.deployment import Deployment
 from benchmarks.serving.latency import degradations, summary
-from benchmarks.serving.load import Client, Seen
+from benchmarks.serving.load import LoadClient, Seen
 from headwater.v1.recommender_pb2 import ScoreResponse
 
 __all__ = ["measure_swaps"]
@@ -17,7 +17,7 @@ _EVERY_SECONDS, _POLL_SECONDS = 1.0, 0.2
 _WARM_SECONDS, _SECONDS = 10.0, 8.0  # the server loads its encoder after it has begun to answer
 
 
-def measure_swaps(deployment: Deployment, client: Client, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_swaps(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:
     """`Score` of 100 candidates at 100 requests/s, without a new snapshot and with one a second.
 
     Raises:

@@ -16,14 +16,14 @@ from headwater.v1.catalogue_pb2 import Item
 from headwater.v1.recommender_pb2 import ScoreRequest
 from training.model import ModelConfig, Recommender
 
-__all__ = ["World"]
+__all__ = ["ServingCatalogue"]
 
 _DAY = 86_400.0
 _CATEGORIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class ServingCatalogue:
     """Items and users by number. Every user has a full history, and every item has text and counters: the most work there is."""
 
     vocabulary: Vocabulary

@@ -115,6 +115,6 @@ async def _taken(plant: Plant, topic: Topic, count: int, settings: WorkerSetting
     group.agent(body)
     await group.app.start()
     await done.wait()
-    await group.leave()
+    await group.end_batches()
     await group.app.stop()
     return records

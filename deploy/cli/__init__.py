@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from deploy.cli import demo, features, model, token, up
 from deploy.cli.data import check, init, replay, simulate
-from deploy.cli.errors import told
+from deploy.cli.errors import user_message
 from deploy.cli.log import dead_letters, forget, offsets, produce, topics
 from deploy.cli.requests import ask, evaluate, explain, replay_scores
 
@@ -55,7 +55,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        message = told(error)
+        message = user_message(error)
         if message is None:
             raise
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error:[/] {escape(message)}")

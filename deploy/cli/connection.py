@@ -139,9 +139,9 @@ def declared(tasks_file: Path | None, data_dir: Path | None) -> "Vocabulary":
 
 def store_settings(data_dir: Path | None) -> StoreSettings:
     """The online store that HEADWATER_STORE_* name, as for a process; else the local stack's."""
-    told = StoreSettings()
-    if data_dir is None and told.model_fields_set:
-        return told
+    configured = StoreSettings()
+    if data_dir is None and configured.model_fields_set:
+        return configured
     stack = _stack(data_dir, "HEADWATER_STORE_*")
     redis = {} if stack.redis_url is None else {"redis_url": stack.redis_url}
     kind = "redis" if redis else "sqlite"

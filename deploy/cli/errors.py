@@ -6,7 +6,7 @@ import sys
 
 from deploy.cli.connection import CliError
 
-__all__ = ["told"]
+__all__ = ["user_message"]
 
 _EXTRAS = {
     "grpc": "serving",
@@ -50,7 +50,7 @@ _MEANT_FOR_USERS = (
     ("training.release.promotion", "PromotionError"),
     ("training.storage.snapshots", "SnapshotError"),
     ("deploy.dataset.tables", "HistoryFileError"),
-    ("training.simulation.synthetic_catalogue", "WorldError"),
+    ("training.simulation.synthetic_catalogue", "SyntheticCatalogueError"),
 )
 
 _FILE_TROUBLE = {
@@ -64,7 +64,7 @@ _FILE_TROUBLE = {
 }
 
 
-def told(error: Exception) -> str | None:
+def user_message(error: Exception) -> str | None:
     """What the user is told in place of a traceback; None for a fault of the program, which needs one."""
     if isinstance(error, ModuleNotFoundError):
         return _missing((error.name or "").partition(".")[0])

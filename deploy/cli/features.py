@@ -49,8 +49,8 @@ def features(user: Annotated[str, typer.Argument(help="User id.")], tasks: Tasks
 
     recent = Table("recent item", "when (UTC)", *(task.name for task in vocabulary.tasks))
     for item_id, (at, *labels) in list(zip(row.recent_ids, row.recent_R.tolist(), strict=True))[:_RECENT]:
-        told = [task.told(label) for task, label in zip(vocabulary.tasks, labels, strict=True)]
-        recent.add_row(escape(item_id), _when(at), *("-" if label != label else f"{label:,.2f}" for label in told))
+        displayed = [task.displayed(label) for task, label in zip(vocabulary.tasks, labels, strict=True)]
+        recent.add_row(escape(item_id), _when(at), *("-" if label != label else f"{label:,.2f}" for label in displayed))
     console.print(recent)
     console.print(f"first event {_when(row.first_at)}, newest {_when(row.updated_at)} UTC")
     console.print(f"impressions whose labels may still come: {len(row.pending):,}")

@@ -11,7 +11,7 @@ import uvicorn
 
 from deploy.console.app import console_app
 from deploy.console.health import SystemHealth
-from deploy.console.queries import Questions
+from deploy.console.queries import Queries
 from deploy.console.rows import Rows
 from deploy.console.settings import ConsoleSettings
 from feature_repo.settings import FeatureSettings, StoreSettings
@@ -38,7 +38,7 @@ async def _serve() -> None:
         rows = Rows(partial(RowStore, store, vocabulary), vocabulary)
         app = console_app(
             vocabulary=vocabulary,
-            questions=Questions(RecommenderStub(channel), item_types=list(types), preview=settings.read_only),
+            queries=Queries(RecommenderStub(channel), item_types=list(types), preview=settings.read_only),
             rows=rows,
             health=SystemHealth(settings.metrics_urls, SnapshotStore(settings.snapshot_dir, clock=time.time)),
             kafka=kafka,

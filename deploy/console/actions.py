@@ -5,26 +5,26 @@ from typing import Any
 
 from feature_repo.tasks import Task
 
-__all__ = ["possible_deeds"]
+__all__ = ["possible_actions"]
 
 _TIMED = "read"
 
 
-def possible_deeds(tasks: Sequence[Task]) -> list[dict[str, Any]]:
+def possible_actions(tasks: Sequence[Task]) -> list[dict[str, Any]]:
     """What each task is labelled by, a click where none says what follows a look, and hiding.
 
     `input` says where the value comes from: timer, number or nothing. A number stands at what `task` predicts, else at `value`.
     `types` are those of the items that it can be done with; none for all.
 
     >>> task = Task(name="stars", kind="regression", event="rate")
-    >>> [(deed["kind"], deed["input"], deed["task"]) for deed in possible_deeds([task])]
+    >>> [(action["kind"], action["input"], action["task"]) for action in possible_actions([task])]
     [('click', 'none', None), ('rate', 'number', 'stars'), ('hide', 'none', None)]
     """
     opening = [] if any(task.implicit for task in tasks) else ["click"]
-    return [_deed(kind, tasks) for kind in dict.fromkeys([*opening, *(task.event for task in tasks), "hide"])]
+    return [_action(kind, tasks) for kind in dict.fromkeys([*opening, *(task.event for task in tasks), "hide"])]
 
 
-def _deed(kind: str, tasks: Sequence[Task]) -> dict[str, Any]:
+def _action(kind: str, tasks: Sequence[Task]) -> dict[str, Any]:
     labelled = [task for task in tasks if task.event == kind]
     valued = [task for task in labelled if not task.implicit]
     return {

@@ -18,10 +18,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.console.access import Admitted
-from deploy.console.actions import possible_deeds
-from deploy.console.event_trace import Deed, follow
+from deploy.console.actions import possible_actions
+from deploy.console.event_trace import UserAction, follow
 from deploy.console.health import SystemHealth
-from deploy.console.queries import Questions
+from deploy.console.queries import Queries
 from deploy.console.recent_users import recent_users
 from deploy.console.rows import Rows
 from feature_repo.codec import RowSchemaError
@@ -53,21 +53,21 @@ class _Console:
         self,
         *,
         vocabulary: Vocabulary,
-        questions: Questions,
+        queries: Queries,
         rows: Rows,
         health: SystemHealth,
         kafka: KafkaSettings,
         read_only: bool,
     ) -> None:
         self._vocabulary, self._kafka, self._read_only = vocabulary, kafka, read_only
-        self._questions, self._rows, self._health = questions, rows, health
+        self._queries, self._rows, self._health = queries, rows, health
         self._looking = asyncio.Lock()
 
     async def setup(self, request: Request) -> Response:
         """What the page needs to know before it asks for a user."""
         tasks = [{"name": task.name, "kind": task.kind} for task in self._vocabulary.tasks]
-        deeds = [] if self._read_only else possible_deeds(self._vocabulary.tasks)
-        return JSONResponse({"read_only": self._read_only, "tasks": tasks, "deeds": deeds})
+        actions = [] if self._read_only else possible_actions(self._vocabulary.tasks)
+        return JSONResponse({"read_only": self._read_only, "tasks": tasks, "actions": actions})
 
     async def users(self, request: Request) -> Response:
         """Users whose events came last."""
@@ -75,7 +75,7 @@ class _Console:
 
     async def lists(self, request: Request) -> Response:
         """The user's lists by type of item."""
-        return JSONResponse(await self._questions.lists(_asked(request, "user")))
+        return JSONResponse(await self._queries.lists(_asked(request, "user")))
 
     async def features(self, request: Request) -> Response:
         """The user's features as stored; null for a user without any."""
@@ -83,7 +83,7 @@ class _Console:
 
     async def why(self, request: Request) -> Response:
         """What moved each prediction of an item, and which of the user's past items pulled it."""
-        return JSONResponse(await self._questions.why(_asked(request, "user"), _asked(request, "item")))
+        return JSONResponse(await self._queries.why(_asked(request, "user"), _asked(request, "item")))
 
     async def system(self, request: Request) -> Response:
         """Freshness, latency, counts and learning curves."""
@@ -110,23 +110,23 @@ class _Console:
         if request.headers.get("content-type") != "application/json":  # what another site's form cannot send
             return _error(415, "send application/json")
         try:
-            deed = msgspec.json.decode(await request.body(), type=Deed)
+            action = msgspec.json.decode(await request.body(), type=UserAction)
         except msgspec.MsgspecError as error:
-            return _error(400, f"that is no deed: {error}")
-        return StreamingResponse(self._lines(deed), media_type="application/x-ndjson")
+            return _error(400, f"that is no action: {error}")
+        return StreamingResponse(self._lines(action), media_type="application/x-ndjson")
 
-    async def _lines(self, deed: Deed) -> AsyncIterator[bytes]:
+    async def _lines(self, action: UserAction) -> AsyncIterator[bytes]:
         try:
-            async for station in follow(deed, self._questions, self._rows):
+            async for station in follow(action, self._queries, self._rows):
                 yield msgspec.json.encode(station) + b"\n"
         except (grpc.RpcError, StoreUnavailable, RowSchemaError) as error:
-            yield msgspec.json.encode({"station": "failed", "detail": _told(error)}) + b"\n"
+            yield msgspec.json.encode({"station": "failed", "detail": _message(error)}) + b"\n"
 
 
 def console_app(
     *,
     vocabulary: Vocabulary,
-    questions: Questions,
+    queries: Queries,
     rows: Rows,
     health: SystemHealth,
     kafka: KafkaSettings,
@@ -135,7 +135,7 @@ def console_app(
     access: Access | None = None,
 ) -> Starlette:
     """The application; a read-only one has no address that sends an event, and without `access` it is open to all."""
-    console = _Console(vocabulary=vocabulary, questions=questions, rows=rows, health=health, kafka=kafka, read_only=read_only)
+    console = _Console(vocabulary=vocabulary, queries=queries, rows=rows, health=health, kafka=kafka, read_only=read_only)
     routes = [
         Route("/healthz", lambda request: PlainTextResponse("ok\n")),
         Route("/api/setup", console.setup),
@@ -150,7 +150,7 @@ def console_app(
     ]
     failures = (grpc.RpcError, KafkaError, StoreUnavailable, RowSchemaError, SnapshotError, TopicError)
     handlers: dict[Any, Callable[[Request, Exception], Response]] = {
-        **dict.fromkeys(failures, lambda request, error: _error(503, _told(error))),
+        **dict.fromkeys(failures, lambda request, error: _error(503, _message(error))),
         _UnaskedError: lambda request, error: _error(400, str(error)),
     }
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hostnames)), Middleware(_WithHeaders)]
@@ -185,7 +185,7 @@ def _asked(request: Request, name: str) -> str:
     return value
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, grpc.aio.AioRpcError):
         return f"the server answered {error.code().name}: {error.details()}"
     return str(error)

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.console.queries import Questions
+from deploy.console.queries import Queries
 from deploy.console.rows import Rows
 from headwater.v1.events_pb2 import Event
 
-__all__ = ["Deed", "follow"]
+__all__ = ["UserAction", "follow"]
 
 _POLL_SECONDS = 0.004
 _LONGEST_SECONDS = 30.0
@@ -19,7 +19,7 @@ _ROUNDING_SECONDS = 1e-5  # rows keep times as 64-bit floats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Deed:
+class UserAction:
     """What the person before the page did with an item: a body of protos/headwater/v1/events.proto, or the name of an action."""
 
     user_id: str
@@ -31,7 +31,7 @@ class Deed:
     def event(self, at_ns: int) -> Event:
         """The event that says so, at `at_ns` (Unix nanoseconds).
 
-        >>> Deed(user_id="u", item_id="i", kind="read", value=2.5).event(0).read.seconds
+        >>> UserAction(user_id="u", item_id="i", kind="read", value=2.5).event(0).read.seconds
         2.5
         """
         event = Event(event_id=f"console-{uuid.uuid4().hex}", user_id=self.user_id, item_id=self.item_id)
@@ -51,15 +51,15 @@ class Deed:
 
 
 async def follow(
-    deed: Deed, questions: Questions, rows: Rows, *, clock_ns: Callable[[], int] = time.time_ns
+    action: UserAction, queries: Queries, rows: Rows, *, clock_ns: Callable[[], int] = time.time_ns
 ) -> AsyncIterator[dict[str, Any]]:
     """Sends the deed's event and tells of each station that it reaches, with milliseconds since it was sent.
 
     Stations: `log` (acknowledged), `feature` (counted in the stored row), `served` (counted in an answer; with the scores of the
     item before and after). `failed` says why it goes no further.
     """
-    before = await questions.score(deed.user_id, [deed.item_id])
-    event = deed.event(clock_ns())
+    before = await queries.score(action.user_id, [action.item_id])
+    event = action.event(clock_ns())
     due = event.occurred_at.ToNanoseconds() / 1e9 - _ROUNDING_SECONDS
     began = time.perf_counter()
 
@@ -72,12 +72,12 @@ async def follow(
 
     try:
         # Each wait has a limit of its own: one around all of them would lie around the yields, and cancel whoever listens.
-        await asyncio.wait_for(questions.record(event), _LONGEST_SECONDS)
+        await asyncio.wait_for(queries.record(event), _LONGEST_SECONDS)
         yield station("log")
-        await asyncio.wait_for(newest(lambda: rows.newest_event(deed.user_id)), _LONGEST_SECONDS)
+        await asyncio.wait_for(newest(lambda: rows.newest_event(action.user_id)), _LONGEST_SECONDS)
         yield station("feature")
-        await asyncio.wait_for(newest(lambda: questions.features_as_of(deed.user_id, deed.item_id)), _LONGEST_SECONDS)
-        after = await questions.score(deed.user_id, [deed.item_id])
+        await asyncio.wait_for(newest(lambda: queries.features_as_of(action.user_id, action.item_id)), _LONGEST_SECONDS)
+        after = await queries.score(action.user_id, [action.item_id])
         yield station("served", before=dict(before.items[0].scores), after=dict(after.items[0].scores))
     except ValueError as error:
         yield station("failed", detail=str(error))

@@ -23,13 +23,13 @@ from headwater.v1.recommender_pb2 import (
 )
 from headwater.v1.recommender_pb2_grpc import RecommenderStub
 
-__all__ = ["Questions"]
+__all__ = ["Queries"]
 
 _DEADLINE_SECONDS = 10.0
 _MOST_LISTS = 16
 
 
-class Questions:
+class Queries:
     """Asks the server behind `stub`, in the name of whoever looks.
 
     There is a list for each type that the server has items of: first those that the tasks name, in their order.

@@ -65,4 +65,4 @@ class Rows:
 
     def _labels(self, labels: list[float]) -> dict[str, float]:
         tasks = zip(self._vocabulary.tasks, labels, strict=True)
-        return {task.name: task.told(label) for task, label in tasks if label == label}
+        return {task.name: task.displayed(label) for task, label in tasks if label == label}

@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from feature_repo.decoded_event import Occurrence, Served
+from feature_repo.decoded_event import DecodedEvent, Served
 from feature_repo.fold import UserFold
 from feature_repo.rows import UserRow
 from feature_repo.tasks import Task
@@ -47,7 +47,7 @@ class TaskFindings:
         return None
 
 
-def find_labels(vocabulary: Vocabulary, events: Iterable[Occurrence]) -> list[TaskFindings]:
+def find_labels(vocabulary: Vocabulary, events: Iterable[DecodedEvent]) -> list[TaskFindings]:
     """What the first LABELLED_EVENTS events, in order of time, would teach each task."""
     nothing = Served(
         fingerprint=vocabulary.fingerprint,

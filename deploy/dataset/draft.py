@@ -12,7 +12,7 @@ from deploy.dataset.tables import HistoryFileError
 from deploy.dataset.times import formats_of
 from deploy.dataset.write import CatalogueDraft, HistoryDraft
 
-__all__ = ["Said", "draft_catalogue", "draft_history", "finish_drafts", "known_items", "said_of_items"]
+__all__ = ["Declared", "declared_of_items", "draft_catalogue", "draft_history", "finish_drafts", "known_items"]
 
 _SAMPLED = 2
 _COURSE = ("impression", "click", "purchase")
@@ -20,7 +20,7 @@ _COURSE = ("impression", "click", "purchase")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class Declared:
     """What the user says of a file of events, before any guess; an empty name in `columns` says that no column holds it."""
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -28,7 +28,9 @@ class Said:
     value_unit: str = ""
 
 
-def draft_history(file: Path, said: Said | None = None, *, header: bool = True, items: Set[str] = frozenset()) -> HistoryDraft:
+def draft_history(
+    file: Path, declared: Declared | None = None, *, header: bool = True, items: Set[str] = frozenset()
+) -> HistoryDraft:
     """What a file of events holds by what is said and guessed; columns that are said and that it lacks are left out.
 
     Args:
@@ -37,22 +39,22 @@ def draft_history(file: Path, said: Said | None = None, *, header: bool = True, 
     Raises:
         HistoryFileError: it cannot be read, or no column is found for what is needed; the message lists those that there are.
     """
-    said = said or Said()
+    declared = declared or Declared()
     rows = sample(file, header=header)
-    guess = guess_history(rows, _said_of(rows, said.columns, HISTORY_FIELDS), items)
+    guess = guess_history(rows, _declared_of(rows, declared.columns, HISTORY_FIELDS), items)
     columns = _in_order(guess.columns, HISTORY_FIELDS)
     _require(file, rows, columns, {"user_id": "user_id", "item_id": "item_id"})
-    event = said.event or ("" if "event" in columns else guess.event)
+    event = declared.event or ("" if "event" in columns else guess.event)
     if event:
         columns.pop("event", None)
     names = {} if event else guess_names(rows, columns["event"])[0]
     draft = HistoryDraft(file=file, header=header, columns=columns, event=event, names=names, timed="occurred_at" in columns)
     if guess.also and event not in ("rate", "read"):
-        draft.besides = draft_history(file, replace(said, event=guess.also), header=header, items=items)
+        draft.besides = draft_history(file, replace(declared, event=guess.also), header=header, items=items)
         columns.pop("value")
     if "read" in draft.kinds:
         _require(file, rows, columns, {"value": "the time read"})
-        draft.value_unit = said.value_unit or guess.value_unit
+        draft.value_unit = declared.value_unit or guess.value_unit
     elif draft.kinds == {"rate"}:
         _require(file, rows, columns, {"value": "the rating"})
     elif draft.kinds <= {"click", "impression"}:
@@ -63,7 +65,7 @@ def draft_history(file: Path, said: Said | None = None, *, header: bool = True, 
     return draft
 
 
-def draft_catalogue(file: Path, item_type: str, said: Mapping[str, str] | None = None) -> CatalogueDraft:
+def draft_catalogue(file: Path, item_type: str, declared: Mapping[str, str] | None = None) -> CatalogueDraft:
     """What a file of items holds; one of catalogue messages, as `headwater produce --catalogue` takes them, needs no columns.
 
     Raises:
@@ -72,25 +74,27 @@ def draft_catalogue(file: Path, item_type: str, said: Mapping[str, str] | None =
     rows = sample(file)
     if isinstance(rows[0].get("upsert"), dict):
         return CatalogueDraft(file=file, item_type=item_type, columns={})
-    columns = _in_order(guess_items(rows, _said_of(rows, said or {}, ITEM_FIELDS)), ITEM_FIELDS)
+    columns = _in_order(guess_items(rows, _declared_of(rows, declared or {}, ITEM_FIELDS)), ITEM_FIELDS)
     _require(file, rows, columns, {"item_id": "item_id"})
     formats = _formats(rows, columns.get("published_at"))
     return CatalogueDraft(file=file, item_type=item_type, columns=columns, time_formats=formats, unused=_unused(rows, columns))
 
 
-def said_of_items(catalogue: Path, histories: Sequence[Path], said: Mapping[str, str], *, header: bool = True) -> dict[str, str]:
-    """`said`, and the catalogue's column of ids where no name tells it and what the histories hold does."""
+def declared_of_items(
+    catalogue: Path, histories: Sequence[Path], declared: Mapping[str, str], *, header: bool = True
+) -> dict[str, str]:
+    """`declared`, and the catalogue's column of ids where no name tells it and what the histories hold does."""
     rows = sample(catalogue)
-    if "item_id" in guess_fields(rows, ("item_id",), _said_of(rows, said, ITEM_FIELDS)):
-        return dict(said)
+    if "item_id" in guess_fields(rows, ("item_id",), _declared_of(rows, declared, ITEM_FIELDS)):
+        return dict(declared)
     column = shared_ids(rows, [sample(history, header=header) for history in histories])
-    return {**said, **({"item_id": column} if column else {})}
+    return {**declared, **({"item_id": column} if column else {})}
 
 
-def known_items(catalogue: Path, said: Mapping[str, str]) -> frozenset[str]:
+def known_items(catalogue: Path, declared: Mapping[str, str]) -> frozenset[str]:
     """Ids of the first items of a catalogue; none where no column is found that holds them."""
     rows = sample(catalogue)
-    column = guess_items(rows, _said_of(rows, said, ITEM_FIELDS)).get("item_id")
+    column = guess_items(rows, _declared_of(rows, declared, ITEM_FIELDS)).get("item_id")
     return frozenset(str(cell) for cell in cells_of(rows, column)) if column else frozenset()
 
 
@@ -116,10 +120,10 @@ def _course(draft: HistoryDraft) -> int:
     return min(_COURSE.index(kind) if kind in _COURSE else len(_COURSE) for kind in draft.kinds or {""})
 
 
-def _said_of(rows: Sequence[dict[str, Any]], said: Mapping[str, str], fields: Sequence[str]) -> dict[str, str]:
+def _declared_of(rows: Sequence[dict[str, Any]], declared: Mapping[str, str], fields: Sequence[str]) -> dict[str, str]:
     """What is said of this file: of the fields that it may have, in columns that it has, or in none."""
     present = columns_of(rows)
-    return {name: column for name, column in said.items() if name in fields and (column in present or not column)}
+    return {name: column for name, column in declared.items() if name in fields and (column in present or not column)}
 
 
 def _in_order(columns: Mapping[str, str], fields: Sequence[str]) -> dict[str, str]:

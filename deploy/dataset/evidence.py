@@ -50,12 +50,12 @@ def history_evidence(
         kinds = {str(cell) for cell in cells}
         return len(kinds) <= _FEW_EVENTS and any(map(events, kinds))
 
-    told = _told(rows, found, {"occurred_at": _dates, "event": names_events})
-    free = [name for name in columns_of(rows) if name not in told.values()]
+    columns = _columns(rows, found, {"occurred_at": _dates, "event": names_events})
+    free = [name for name in columns_of(rows) if name not in columns.values()]
     sharing = [name for name in free if _share(cells_of(rows, name), items) >= _SHARED]
-    if "item_id" not in told and len(sharing) == 1:  # with two, a user's number may be an item's as well
-        told["item_id"] = sharing[0]
-    return told
+    if "item_id" not in columns and len(sharing) == 1:  # with two, a user's number may be an item's as well
+        columns["item_id"] = sharing[0]
+    return columns
 
 
 def item_evidence(rows: Sequence[dict[str, Any]], found: Mapping[str, str]) -> dict[str, str]:
@@ -65,7 +65,7 @@ def item_evidence(rows: Sequence[dict[str, Any]], found: Mapping[str, str]) -> d
     {'item_id': 'No.', 'title': 'Was'}
     """
     fits = {"item_id": _ids, "title": _titles, "text": _texts, "categories": _categories, "published_at": _dates}
-    return _told(rows, found, fits)
+    return _columns(rows, found, fits)
 
 
 def shared_ids(rows: Sequence[dict[str, Any]], histories: Sequence[Sequence[dict[str, Any]]]) -> str | None:
@@ -83,16 +83,16 @@ def shared_ids(rows: Sequence[dict[str, Any]], histories: Sequence[Sequence[dict
     return best if best is not None and shares[best] >= _SHARED else None
 
 
-def _told(
+def _columns(
     rows: Sequence[dict[str, Any]], found: Mapping[str, str], fits: Mapping[str, Callable[[Sequence[Any]], bool]]
 ) -> dict[str, str]:
     """Gives each field that is not found yet the first free column that fits."""
-    told = dict(found)
+    columns = dict(found)
     for field, test in fits.items():
-        free = [name for name in columns_of(rows) if name not in told.values()]
-        if field not in told and (column := next((name for name in free if test(cells_of(rows, name))), None)):
-            told[field] = column
-    return told
+        free = [name for name in columns_of(rows) if name not in columns.values()]
+        if field not in columns and (column := next((name for name in free if test(cells_of(rows, name))), None)):
+            columns[field] = column
+    return columns
 
 
 def _dates(cells: Sequence[Any]) -> bool:

@@ -112,7 +112,9 @@ def sample(path: Path, *, header: bool = True) -> list[dict[str, Any]]:
     return rows
 
 
-def guess_fields(rows: Sequence[dict[str, Any]], wanted: Iterable[str], said: Mapping[str, str] | None = None) -> dict[str, str]:
+def guess_fields(
+    rows: Sequence[dict[str, Any]], wanted: Iterable[str], declared: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Column of each wanted field that is said, or that a column's name tells; an empty name says that there is none.
 
     Of a name of several words the first one that is known tells what the value is.
@@ -121,7 +123,7 @@ def guess_fields(rows: Sequence[dict[str, Any]], wanted: Iterable[str], said: Ma
     {'user_id': 'User_ID', 'value': 'Minutes heard', 'title': 'Game Name'}
     """
     columns = {_plain(name): name for row in reversed(rows) for name in row}
-    found = dict(said or {})
+    found = dict(declared or {})
     for name in wanted:
         named = [columns[alias] for alias in FIELDS[name] if alias in columns]
         if name == "value":
@@ -132,9 +134,11 @@ def guess_fields(rows: Sequence[dict[str, Any]], wanted: Iterable[str], said: Ma
     return found
 
 
-def guess_history(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None = None, items: Set[str] = frozenset()) -> Guess:
+def guess_history(
+    rows: Sequence[dict[str, Any]], declared: Mapping[str, str] | None = None, items: Set[str] = frozenset()
+) -> Guess:
     """What a file of events holds, by what is said, what names tell, and then what values tell; `items` are ids of known ones."""
-    columns = guess_fields(rows, HISTORY_FIELDS, said)
+    columns = guess_fields(rows, HISTORY_FIELDS, declared)
     columns = history_evidence(rows, columns, events=lambda cell: _event(cell) is not None, items=items)
     guess = Guess(columns=columns)
     column = columns.get("value", "")
@@ -147,9 +151,9 @@ def guess_history(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None
     return guess
 
 
-def guess_items(rows: Sequence[dict[str, Any]], said: Mapping[str, str] | None = None) -> dict[str, str]:
+def guess_items(rows: Sequence[dict[str, Any]], declared: Mapping[str, str] | None = None) -> dict[str, str]:
     """Column of each field of a file of items, by what is said, what names tell, and then what values tell."""
-    return item_evidence(rows, guess_fields(rows, ITEM_FIELDS, said))
+    return item_evidence(rows, guess_fields(rows, ITEM_FIELDS, declared))
 
 
 def guess_names(rows: Sequence[dict[str, Any]], column: str) -> tuple[dict[str, str], Counter[str]]:

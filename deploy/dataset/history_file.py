@@ -13,7 +13,7 @@ from deploy.dataset.tables import SURPLUS, HistoryFileError, read_rows
 from deploy.dataset.timeline import in_moments
 from deploy.dataset.times import unix_seconds
 from feature_repo.decode import Rejection, check_change, check_event
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from headwater.v1.catalogue_pb2 import CatalogueChange, Item
 from headwater.v1.events_pb2 import Event
 
@@ -62,7 +62,7 @@ class Columns:
 
 def read_history(
     path: Path, *, columns: Columns | None = None, event: str = "", imply_impressions: bool = False, now: float
-) -> list[Occurrence]:
+) -> list[DecodedEvent]:
     """Events of a file in order of time, each list as one moment (`deploy.dataset.timeline`); checked as the stream checks them.
 
     Each row is one event. A line of a JSON lines file may also be an event as `headwater produce` takes it.
@@ -78,7 +78,7 @@ def read_history(
         HistoryFileError: the file or a row cannot be used.
     """
     columns = columns or Columns()
-    found: list[Occurrence] = []
+    found: list[DecodedEvent] = []
     for number, row in read_rows(path):
         try:
             checked = read_event(row, columns, event=event, event_id=f"{path.name}:{number}", now=now)
@@ -115,7 +115,7 @@ def read_catalogue(path: Path, *, now: float) -> list[Item]:
 
 def read_event(
     row: dict[str, Any], columns: Columns, *, event: str, event_id: str, now: float, time_formats: Sequence[str] = ()
-) -> Occurrence:
+) -> DecodedEvent:
     """The checked event of a row, which may be flat or an event as `headwater produce` takes it.
 
     Args:
@@ -136,7 +136,7 @@ def read_event(
     return checked_event(message, now)
 
 
-def checked_event(message: Event, now: float) -> Occurrence:
+def checked_event(message: Event, now: float) -> DecodedEvent:
     """The event as the stream takes it; raises RowError where the stream would reject it."""
     checked = check_event(message, now)
     if isinstance(checked, Rejection):

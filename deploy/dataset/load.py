@@ -10,7 +10,7 @@ from deploy.dataset.sources import SourcesRead
 from deploy.local.state import StackState
 from deploy.observe.flow import Flow
 from deploy.observe.scrape import scrape
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from runtime.settings import KafkaSettings
@@ -53,29 +53,29 @@ def load(read: SourcesRead, state: StackState, *, check: Callable[[], None], con
     console.print(f"{len(read.events):,} events published, {flow.learned:,} examples learned; {taught}", soft_wrap=True)
 
 
-def wire_event(occurrence: Occurrence) -> Event:
+def wire_event(decoded: DecodedEvent) -> Event:
     """The event as producers send it.
 
-    >>> wire_event(Occurrence(event_id="e", user_id="u", item_id="i", at=1.5, kind="like")).action.name
+    >>> wire_event(DecodedEvent(event_id="e", user_id="u", item_id="i", at=1.5, kind="like")).action.name
     'like'
     """
     event = Event(
-        event_id=occurrence.event_id,
-        user_id=occurrence.user_id,
-        item_id=occurrence.item_id,
-        recommendation_id=occurrence.recommendation_id,
+        event_id=decoded.event_id,
+        user_id=decoded.user_id,
+        item_id=decoded.item_id,
+        recommendation_id=decoded.recommendation_id,
     )
-    event.occurred_at.FromMicroseconds(round(occurrence.at * 1e6))
-    if occurrence.kind in (IMPRESSION, "click"):
-        getattr(event, occurrence.kind).SetInParent()
-    elif occurrence.kind == "read":
-        event.read.seconds = occurrence.value or 0.0
-    elif occurrence.kind == "purchase":
-        event.purchase.amount = occurrence.value or 0.0
+    event.occurred_at.FromMicroseconds(round(decoded.at * 1e6))
+    if decoded.kind in (IMPRESSION, "click"):
+        getattr(event, decoded.kind).SetInParent()
+    elif decoded.kind == "read":
+        event.read.seconds = decoded.value or 0.0
+    elif decoded.kind == "purchase":
+        event.purchase.amount = decoded.value or 0.0
     else:
-        event.action.name = occurrence.kind
-        if occurrence.value is not None:
-            event.action.value = occurrence.value
+        event.action.name = decoded.kind
+        if decoded.value is not None:
+            event.action.value = decoded.value
     return event
 
 

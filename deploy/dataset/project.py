@@ -139,7 +139,7 @@ def parse_project(text: str, *, root: Path) -> Project:
     history = tuple(msgspec.structs.replace(one, file=root / one.file) for one in project.history)
     simulate = project.simulate
     if simulate is not None:
-        simulate = msgspec.structs.replace(simulate, world=root / simulate.world)
+        simulate = msgspec.structs.replace(simulate, catalogue=root / simulate.catalogue)
     return msgspec.structs.replace(project, tasks=root / project.tasks, history=history, catalogue=catalogue, simulate=simulate)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from deploy.dataset.timeline import VISIT_SECONDS
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 
 __all__ = ["SampledImpressions"]
 
@@ -36,7 +36,7 @@ class SampledImpressions:
         self.without_list = 0
         """Actions for which no list could be made: the first on an item without a date, or one that the user repeated."""
 
-    def before(self, event: Occurrence, count: int) -> list[Occurrence]:
+    def before(self, event: DecodedEvent, count: int) -> list[DecodedEvent]:
         """The impressions of an action: its item among `count` others or fewer; none where one list serves what follows soon."""
         self._publish(event.at)
         pair, deed = (event.user_id, event.item_id), (event.user_id, event.kind, event.item_id)
@@ -65,7 +65,7 @@ class SampledImpressions:
             for place, item_id in enumerate(shown)
         ]
 
-    def _others(self, event: Occurrence, count: int) -> list[str]:
+    def _others(self, event: DecodedEvent, count: int) -> list[str]:
         found: dict[str, None] = {}
         for _ in range(_TRIES * count):
             item_id = self._weights.draw(self._rng)

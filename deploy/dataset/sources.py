@@ -16,7 +16,7 @@ from deploy.dataset.sampled_impressions import SampledImpressions
 from deploy.dataset.tables import read_rows
 from deploy.dataset.timeline import VISIT_SECONDS, Row, in_moments, timeline
 from feature_repo.decode import check_change
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from headwater.v1.catalogue_pb2 import CatalogueChange, Item
 from training.simulation.synthetic import simulated
 
@@ -51,7 +51,7 @@ class Rejects:
 class SourcesRead:
     """What a project's files hold."""
 
-    events: list[Occurrence]
+    events: list[DecodedEvent]
     """In order of time."""
     items: list[Item]
     rejects: dict[str, Rejects]
@@ -111,14 +111,14 @@ class Sources:
                 rejects.add(number, error)
                 continue
             if events and history.timed and not row.get(history.named.event_id):
-                said = hash(tuple((event.user_id, event.item_id, event.kind, event.value, event.at) for event in events))
-                rejects.repeats += said in seen
-                seen.add(said)
+                key = hash(tuple((event.user_id, event.item_id, event.kind, event.value, event.at) for event in events))
+                rejects.repeats += key in seen
+                seen.add(key)
             self._kinds.update(event.kind for event in events)
             if events:
                 yield Row(file=place, events=events, timed=history.timed)
 
-    def _events(self, history: History, made_id: str, row: dict[str, Any]) -> list[Occurrence]:
+    def _events(self, history: History, made_id: str, row: dict[str, Any]) -> list[DecodedEvent]:
         """What a row says; `made_id` names it where it has no event id."""
         columns, unit = history.named, VALUE_UNITS[history.value_unit]
         if history.outcomes:
@@ -140,7 +140,9 @@ class Sources:
             events.append(checked_event(message, self._now))
         return events
 
-    def _with_impressions(self, events: Sequence[Occurrence], rows: Sequence[Row], items: Iterable[Item]) -> Iterator[Occurrence]:
+    def _with_impressions(
+        self, events: Sequence[DecodedEvent], rows: Sequence[Row], items: Iterable[Item]
+    ) -> Iterator[DecodedEvent]:
         """The events, in order of time, with the impressions that their files ask for; one serves all that follows it soon."""
         files = {event.event_id: row.file for row in rows for event in row.events}
         published = {item.item_id: item.published_at.ToMicroseconds() / 1e6 for item in items if item.HasField("published_at")}

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 
 __all__ = ["VISIT_SECONDS", "Row", "in_moments", "timeline"]
 
@@ -31,12 +31,12 @@ class Row:
 
     file: int
     """Number of the file."""
-    events: Sequence[Occurrence]
+    events: Sequence[DecodedEvent]
     timed: bool = True
     """False where the file holds no times; `at` of its events then means nothing."""
 
 
-def timeline(rows: Sequence[Row], *, now: float) -> list[Occurrence]:
+def timeline(rows: Sequence[Row], *, now: float) -> list[DecodedEvent]:
     """The events of all rows in order of time; those without times lie in the 90 days before `now`, in the order of the rows.
 
     Without times, rows of one user and recommendation_id are one moment. Where rows hold impressions and name no list, so are
@@ -47,12 +47,12 @@ def timeline(rows: Sequence[Row], *, now: float) -> list[Occurrence]:
     return in_moments([*_after_their_list(timed), *_in_slots([row for row in rows if not row.timed], now)])
 
 
-def in_moments(events: Iterable[Occurrence]) -> list[Occurrence]:
+def in_moments(events: Iterable[DecodedEvent]) -> list[DecodedEvent]:
     """Events in order of time, the impressions of a moment before the actions of it.
 
     The impressions of one user and recommendation_id have the time of the first of them.
     """
-    ordered, begun, found = sorted(events, key=_order), dict[Key, float](), list[Occurrence]()
+    ordered, begun, found = sorted(events, key=_order), dict[Key, float](), list[DecodedEvent]()
     for event in ordered:
         if event.kind == IMPRESSION and event.recommendation_id:
             key = (event.user_id, event.recommendation_id)
@@ -66,11 +66,11 @@ def in_moments(events: Iterable[Occurrence]) -> list[Occurrence]:
     return sorted(found, key=_order)
 
 
-def _order(event: Occurrence) -> tuple[float, bool]:
+def _order(event: DecodedEvent) -> tuple[float, bool]:
     return event.at, event.kind != IMPRESSION
 
 
-def _after_their_list(rows: Sequence[Row]) -> list[Occurrence]:
+def _after_their_list(rows: Sequence[Row]) -> list[DecodedEvent]:
     """The events of rows with times. When an outcome came about its row does not say: after all rows of the same list."""
     found = [event for row in rows for event in row.events[:1]]
     open_rows: dict[Key, list[Row]] = {}
@@ -93,15 +93,15 @@ def _row_time(row: Row) -> float:
     return row.events[0].at
 
 
-def _outcomes(rows: Sequence[Row]) -> list[Occurrence]:
+def _outcomes(rows: Sequence[Row]) -> list[DecodedEvent]:
     end = max(map(_row_time, rows))
     actions = [event for row in rows for event in row.events[1:]]
     return [replace(event, at=end + _APART * place) for place, event in enumerate(actions, start=1)]
 
 
-def _in_slots(rows: Sequence[Row], now: float) -> list[Occurrence]:
+def _in_slots(rows: Sequence[Row], now: float) -> list[DecodedEvent]:
     """The events of rows without times: moments one after the other, impressions at its beginning and then the actions."""
-    slots: dict[Slot, list[Occurrence]] = defaultdict(list)
+    slots: dict[Slot, list[DecodedEvent]] = defaultdict(list)
     for row, slot in zip(rows, _slots(rows), strict=True):
         slots[slot] += row.events
     step = min(_STEP_SECONDS, _SPAN_SECONDS / max(len(slots), 1))
@@ -156,8 +156,8 @@ def _files_of_runs(rows: Sequence[Row]) -> set[int]:
     runs: Counter[tuple[int, str]] = Counter()
     before: tuple[int, str] | None = None
     for row in rows:
-        whose = (row.file, row.events[0].user_id)
-        runs[whose] += whose != before
-        before = whose
+        owner = (row.file, row.events[0].user_id)
+        runs[owner] += owner != before
+        before = owner
     returned = {file for (file, _), times in runs.items() if times > 1}
     return shown & returned

@@ -11,7 +11,7 @@ from deploy.demo.baselines import progressive
 from deploy.demo.movielens import Rating
 from deploy.demo.quality import auc, rmse
 
-__all__ = ["LIKE", "Quality", "judge"]
+__all__ = ["LIKE", "DemoQuality", "judge"]
 
 LIKE = 4.0
 """Stars from which a rating counts as a like."""
@@ -21,7 +21,7 @@ _STEP = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Quality:
+class DemoQuality:
     """Figures by name, and the curves behind them."""
 
     figures: dict[str, dict[str, float]]
@@ -34,7 +34,7 @@ class Quality:
     """Ratings for which Headwater's prediction was found; baselines are judged on the same ones."""
 
 
-def judge(ratings: Sequence[Rating], predictions: Mapping[tuple[str, str], tuple[float, float]]) -> Quality:
+def judge(ratings: Sequence[Rating], predictions: Mapping[tuple[str, str], tuple[float, float]]) -> DemoQuality:
     """Quality of progressive predictions (probability of a like, stars) by user and item.
 
     Every model is judged on the ratings that have a prediction; the last fifth is that of all ratings in order of time.
@@ -63,7 +63,7 @@ def judge(ratings: Sequence[Rating], predictions: Mapping[tuple[str, str], tuple
     curves = {
         name: {model: [window[name][model] for window in windows] for model in models} for name in ("auc_like", "rmse_stars")
     }
-    return Quality(
+    return DemoQuality(
         figures={**whole, **last},
         events=[int(place_N[end - 1]) + 1 for end in ends],
         curves=curves,

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from rich.table import Table
 
 from deploy.demo.movielens import CITATION
-from deploy.demo.progress import Quality
+from deploy.demo.progress import DemoQuality
 
 __all__ = ["quality_table", "system_table", "write"]
 
@@ -60,14 +60,14 @@ def system_table(report: Mapping[str, Any]) -> Table:
     return table
 
 
-def write(directory: Path, report: Mapping[str, Any], quality: Quality) -> None:
+def write(directory: Path, report: Mapping[str, Any], quality: DemoQuality) -> None:
     """Writes report.json and report.html into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     (directory / "report.html").write_text(_page(report, quality), encoding="utf-8")
 
 
-def _page(report: Mapping[str, Any], quality: Quality) -> str:
+def _page(report: Mapping[str, Any], quality: DemoQuality) -> str:
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *_NAMES.values()))
     rows = "".join(
         f"<tr><th>{title}</th>" + "".join(f"<td>{quality.figures[figure][model]:.3f}</td>" for model in _NAMES) + "</tr>"
@@ -92,7 +92,7 @@ pre {{ background: #f8f9fa; padding: 1rem; overflow: auto }}
 """
 
 
-def _figure(quality: Quality) -> go.Figure:
+def _figure(quality: DemoQuality) -> go.Figure:
     titles = ("AUC of like, over the last 5,000 ratings (higher is better)", "RMSE of stars, the same (lower is better)")
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1, subplot_titles=titles)
     for row, curve in enumerate(("auc_like", "rmse_stars"), start=1):

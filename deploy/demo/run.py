@@ -16,7 +16,7 @@ from deploy.demo import report
 from deploy.demo.measure import event_to_served, percentiles, score_latency
 from deploy.demo.movielens import CITATION, MovieLens, fetch, load
 from deploy.demo.predictions import wait_for_predictions
-from deploy.demo.progress import Quality, judge
+from deploy.demo.progress import DemoQuality, judge
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from deploy.observe.flow import Flow, FlowError
@@ -91,7 +91,7 @@ class _Phases:
 
 def _play(
     movielens: MovieLens, stack: Stack, state: StackState, phases: _Phases, console: Console, predictions: Path
-) -> tuple[dict[str, Any], Quality]:
+) -> tuple[dict[str, Any], DemoQuality]:
     """Streams the ratings through a stack that is up and asks it; gives what was measured, for JSON, and its curves."""
     batch = LearnerSettings().batch_size
     with (

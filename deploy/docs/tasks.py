@@ -37,24 +37,24 @@ replay the events into it.
 
 def page() -> str:
     """docs/reference/tasks.md."""
-    said = _said()
+    descriptions = _descriptions()
     rows = [
-        f"| `{field.name}` | {_takes(field.type)} | {_default(field.default)} | {said[field.name]} |"
+        f"| `{field.name}` | {_takes(field.type)} | {_default(field.default)} | {descriptions[field.name]} |"
         for field in fields(Task)
         if field.name != "name"
     ]
     return _PAGE.format(words=inspect.getdoc(Task), rows="\n".join(rows), shipped=_SHIPPED.read_text().strip())
 
 
-def _said() -> dict[str, str]:
+def _descriptions() -> dict[str, str]:
     """The docstrings below the fields."""
     [declared] = [node for node in ast.parse(inspect.getsource(feature_repo.tasks)).body if getattr(node, "name", "") == "Task"]
     assert isinstance(declared, ast.ClassDef)
-    said: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for field, below in zip(declared.body, declared.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            said[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
-    return said
+            descriptions[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
+    return descriptions
 
 
 def _takes(kind: object) -> str:

@@ -83,10 +83,10 @@ def find_kafka() -> KafkaHome:
     java = shutil.which("java", path=f"{os.environ['JAVA_HOME']}/bin" if "JAVA_HOME" in os.environ else None)
     if java is None:
         raise KafkaMissingError("Apache Kafka needs Java 17 or newer; on Debian: apt-get install default-jre-headless")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
-    found = re.search(r'version "(\d+)', said)
+    version = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
+    found = re.search(r'version "(\d+)', version)
     if found is None or int(found[1]) < _JAVA:
-        raise KafkaMissingError(f"Apache Kafka needs Java {_JAVA} or newer, and {java} is another: {said.splitlines()[0]}")
+        raise KafkaMissingError(f"Apache Kafka needs Java {_JAVA} or newer, and {java} is another: {version.splitlines()[0]}")
     return KafkaHome(libs=libs.resolve(), java=java)
 
 

@@ -20,7 +20,7 @@ import yaml
 
 from deploy.prometheus.files import groups
 
-__all__ = ["Prometheus", "PrometheusError", "Sample", "running_prometheus"]
+__all__ = ["MetricSample", "Prometheus", "PrometheusError", "running_prometheus"]
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
@@ -31,7 +31,7 @@ class PrometheusError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
+class MetricSample:
     """One element of a result."""
 
     labels: Mapping[str, str]
@@ -44,10 +44,10 @@ class Prometheus:
 
     url: str
 
-    def query(self, expr: str) -> list[Sample]:
+    def query(self, expr: str) -> list[MetricSample]:
         """The instant vector of an expression, now; raises PrometheusError for what it does not understand."""
         result = self._get("query", query=expr)["result"]
-        return [Sample(labels=one["metric"], value=float(one["value"][1])) for one in result]
+        return [MetricSample(labels=one["metric"], value=float(one["value"][1])) for one in result]
 
     def firing(self) -> set[str]:
         """Names of the alerts that fire."""

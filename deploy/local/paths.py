@@ -12,7 +12,7 @@ from deploy.local.ports import HOST, free_ports
 from deploy.local.state import StackState
 from feature_repo.settings import StoreSettings
 
-__all__ = ["WORKERS", "Places", "StackConfig"]
+__all__ = ["WORKERS", "StackConfig", "StackPaths"]
 
 WORKERS = ("features", "catalogue", "learner")
 
@@ -40,7 +40,7 @@ class StackConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
+class StackPaths:
     """One run's addresses and directories; ports that were not chosen are free ones of the moment it is made."""
 
     config: StackConfig
@@ -87,7 +87,7 @@ class Places:
     def environment(self) -> dict[str, str]:
         """What every process is told, on top of what this one was."""
         config, store = self.config, self.store
-        told = {
+        variables = {
             "HEADWATER_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "HEADWATER_STORE_KIND": store.kind,
             "HEADWATER_STORE_DIRECTORY": str(store.directory),
@@ -100,8 +100,8 @@ class Places:
             "TOKENIZERS_PARALLELISM": "false",
         }
         if config.predictions_file is not None:
-            told["HEADWATER_LEARNER_PREDICTIONS_FILE"] = str(config.predictions_file.resolve())
-        return told
+            variables["HEADWATER_LEARNER_PREDICTIONS_FILE"] = str(config.predictions_file.resolve())
+        return variables
 
     def console_environment(self) -> dict[str, str]:
         """What the console is told beside that."""

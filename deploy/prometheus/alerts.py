@@ -55,8 +55,8 @@ ALERTS = (
         summary="The server at {{ $labels.instance }} has not read {{ $value }} changes of items.",
     ),
     Alert(
-        name="ItemsOfAnotherEncoder",
-        expr="headwater_items_of_another_encoder > 0",
+        name="EncoderMismatch",
+        expr="headwater_encoder_mismatch_items > 0",
         hold="10m",
         severity="ticket",
         summary="The server at {{ $labels.instance }} lacks {{ $value }} items: only another encoder has written their vectors.",

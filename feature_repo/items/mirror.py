@@ -75,12 +75,12 @@ class ItemMirror:
         return self._ready.wait(timeout) and self.failure is None
 
     @property
-    def items_of_another_encoder(self) -> int:
+    def encoder_mismatches(self) -> int:
         """Items that the table lacks until the catalogue worker of this process's encoder writes them, or deletes them."""
         return len(self._foreign)
 
     @property
-    def some_of_another_encoder(self) -> list[str]:
+    def some_encoder_mismatches(self) -> list[str]:
         """Ids of ten of those, for a log."""
         return sorted(islice(self._foreign.copy(), 10))  # a copy, since the thread that reads goes on changing it
 
@@ -148,7 +148,7 @@ class ItemMirror:
         if missing > self._foreign_ratio * (missing + np.count_nonzero(self.table.live)):
             return False
         if missing:
-            _log.warning("ready_without_items", items_of_another_encoder=missing, some_of_them=self.some_of_another_encoder)
+            _log.warning("ready_without_items", encoder_mismatches=missing, some_of_them=self.some_encoder_mismatches)
         return True
 
     def _apply(self, record: ConsumerRecord) -> None:

@@ -17,14 +17,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SharedItems"]
+__all__ = ["ItemSharedMemory"]
 
 _LENGTH = struct.Struct("<Q")
 _FIRST = _LENGTH.size  # where the ids begin: before them stands where they end
 
 
-class SharedItems:
-    """Two files in memory, both inherited from the process that made them: `create` there, then `SharedItems(*files)` in each.
+class ItemSharedMemory:
+    """Two files in memory, inherited from the process that made them: `create` there, then `ItemSharedMemory(*files)` in each.
 
     Ids lie in the order of their rows. Their end is moved only once an id is written: a process that dies leaves no half of one.
     """
@@ -46,16 +46,16 @@ class SharedItems:
         ids_file, _ = self.files
         with self._locked():
             (end,) = _LENGTH.unpack(os.pread(ids_file, _FIRST, 0))
-            told = _split(os.pread(ids_file, end - self._read_to, self._read_to))
-            if item_id not in told:
+            ids = _split(os.pread(ids_file, end - self._read_to, self._read_to))
+            if item_id not in ids:
                 encoded = item_id.encode()
                 entry = _LENGTH.pack(len(encoded)) + encoded
                 os.pwrite(ids_file, entry, end)
                 end += len(entry)
                 os.pwrite(ids_file, _LENGTH.pack(end), 0)
-                told.append(item_id)
+                ids.append(item_id)
         self._read_to = end
-        return told
+        return ids
 
     def vectors(self, rows: int, dimensions: int) -> NDArray[np.float32]:
         """The first rows of the vectors, (rows, D): zeros where none was written, and the same memory at every call."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from feature_repo.audience import Audience
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
-from feature_repo.items.shared_memory import SharedItems
+from feature_repo.items.shared_memory import ItemSharedMemory
 from feature_repo.vocabulary import AUDIENCE, TYPE_BITS, Vocabulary
 from headwater.v1.catalogue_pb2 import Item
 
@@ -44,7 +44,7 @@ class ItemTable:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, *, dimensions: int, capacity: int = 1024, shared: SharedItems | None = None
+        self, vocabulary: Vocabulary, *, dimensions: int, capacity: int = 1024, shared: ItemSharedMemory | None = None
     ) -> None:
         self.vocabulary = vocabulary
         self.dimensions = dimensions

@@ -8,7 +8,7 @@ import grpc
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
-from serving.api.tokens import Client, Scope, TokenFile
+from serving.api.tokens import Caller, Scope, TokenFile
 
 __all__ = ["Access", "Refusal"]
 
@@ -92,7 +92,7 @@ class Access(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
             raise Refusal("scope", grpc.StatusCode.PERMISSION_DENIED, detail)
         self._spend(name, client)
 
-    def _spend(self, name: str, client: Client) -> None:
+    def _spend(self, name: str, client: Caller) -> None:
         rate = client.requests_per_second
         if rate is None:
             return

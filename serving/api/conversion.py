@@ -91,8 +91,10 @@ def explain_response(explained: Explained) -> pb.ExplainResponse:
         for feature in task.features:
             made.features.add(feature=feature.name, value=feature.value, contribution=feature.contribution)
         for past in task.past_items:
-            told = made.past_items.add(item_id=past.item_id, title=past.title, contribution=past.contribution, words=past.words)
-            told.acted_at.CopyFrom(_stamp(past.acted_at))
+            past_item = made.past_items.add(
+                item_id=past.item_id, title=past.title, contribution=past.contribution, words=past.words
+            )
+            past_item.acted_at.CopyFrom(_stamp(past.acted_at))
     return response
 
 

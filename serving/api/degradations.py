@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.api.responses import Degradation, Reason
+from serving.api.responses import Degradation, DegradationReason
 
 __all__ = [
     "context_skipped",
@@ -24,7 +24,7 @@ _NAMED = 3
 
 def unknown_user() -> Degradation:
     detail = "no events of this user are known: the scores rest on the items and on priors"
-    return Degradation(reason=Reason.UNKNOWN_USER, detail=detail)
+    return Degradation(reason=DegradationReason.UNKNOWN_USER, detail=detail)
 
 
 def stale_features(age: float, ttl: float) -> Degradation:
@@ -33,11 +33,11 @@ def stale_features(age: float, ttl: float) -> Degradation:
         f"the user's newest event is {age / _DAY:.1f} days old, past the time to live of {ttl / _DAY:.1f} days: scored as an "
         "unknown user; HEADWATER_STORE_USER_TTL_SECONDS sets it"
     )
-    return Degradation(reason=Reason.STALE_FEATURES, detail=detail)
+    return Degradation(reason=DegradationReason.STALE_FEATURES, detail=detail)
 
 
 def store_unavailable(detail: str) -> Degradation:
-    return Degradation(reason=Reason.STORE_UNAVAILABLE, detail=f"scored as an unknown user: {detail}")
+    return Degradation(reason=DegradationReason.STORE_UNAVAILABLE, detail=f"scored as an unknown user: {detail}")
 
 
 def unknown_items(item_ids: Sequence[str], unknown_B: NDArray[np.bool_]) -> Degradation | None:
@@ -47,7 +47,7 @@ def unknown_items(item_ids: Sequence[str], unknown_B: NDArray[np.bool_]) -> Degr
         return None
     named = ", ".join(unknown[:_NAMED]) + (", ..." if len(unknown) > _NAMED else "")
     detail = f"{len(unknown)} of {len(item_ids)} items are not in the catalogue: {named}; publish them to headwater.catalogue.v1"
-    return Degradation(reason=Reason.UNKNOWN_ITEM, detail=detail)
+    return Degradation(reason=DegradationReason.UNKNOWN_ITEM, detail=detail)
 
 
 def missing_pins(item_ids: Sequence[str]) -> Degradation | None:
@@ -55,18 +55,18 @@ def missing_pins(item_ids: Sequence[str]) -> Degradation | None:
     if not item_ids:
         return None
     detail = f"to be pinned, but not in the catalogue: {', '.join(item_ids)}; left out"
-    return Degradation(reason=Reason.UNKNOWN_ITEM, detail=detail)
+    return Degradation(reason=DegradationReason.UNKNOWN_ITEM, detail=detail)
 
 
 def empty_catalogue() -> Degradation:
     detail = "the catalogue is empty or not yet loaded: publish items to headwater.catalogue.v1, or wait for health to say so"
-    return Degradation(reason=Reason.EMPTY_CATALOGUE, detail=detail)
+    return Degradation(reason=DegradationReason.EMPTY_CATALOGUE, detail=detail)
 
 
 def no_model() -> Degradation:
     detail = "no model snapshot is loaded: scored by running means; the learner publishes one after its first examples"
-    return Degradation(reason=Reason.NO_MODEL, detail=detail)
+    return Degradation(reason=DegradationReason.NO_MODEL, detail=detail)
 
 
 def context_skipped(detail: str) -> Degradation:
-    return Degradation(reason=Reason.CONTEXT_SKIPPED, detail=detail)
+    return Degradation(reason=DegradationReason.CONTEXT_SKIPPED, detail=detail)

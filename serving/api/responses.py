@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 __all__ = [
     "Considered",
     "Degradation",
+    "DegradationReason",
     "Info",
     "RankedItem",
     "RankedSlate",
-    "Reason",
     "Recommendation",
-    "Report",
+    "ResponseTimings",
     "Scored",
 ]
 
 
-class Reason(Enum):
+class DegradationReason(Enum):
     """Why an answer is less than a full one; the names are those of protos/headwater/v1/recommender.proto."""
 
     UNKNOWN_USER = auto()
@@ -36,7 +36,7 @@ class Reason(Enum):
 class Degradation:
     """One reason, and the same in words with what to do."""
 
-    reason: Reason
+    reason: DegradationReason
     detail: str
 
 
@@ -53,7 +53,7 @@ class Info:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class ResponseTimings:
     """What the process observes of one answer."""
 
     stages: Mapping[str, float]
@@ -72,7 +72,7 @@ class Scored:
     """In the tasks' own units: probability, seconds, or the value's unit. NaN where the task is not about the item's type."""
     unknown_B: NDArray[np.bool_]
     info: Info
-    report: Report
+    report: ResponseTimings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +124,7 @@ class Recommendation:
     history_item_ids: Sequence[str]
     history_values_NT1: NDArray[np.float32]
     info: Info
-    report: Report
+    report: ResponseTimings
 
     @property
     def size(self) -> int:

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 import msgspec
 import structlog
 
-__all__ = ["SCOPES", "Client", "Scope", "TokenFile", "TokensError", "new_token", "parse_clients"]
+__all__ = ["SCOPES", "Caller", "Scope", "TokenFile", "TokensError", "new_token", "parse_clients"]
 
 Scope = Literal["score", "ingest", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -33,7 +33,7 @@ class TokensError(ValueError):
     """A tokens file that cannot be used; the message says which and why, and never quotes a hash."""
 
 
-class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Caller(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One client. Tokens are long and random, so that one round of SHA-256 keeps them; a password would need more."""
 
     sha256: str
@@ -44,7 +44,7 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    clients: dict[str, Client]
+    clients: dict[str, Caller]
 
 
 def new_token() -> tuple[str, str]:
@@ -57,7 +57,7 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def parse_clients(text: str, *, source: str) -> Mapping[str, tuple[str, Client]]:
+def parse_clients(text: str, *, source: str) -> Mapping[str, tuple[str, Caller]]:
     """Name and client by hash.
 
     Raises:
@@ -67,7 +67,7 @@ def parse_clients(text: str, *, source: str) -> Mapping[str, tuple[str, Client]]
         clients = msgspec.convert(tomllib.loads(text), _File).clients
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise TokensError(f"{source}: {error}. Make a client's table with `headwater token`") from error
-    by_hash: dict[str, tuple[str, Client]] = {}
+    by_hash: dict[str, tuple[str, Caller]] = {}
     for name, client in clients.items():
         if len(client.sha256) != 64 or client.sha256.strip("0123456789abcdef"):
             raise TokensError(f"{source}: clients.{name}: sha256 must be 64 hexadecimal digits in lower case")
@@ -90,7 +90,7 @@ class TokenFile:
         self._stamp, self._clients = self._read()
         self._looked_at = monotonic()
 
-    def find(self, token: str) -> tuple[str, Client] | None:
+    def find(self, token: str) -> tuple[str, Caller] | None:
         """The client that holds the token, by name; None for a token that nobody has."""
         if self._monotonic() - self._looked_at > _LOOK_SECONDS:
             self._looked_at = self._monotonic()
@@ -105,7 +105,7 @@ class TokenFile:
         except (OSError, TokensError) as error:
             _log.error("tokens_not_read", error=str(error), still_in_force=len(self._clients))
 
-    def _read(self) -> tuple[int, Mapping[str, tuple[str, Client]]]:
+    def _read(self) -> tuple[int, Mapping[str, tuple[str, Caller]]]:
         try:
             stamp = self._path.stat().st_mtime_ns
             return stamp, parse_clients(self._path.read_text(encoding="utf-8"), source=str(self._path))

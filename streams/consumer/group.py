@@ -18,14 +18,14 @@ from streams.consumer.app import faust_app
 from streams.consumer.transport import Chunk, unbroken_transport
 from streams.settings import WorkerSettings
 
-__all__ = ["Group", "Position", "Taken"]
+__all__ = ["Group", "Position", "RecordBatch"]
 
 _log = structlog.get_logger(__name__)
 _CHUNKS = 8  # that make up a batch: fewer, and partitions with few records would make small batches
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
+class RecordBatch:
     """One batch: plain records, and by partition the offset behind the last one, which `Group.acknowledge` takes."""
 
     records: Sequence[Record]
@@ -56,9 +56,9 @@ class Group:
         self._expected: dict[TP, int] = {}
         self._committed: dict[TP, int] = {}
         self._committed_at = 0.0
-        self._arrived = asyncio.Event()
-        self._leaving: list[Callable[[], Awaitable[None]]] = []
-        self._arriving: list[Callable[[], Awaitable[None]]] = []
+        self._ready = asyncio.Event()
+        self._revoke_steps: list[Callable[[], Awaitable[None]]] = []
+        self._assign_steps: list[Callable[[], Awaitable[None]]] = []
         self.app = faust_app(name, kafka=kafka, settings=settings, buffered=2 * _CHUNKS)
         self.app.transport = unbroken_transport(
             self.app,
@@ -74,27 +74,27 @@ class Group:
         channel = self.app.topic(self.topic.name, key_serializer="raw", value_serializer="raw")
         self.app.agent(channel, name=self.name)(body)
 
-    def before_leaving(self, step: Callable[[], Awaitable[None]]) -> None:
+    def on_revoked(self, step: Callable[[], Awaitable[None]]) -> None:
         """Registers what must end before partitions go to another worker, or the process ends."""
-        self._leaving.append(step)
+        self._revoke_steps.append(step)
 
-    def on_arrival(self, step: Callable[[], Awaitable[None]]) -> None:
+    def on_assigned(self, step: Callable[[], Awaitable[None]]) -> None:
         """Registers what must happen before records of newly assigned partitions are taken."""
-        self._arriving.append(step)
+        self._assign_steps.append(step)
 
-    async def batches(self, stream: Any) -> AsyncIterator[Taken]:
+    async def batches(self, stream: Any) -> AsyncIterator[RecordBatch]:
         """Batches of records, each partition's in order and without a record missing.
 
         What was buffered before the partitions were dealt anew is left out: it is read again by whoever owns it now. Faust
-        lets records flow while the steps of arrival are still under way, so each batch waits for them here.
+        lets records flow while the steps of `on_assigned` are still under way, so each batch waits for them here.
         """
         async for events in stream.noack_take(_CHUNKS, within=self._settings.batch_within_seconds):
-            await self._arrived.wait()
+            await self._ready.wait()
             begins = {tp.partition: self._expected.get(tp, start) for tp, start in self.app.consumer.starts.items()}
             chunks = await self._unbroken(events)
             if chunks:
                 records = [_record(record) for _, chunk in chunks for record in chunk.records]
-                yield Taken(records=records, begins=begins, ends={tp: chunk.end for tp, chunk in chunks})
+                yield RecordBatch(records=records, begins=begins, ends={tp: chunk.end for tp, chunk in chunks})
 
     async def rewind(self, offsets: Mapping[int, int]) -> None:
         """Reads these partitions again from there; what was fetched beyond is dropped."""
@@ -115,10 +115,10 @@ class Group:
             self._finished[tp] = max(end, self._finished.get(tp, 0))
         self._heartbeat.progress()
 
-    async def leave(self) -> None:
+    async def end_batches(self) -> None:
         """Ends what is under way, for the partitions are going."""
-        self._arrived.clear()
-        for step in self._leaving:
+        self._ready.clear()
+        for step in self._revoke_steps:
             await step()
         self._expected.clear()
 
@@ -172,13 +172,13 @@ class Group:
 
     async def _revoked(self, *_: object, **__: object) -> None:
         self._heartbeat.revoke()
-        await self.leave()
+        await self.end_batches()
 
     async def _assigned(self, *_: object, **__: object) -> None:
         self._finished.clear()
-        for step in self._arriving:
+        for step in self._assign_steps:
             await step()
-        self._arrived.set()
+        self._ready.set()
         self._heartbeat.assign()
         starts = {tp.partition: start for tp, start in self.app.consumer.starts.items()}
         _log.info("partitions_assigned", group=self.name, partitions=len(self.app.consumer.assignment()), starts=str(starts))

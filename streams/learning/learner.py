@@ -16,15 +16,15 @@ from training.losses import prediction_losses
 from training.metrics.drift import Drift, DriftWatch
 from training.metrics.progress import Progress, Quality
 from training.release.acceptance import Objection
-from training.release.champion_challenger import Comparison, Contest
+from training.release.champion_challenger import ChampionChallenger, Comparison
 from training.release.guard import Guard
-from training.release.holdout import held_out
+from training.release.holdout import holdout_mask
 from training.release.promotion import PromotionNotes
 from training.storage.checkpoints import CheckpointFile
 from training.storage.snapshots import SnapshotStore, version_name
-from training.trainer import Report
+from training.trainer import StepReport
 
-__all__ = ["Learned", "Learner", "Settled"]
+__all__ = ["Checkpointed", "Learned", "Learner"]
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Learned:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
+class Checkpointed:
     """What was made safe: nothing before `position` of the examples topic will be asked for again."""
 
     position: int | None = None
@@ -84,7 +84,7 @@ class Learner:
         self,
         settings: LearnerSettings,
         *,
-        make_contest: Callable[[], Contest],
+        make_contest: Callable[[], ChampionChallenger],
         table: ItemTable,
         snapshots: SnapshotStore,
         checkpoint: CheckpointFile,
@@ -112,7 +112,7 @@ class Learner:
             if self._predictions is not None:
                 self._predictions.cut(0)
             return
-        self._contest.load_state_dict(state["contest"])
+        self._champion_challenger.load_state_dict(state["contest"])
         self._progress.load_state_dict(state["progress"])
         self._seen = {where: tuple(last) for where, last in state["seen"].items()}
         self._seen_in_batches = dict(self._seen)
@@ -152,7 +152,7 @@ class Learner:
                 self._learn_batch(done)
         return done
 
-    def settle(self, *, leaving: bool = False) -> Settled:
+    def settle(self, *, leaving: bool = False) -> Checkpointed:
         """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`."""
         now, examples = self._monotonic(), self._guard.trainer.examples
         if self._predictions is not None:
@@ -165,7 +165,7 @@ class Learner:
             self._published_at, self._judged_examples = now, examples
             qualities = {"recent": self._progress.quality(self._settings.judged_examples), "all": self._progress.quality()}
             self._settle_contest()
-            comparisons = self._contest.comparisons()
+            comparisons = self._champion_challenger.comparisons()
             published = self._publish(qualities["recent"])
         fresh = examples - self._saved_examples
         elapsed = now - self._saved_at >= self._settings.checkpoint_seconds
@@ -173,7 +173,7 @@ class Learner:
             self._save()
             self._saved_at = now
         position = self._position if examples == self._saved_examples else None
-        return Settled(
+        return Checkpointed(
             position=position,
             published=published,
             qualities=qualities,
@@ -181,7 +181,7 @@ class Learner:
         )
 
     def _begin(self, log: int) -> None:
-        self._contest = self._make_contest()
+        self._champion_challenger = self._make_contest()
         self._progress = Progress(self._table.vocabulary.tasks)
         self._drift = DriftWatch(self._table.vocabulary.tasks)
         self._log_id = log
@@ -193,7 +193,9 @@ class Learner:
 
     def _learn_batch(self, done: Learned) -> None:
         examples, self._waiting = self._waiting, []
-        taught = self._contest.learn(batch_of(examples, self._table), held_out(examples, self._guard.config.share))
+        taught = self._champion_challenger.learn(
+            batch_of(examples, self._table), holdout_mask(examples, self._guard.config.share)
+        )
         report, judgement = taught.report, taught.judgement
         if taught.promoted:
             _log.warning("challenger_promoted", by="rule", recipe=self._guard.recipe)
@@ -209,7 +211,7 @@ class Learner:
         done.examples += len(examples)
         done.skipped_batches += report.skipped
 
-    def _watch(self, report: Report) -> list[Drift]:
+    def _watch(self, report: StepReport) -> list[Drift]:
         model = self._guard.trainer.model
         drifts = self._drift.observe(
             prediction_losses(
@@ -233,26 +235,26 @@ class Learner:
 
     @property
     def _guard(self) -> Guard:
-        return self._contest.champion
+        return self._champion_challenger.champion
 
     def _settle_contest(self) -> None:
         """Meets a request to promote, and tells how the two stand."""
-        contest = self._contest
-        if contest.challenger is None:
+        champion_challenger = self._champion_challenger
+        if champion_challenger.challenger is None:
             return
-        if self._notes.requested() == contest.promotions + 1 and contest.promote():
+        if self._notes.requested() == champion_challenger.promotions + 1 and champion_challenger.promote():
             _log.warning("challenger_promoted", by="command", recipe=self._guard.recipe)
         self._notes.tell(
-            promotions=contest.promotions,
+            promotions=champion_challenger.promotions,
             champion=self._guard.recipe,
-            challenger=contest.challenger.recipe,
-            comparisons=contest.comparisons(),
+            challenger=champion_challenger.challenger.recipe,
+            comparisons=champion_challenger.comparisons(),
         )
 
     def _publish(self, qualities: dict[str, Quality]) -> bool:
         """Publishes the good weights, if they are others than those that serve."""
         model, examples = self._guard.good(), self._guard.good_examples
-        good = (self._contest.promotions, examples)
+        good = (self._champion_challenger.promotions, examples)
         if model is None or good == self._published:
             return False
         metrics = {
@@ -270,7 +272,7 @@ class Learner:
                 "log": self._log_id,
                 "position": self._position,
                 "seen": {where: list(last) for where, last in self._seen_in_batches.items()},
-                "contest": self._contest.state_dict(),
+                "contest": self._champion_challenger.state_dict(),
                 "progress": self._progress.state_dict(),
                 "published": list(self._published),
                 "predictions_bytes": 0 if self._predictions is None else self._predictions.write(),

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from training.balancing import BalancingName
 from training.model import ModelConfig
 from training.release.acceptance import Bounds
-from training.release.champion_challenger import ContestConfig
+from training.release.champion_challenger import ChampionChallengerConfig
 from training.release.guard import GuardConfig
 from training.trainer import TrainerConfig
 from training.trunks import TrunkName
@@ -174,9 +174,9 @@ class ChallengerSettings(BaseSettings):
             raise ValueError("HEADWATER_CHALLENGER_*: the learner has all that is set there; set what shall differ, or nothing")
         return challenger
 
-    def contest(self) -> ContestConfig:
+    def champion_challenger(self) -> ChampionChallengerConfig:
         """What of this concerns promotion."""
-        return ContestConfig(better_by=self.promote_better_by, after=self.promote_after_examples)
+        return ChampionChallengerConfig(better_by=self.promote_better_by, after=self.promote_after_examples)
 
 
 _SIZES = ("trunk", "hidden", "experts", "text_width", "id_rows", "id_width", "id_days")

@@ -23,13 +23,13 @@ class FeatureMetrics:
         self.late = Counter(
             "headwater_events_late_total", "Events older than their user's newest; folded as of their time.", registry=registry
         )
-        self.strayed = Counter(
-            "headwater_events_strayed_total",
+        self.wrong_partition = Counter(
+            "headwater_events_wrong_partition_total",
             "Events in another partition than the one before of their user: producers use different partitioners.",
             registry=registry,
         )
-        self.barred = Counter(
-            "headwater_events_barred_total",
+        self.erased_before = Counter(
+            "headwater_events_erased_before_total",
             "Events of before their user asked to be forgotten; not counted.",
             registry=registry,
         )
@@ -57,8 +57,8 @@ class FeatureMetrics:
         self.folded.inc(len(work.folded_appended_at))
         self.duplicates.inc(work.duplicates)
         self.late.inc(work.late)
-        self.strayed.inc(work.strayed)
-        self.barred.inc(work.barred)
+        self.wrong_partition.inc(work.wrong_partition)
+        self.erased_before.inc(work.erased_before)
         self.forgotten.inc(work.forgotten)
         self.examples.inc(work.examples)
         self.event_to_feature.observe_all(np.maximum(now - np.array(work.folded_appended_at), 0.0))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from feature_repo.assembly.assemble import assemble_served
 from feature_repo.decode import Rejection, decode_event
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from feature_repo.fold import UserFold
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
@@ -44,9 +44,9 @@ class UserWork:
     """For each of them, seconds from when it happened on its producer's clock; below 0 where that clock runs ahead."""
     duplicates: int = 0
     late: int = 0
-    strayed: int = 0
+    wrong_partition: int = 0
     """Events in another partition than the event before of their user: producers do not agree on a partitioner."""
-    barred: int = 0
+    erased_before: int = 0
     """Events that occurred before their user asked to be forgotten."""
     forgotten: int = 0
     """Users whose rows were erased."""
@@ -77,7 +77,7 @@ class UserProcessor:
         """Folds the records in order; raises what the store raises, and then nothing has changed."""
         work, now, log = UserWork(), self._clock(), self._log()
         decoded = [self._decode(record, now) for record in records]
-        rows = self._rows.take(event.user_id for event in decoded if isinstance(event, Occurrence))
+        rows = self._rows.take(event.user_id for event in decoded if isinstance(event, DecodedEvent))
         work.cache = self._rows.use
         for record, event in zip(records, decoded, strict=True):
             if isinstance(event, Rejection):
@@ -86,7 +86,7 @@ class UserProcessor:
                 continue
             row = rows[event.user_id]
             late = event.at < row.updated_at
-            work.strayed += row.log == log and row.partition != record.partition
+            work.wrong_partition += row.log == log and row.partition != record.partition
             source = SourcePosition(log=log, partition=record.partition, offset=record.offset)
             folded = self._fold.fold(row, event, source)
             work.rows[row.user_id] = row
@@ -95,8 +95,8 @@ class UserProcessor:
                 work.confirmations.append(Publication(ERASURES.name, row.user_id.encode(), receipt))
             if folded.action is None:
                 work.duplicates += folded.duplicate
-                work.barred += folded.barred
-                work.forgotten += not (folded.duplicate or folded.barred)
+                work.erased_before += folded.erased_before
+                work.forgotten += not (folded.duplicate or folded.erased_before)
                 continue
             work.late += late
             work.examples += len(folded.examples)
@@ -119,9 +119,9 @@ class UserProcessor:
         """Drops the rows in memory: another worker may own them now."""
         self._rows.clear()
 
-    def _decode(self, record: Record, now: float) -> Occurrence | Rejection:
+    def _decode(self, record: Record, now: float) -> DecodedEvent | Rejection:
         event = decode_event(record.value, key=record.key, now=now)
-        if isinstance(event, Occurrence) and event.served is not None:
+        if isinstance(event, DecodedEvent) and event.served is not None:
             served = event.served
             features, width = self._widths
             fits = len(served.features) == features and len(served.history_values) == len(served.history_item_ids) * width

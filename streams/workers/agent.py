@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from streams.consumer.group import Group
-from streams.pipeline import Pipeline, Rewind, Work
+from streams.pipeline import BatchPipeline, Rewind, Work
 from streams.workers.worker import Worker
 
 __all__ = ["define_agent"]
@@ -12,7 +12,7 @@ __all__ = ["define_agent"]
 W = TypeVar("W", bound=Work)
 
 
-def define_agent(worker: Worker, group: Group, pipeline: Pipeline[W], *, observe: Callable[[W], None]) -> None:
+def define_agent(worker: Worker, group: Group, pipeline: BatchPipeline[W], *, observe: Callable[[W], None]) -> None:
     """Registers the group's agent: `observe` sees each finished batch, the worker hears of the error that ends it."""
 
     async def handle_batches(stream: Any) -> None:
@@ -40,6 +40,6 @@ def define_agent(worker: Worker, group: Group, pipeline: Pipeline[W], *, observe
         group.wait_for(what)
 
     group.agent(handle_batches)
-    group.before_leaving(pipeline.leave)
-    group.on_arrival(pipeline.arrive)
+    group.on_revoked(pipeline.on_revoked)
+    group.on_assigned(pipeline.on_assigned)
     pipeline.on_retry(observe_retry)

@@ -15,7 +15,7 @@ from headwater.v1.topics import CATALOGUE
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
-from streams.pipeline import Pipeline
+from streams.pipeline import BatchPipeline
 from streams.processors.catalogue import CatalogueProcessor
 from streams.settings import CatalogueSettings, WorkerSettings
 from streams.workers.agent import define_agent
@@ -46,7 +46,7 @@ async def _run() -> int:
     )
     publisher, store = Publisher(kafka), RowStore(store_settings, features.vocabulary())
     processor = CatalogueProcessor(encoder=encoder, store=store, clock=time.time)
-    pipeline = Pipeline(
+    pipeline = BatchPipeline(
         "catalogue", processor, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds
     )
     # The group is the encoder's own: another encoder reads the whole (compacted) catalogue again and encodes all of it.

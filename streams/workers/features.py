@@ -18,7 +18,7 @@ from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
 from runtime.topics import log_ids
 from runtime.tracing import Traces, TracingSettings, traces
-from streams.pipeline import Pipeline
+from streams.pipeline import BatchPipeline
 from streams.processors.item import ItemProcessor, ItemWork
 from streams.processors.metrics import FeatureMetrics
 from streams.processors.user import UserProcessor, UserWork
@@ -78,19 +78,19 @@ async def _run() -> int:
     spans, vocabulary, encoder = traces(tracing, "features"), features.vocabulary(), TextEncoder(encoder_settings.items())
     table, registry = ItemTable(vocabulary, dimensions=encoder.dimension), CollectorRegistry()
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
-    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
     mirror.on_failure(worker.fail_from_thread)
     publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
     user_group, item_group = worker.group(_USERS, EVENTS), worker.group(_ITEMS, ITEM_ACTIONS)
     events_log, actions_log = _TopicId(kafka, EVENTS), _TopicId(kafka, ITEM_ACTIONS)
-    user_group.on_arrival(events_log.identify)
-    item_group.on_arrival(actions_log.identify)
+    user_group.on_assigned(events_log.identify)
+    item_group.on_assigned(actions_log.identify)
     user_rows = OwnedRows(store, _USERS, log=lambda: events_log.id)
     item_rows = OwnedRows(store, _ITEMS, log=lambda: actions_log.id)
     cached = settings.cached_rows
     users = UserProcessor(table=table, store=user_rows, log=lambda: events_log.id, clock=time.time, cached_rows=cached)
     items = ItemProcessor(vocabulary, store=item_rows, clock=time.time, cached_rows=cached)
-    pipeline = partial(Pipeline, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds)
+    pipeline = partial(BatchPipeline, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds)
     observer = _Observer(worker, FeatureMetrics(registry), spans)
     define_agent(worker, user_group, pipeline("users", users, ownership=user_rows), observe=observer.users)
     define_agent(worker, item_group, pipeline("items", items, ownership=item_rows), observe=observer.items)

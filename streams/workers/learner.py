@@ -21,7 +21,7 @@ from runtime.logging import configure_logging, log_settings
 from runtime.settings import KafkaSettings
 from runtime.topics import log_ids
 from runtime.tracing import TracingSettings, traces
-from streams.learning.learner import Learned, Learner, Settled
+from streams.learning.learner import Checkpointed, Learned, Learner
 from streams.learning.metrics import LearnerMetrics
 from streams.learning.predictions import PredictionsFile
 from streams.learning.settings import ChallengerSettings, LearnerSettings
@@ -30,7 +30,7 @@ from streams.spans import LearnerSpans
 from streams.workers.worker import Worker
 from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings
-from training.release.champion_challenger import Contest
+from training.release.champion_challenger import ChampionChallenger
 from training.release.guard import Guard
 from training.release.promotion import PromotionNotes
 from training.storage import join
@@ -63,8 +63,8 @@ class LearnerAgent:
         self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
         self._unsaved: dict[TP, int] = {}
         self._group = worker.group("headwater-learner", EXAMPLES)
-        self._group.on_arrival(self._arrive)
-        self._group.before_leaving(self._leave)
+        self._group.on_assigned(self._on_assigned)
+        self._group.on_revoked(self._leave)
         self._group.agent(self._learn)
 
     async def _learn(self, stream: Any) -> None:
@@ -89,7 +89,7 @@ class LearnerAgent:
         except Exception as error:
             self._worker.fail(error)
 
-    async def _arrive(self) -> None:
+    async def _on_assigned(self) -> None:
         self._unsaved.clear()
         await self._run(lambda: self._learner.resume(self._identify()))
 
@@ -119,7 +119,7 @@ class LearnerAgent:
         for drift in learned.drifts:
             self._metrics.drifts.labels(drift.task).inc()
 
-    def _observe_settled(self, settled: Settled) -> None:
+    def _observe_settled(self, settled: Checkpointed) -> None:
         self._metrics.published.inc(settled.published)
         for task, comparison in settled.comparisons.items():
             self._metrics.challenger_gain.labels(task).set(comparison.gain)
@@ -128,7 +128,9 @@ class LearnerAgent:
                 self._metrics.observe_quality(task, window, quality)
 
 
-def make_contest(learning: LearnerSettings, challenging: ChallengerSettings, vocabulary: Vocabulary, dimension: int) -> Contest:
+def make_contest(
+    learning: LearnerSettings, challenging: ChallengerSettings, vocabulary: Vocabulary, dimension: int
+) -> ChampionChallenger:
     """A champion, and a challenger where settings ask for one."""
 
     def guard(recipe: TrainerConfig) -> Guard:
@@ -136,7 +138,7 @@ def make_contest(learning: LearnerSettings, challenging: ChallengerSettings, voc
 
     champion = learning.trainer(dimension)
     other = challenging.trainer(champion)
-    return Contest(guard(champion), guard(other) if other else None, challenging.contest())
+    return ChampionChallenger(guard(champion), guard(other) if other else None, challenging.champion_challenger())
 
 
 def _use_one_core() -> None:
@@ -159,7 +161,7 @@ async def _run() -> int:
     registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
     metrics = LearnerMetrics(registry, tasks)
     worker = Worker("learner", kafka=kafka, settings=settings, registry=registry, prepare_thread=_use_one_core)
-    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.foreign_items_ratio)
+    mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
     mirror.on_failure(worker.fail_from_thread)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(

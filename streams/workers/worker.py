@@ -63,7 +63,7 @@ class Worker:
         async def count() -> None:
             self.metrics.rebalances.labels(topic.name).inc()
 
-        group.on_arrival(count)
+        group.on_assigned(count)
         return group
 
     def observe_seconds(self, agent: str, stage: str, seconds: float) -> None:
@@ -93,9 +93,9 @@ class Worker:
         _log.error(
             "items_not_read",
             seconds=seconds,
-            items_of_another_encoder=mirror.items_of_another_encoder,
-            some_of_them=mirror.some_of_another_encoder,
-            hint="check the topics with `headwater topics`; items of another encoder: docs/runbooks/ItemsOfAnotherEncoder.md",
+            encoder_mismatches=mirror.encoder_mismatches,
+            some_of_them=mirror.some_encoder_mismatches,
+            hint="check the topics with `headwater topics`; items of another encoder: docs/runbooks/EncoderMismatch.md",
         )
         return False
 
@@ -124,7 +124,7 @@ class Worker:
             watch.cancel()
             for group in self._groups:
                 if self._failure is None:
-                    await group.leave()
+                    await group.end_batches()
                 await group.app.stop()
             self.executor.shutdown()
             self._watchdog.stop()

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from benchmarks.capacity.page import page
-from benchmarks.capacity.plan import Load, plan
+from benchmarks.capacity.plan import SteadyLoad, plan
 
 ROOT = Path(__file__).parents[2]
-LOAD = Load(users=1_000_000, items=10_000, events_per_s=6_000.0)
+LOAD = SteadyLoad(users=1_000_000, items=10_000, events_per_s=6_000.0)
 CAPACITY = {
     "store": {
         "user_few_bytes": 4_000.0,

@@ -57,7 +57,9 @@ def test_a_decoder_is_read_at_its_last_token_and_centred(named: Named) -> None:
 def test_the_page_tells_every_variant() -> None:
     """One row for each pooling, with and without a centre."""
     figures = {"english": 0.75, "chinese": 0.5, "across": 1.0, "cosine_of_unlike": 0.1}
-    told = part({"titles": 32, "encoders": {"A": {"mean": figures | {"cosine_of_bfloat16": 0.9999}, "last, centred": figures}}})
-    assert "| A | mean | 75% | 50% | 100% | 0.10 |" in told
-    assert "| A | last, centred |" in told
-    assert "A 0.9999" in told
+    formatted = part(
+        {"titles": 32, "encoders": {"A": {"mean": figures | {"cosine_of_bfloat16": 0.9999}, "last, centred": figures}}}
+    )
+    assert "| A | mean | 75% | 50% | 100% | 0.10 |" in formatted
+    assert "| A | last, centred |" in formatted
+    assert "A 0.9999" in formatted

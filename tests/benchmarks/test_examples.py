@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.examples import Examples, by_count, by_time, cached, fold
 from benchmarks.quality.headwater import BATCH, make_trainer, progressive
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -19,7 +19,7 @@ VOCABULARY = Vocabulary(
     parse_tasks('[tasks.like]\nkind = "binary"\nevent = "rate"\nat_least = 4\n[tasks.stars]\nkind = "regression"\nevent = "rate"')
 )
 SIZE, CHANGED = 600, 400
-Pairs = list[tuple[Occurrence, Occurrence]]
+Pairs = list[tuple[DecodedEvent, DecodedEvent]]
 
 
 def table() -> ItemTable:
@@ -38,8 +38,10 @@ def pairs(*, later: int | None = None) -> Pairs:
         stars[CHANGED:] = np.random.default_rng(later).integers(1, 6, size=SIZE - CHANGED)
     for number, (user, item, value) in enumerate(zip(users.tolist(), items.tolist(), stars.tolist(), strict=True)):
         who, what, at = f"u{user}", f"i{item}", 1e6 + 50.0 * (number // 3)
-        shown = Occurrence(event_id=f"{number}i", user_id=who, item_id=what, at=at, kind=IMPRESSION)
-        made.append((shown, Occurrence(event_id=f"{number}r", user_id=who, item_id=what, at=at, kind="rate", value=float(value))))
+        shown = DecodedEvent(event_id=f"{number}i", user_id=who, item_id=what, at=at, kind=IMPRESSION)
+        made.append(
+            (shown, DecodedEvent(event_id=f"{number}r", user_id=who, item_id=what, at=at, kind="rate", value=float(value)))
+        )
     return made
 
 

@@ -8,7 +8,7 @@ from benchmarks.streams.report import headline, part
 from benchmarks.streams.throughput import rate
 from benchmarks.streams.workload import events, publications
 from feature_repo.decode import decode_event
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 
 RESULTS = {
     "throughput": {
@@ -28,12 +28,12 @@ def test_all_events_of_the_workload_are_sound() -> None:
     found = [
         decode_event(event.SerializeToString(), key=event.user_id.encode(), now=time.time()) for event in islice(stream, 5000)
     ]
-    kinds = [one.kind for one in found if isinstance(one, Occurrence)]
+    kinds = [one.kind for one in found if isinstance(one, DecodedEvent)]
     assert len(kinds) == 5000
     assert 0.8 < kinds.count("impression") / 5000 < 0.9
     assert {"click", "read", "purchase"} < set(kinds)
     last = found[-1]
-    assert isinstance(last, Occurrence)
+    assert isinstance(last, DecodedEvent)
     assert 45.0 < last.at - 1000.0 < 56.0, "5,000 events at 100 a second"
 
 

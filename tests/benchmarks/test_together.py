@@ -59,8 +59,8 @@ def test_the_verdict_follows_from_the_figures() -> None:
     worse = {"click, all": [1.1, 1.0], "purchase, all": [0.05, 0.05], "purchase, last_fifth": [0.05, 0.05]}
     level = {"click, all": [1.0, 1.0], "purchase, all": [0.1, 0.09], "purchase, last_fifth": [0.9, 0.9]}
     figures = {"alone": alone, "shared_bottom": worse, "mmoe": alone, "shared_private": level, "separate": alone}
-    told = report_together.verdict(figures, 2.0)
-    assert told == {
+    formatted = report_together.verdict(figures, 2.0)
+    assert formatted == {
         "shared_bottom": (False, True),
         "mmoe": (True, False),
         "shared_private": (True, True),

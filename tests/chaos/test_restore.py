@@ -129,7 +129,7 @@ def test_after_the_loss_of_everything_scores_are_what_they_were_and_learning_goe
     was, now = scores(before), scores(after)
     assert was.keys() == now.keys()
     for task in ("click", "like"):  # nobody read, so dwell is the same for all
-        told = [was[where] for where in was if where[2] == task]
+        values = [was[where] for where in was if where[2] == task]
         # Rows have aged by minutes of years, and an item's counters were summed in another order of users.
         change = max(abs(now[where] - was[where]) for where in was if where[2] == task)
-        assert change < 0.05 * (max(told) - min(told)), f"{task} scores changed by up to {change}"
+        assert change < 0.05 * (max(values) - min(values)), f"{task} scores changed by up to {change}"

@@ -24,11 +24,11 @@ def test_a_process_tells_its_settings_and_no_password(module: str, tmp_path: Pat
     done = subprocess.run(
         [sys.executable, "-m", module], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False
     )
-    told = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "absent.toml" in told
-    assert "://***@" in told
-    assert "secret-of" not in told
+    assert "absent.toml" in output
+    assert "://***@" in output
+    assert "secret-of" not in output
 
 
 PROGRAMS = (["-m", "streams.workers.features"], ["-c", "from deploy.cli import main; main()", "features", "ann"])
@@ -42,8 +42,8 @@ def test_an_address_that_cannot_be_read_is_refused_without_its_password(program:
     done = subprocess.run(
         [sys.executable, *program], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=110, check=False
     )
-    told = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "redis_url" in told
-    assert "valid URL" in told
-    assert "secret-of" not in told
+    assert "redis_url" in output
+    assert "valid URL" in output
+    assert "secret-of" not in output

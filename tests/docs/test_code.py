@@ -15,7 +15,7 @@ from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from deploy.observe.scrape import scrape
 from feature_repo.decode import decode_event
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from headwater.internal.v1.streams_pb2 import Erasure
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.topics import ERASURES
@@ -109,7 +109,7 @@ def test_what_kcat_is_given_is_sound(environment: dict[str, str], tmp_path: Path
     run(["sh", "-c", command], {**environment, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, tmp_path)
     lines = (tmp_path / "lines").read_bytes().splitlines()
     decoded = [decode_event(value, key=key, now=time.time()) for key, _, value in (line.partition(b"|") for line in lines)]
-    assert [one.kind if isinstance(one, Occurrence) else one for one in decoded] == ["click", "like"]
+    assert [one.kind if isinstance(one, DecodedEvent) else one for one in decoded] == ["click", "like"]
     assert "-K | -X partitioner=murmur2_random" in (tmp_path / "arguments").read_text()
 
 

@@ -67,7 +67,7 @@ class Machine:
             command, cwd=self.directory, env=environment, text=True, stdout=output, stderr=output, start_new_session=True
         )
 
-    def told(self, lines: str) -> str:
+    def output(self, lines: str) -> str:
         """What the lines print, which must succeed."""
         done = self.shell(lines)
         out, error = done.communicate(timeout=120)
@@ -132,10 +132,10 @@ def started(machine: Machine) -> Iterator[Machine]:
 
 def test_the_page_says_how_to_see_that_it_is_well(started: Machine) -> None:
     """Every question of the block is answered, with the settings of the processes and no more."""
-    told = started.told("set -a; . ./headwater.env; set +a\n" + block("sh", "headwater topics ").replace("USER", "ann"))
+    output = started.output("set -a; . ./headwater.env; set +a\n" + block("sh", "headwater topics ").replace("USER", "ann"))
     for expected in ("headwater.events.v1", "headwater-features-users", "version", "click", "Rye bread", "NO_MODEL"):
-        assert expected in told
-    [events] = [line.split() for line in told.splitlines() if "headwater.events.v1" in line and "user_id" in line]
+        assert expected in output
+    [events] = [line.split() for line in output.splitlines() if "headwater.events.v1" in line and "user_id" in line]
     assert {"32", "3"} <= set(events)
 
 

@@ -20,7 +20,7 @@ from feature_repo.tasks import load_tasks
 from headwater.v1.recommender_pb2 import RecommendSlatesRequest, Slate
 from headwater.v1.recommender_pb2_grpc import RecommenderStub
 from tests.broker import free_port
-from training.simulation.synthetic_catalogue import load_world
+from training.simulation.synthetic_catalogue import load_synthetic_catalogue
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -65,7 +65,7 @@ def running(trade: str, directory: Path) -> Iterator[StackState]:
 def test_it_runs_by_its_one_command_and_answers_a_page(trade: str, tmp_path: Path) -> None:
     """A list of each type of item, each item with its title and with the scores of the tasks that are about its type."""
     tasks = load_tasks(EXAMPLES / trade / "tasks.toml")
-    kinds = list(load_world(EXAMPLES / trade / "world.toml").types)
+    kinds = list(load_synthetic_catalogue(EXAMPLES / trade / "synthetic.toml").types)
     with running(trade, tmp_path) as state, grpc.insecure_channel(state.server) as channel:
         slates = [Slate(name=kind, count=2, item_types=[kind], include_seen=True) for kind in kinds]
         page = RecommendSlatesRequest(user_id="user-1", slates=slates)
@@ -91,7 +91,7 @@ def test_trades_differ_by_configuration_alone() -> None:
     """The same three files in each folder, and no code beside them."""
     assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == set(TRADES)
     for trade in TRADES:
-        assert {path.name for path in (EXAMPLES / trade).iterdir()} == {"headwater.toml", "tasks.toml", "world.toml"}
+        assert {path.name for path in (EXAMPLES / trade).iterdir()} == {"headwater.toml", "tasks.toml", "synthetic.toml"}
     assert not list(EXAMPLES.rglob("*.py"))
 
 
@@ -100,17 +100,17 @@ def test_every_task_is_fed_by_its_world(trade: str) -> None:
     """What a task is labelled by happens in the world, to the types that the task is about."""
     project = load_project(EXAMPLES / trade)
     assert project.simulate is not None
-    world = load_world(project.simulate.world)
+    synthetic = load_synthetic_catalogue(project.simulate.catalogue)
     for task in load_tasks(project.tasks):
-        for kind in task.item_types or world.types:
-            found = world.types[kind]
-            assert task.event in (found.opened, *(deed.event for deed in found.deeds)), f"{trade}: {task.name} of {kind}"
+        for kind in task.item_types or synthetic.types:
+            found = synthetic.types[kind]
+            assert task.event in (found.opened, *(action.event for action in found.actions)), f"{trade}: {task.name} of {kind}"
 
 
 def test_one_trade_is_in_chinese() -> None:
     """With titles of our own in Chinese characters, and a word on the encoder that reads them."""
-    world = load_world(EXAMPLES / "social" / "world.toml")
-    assert world.chinese == 1.0
-    titles = [title for kind in world.types.values() for title in kind.titles_zh]
+    synthetic = load_synthetic_catalogue(EXAMPLES / "social" / "synthetic.toml")
+    assert synthetic.chinese == 1.0
+    titles = [title for kind in synthetic.types.values() for title in kind.titles_zh]
     assert all(any("\u4e00" <= letter <= "\u9fff" for letter in title) for title in titles)
     assert "HEADWATER_ENCODER" in (EXAMPLES / "social" / "headwater.toml").read_text(encoding="utf-8")

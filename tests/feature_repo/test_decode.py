@@ -16,7 +16,7 @@ from feature_repo.decode import (
     decode_event,
     parse_event,
 )
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 
@@ -42,7 +42,7 @@ def test_protobuf_and_json_give_the_same_occurrence() -> None:
     from_protobuf = decode_event(event.SerializeToString(), key=b"u1", now=NOW)
     from_json = decode_event(b" \n" + MessageToJson(event).encode(), key=b"u1", now=NOW)
     assert from_protobuf == from_json
-    assert from_protobuf == Occurrence(event_id="e1", user_id="u1", item_id="i1", at=NOW - 60, kind="rate", value=4.5)
+    assert from_protobuf == DecodedEvent(event_id="e1", user_id="u1", item_id="i1", at=NOW - 60, kind="rate", value=4.5)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_censored_read_says_so() -> None:
         now=NOW,
     )
     whole = check_event(_event(read__seconds=9.0), NOW)
-    assert isinstance(cut, Occurrence)
-    assert isinstance(whole, Occurrence)
+    assert isinstance(cut, DecodedEvent)
+    assert isinstance(whole, DecodedEvent)
     assert (cut.value, cut.censored, whole.value, whole.censored) == (9.0, True, 9.0, False)
 
 
@@ -104,7 +104,7 @@ def test_a_missing_time_or_body_is_a_broken_constraint() -> None:
 def test_the_future_is_allowed_by_the_slack_and_no_further() -> None:
     """Clocks differ by minutes; an event of next year would spoil every decayed counter."""
     edge = int(NOW + MAX_FUTURE_SECONDS)
-    assert isinstance(check_event(_event(occurred_at__seconds=edge), NOW), Occurrence)
+    assert isinstance(check_event(_event(occurred_at__seconds=edge), NOW), DecodedEvent)
     late = check_event(_event(occurred_at__seconds=edge + 1), NOW)
     assert isinstance(late, Rejection)
     assert late.reason == "future"
@@ -159,7 +159,7 @@ def test_served_features_that_are_not_finite_are_rejected() -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes_decode_or_are_rejected(value: bytes) -> None:
     """Nothing that a stranger sends may stop the stream."""
-    assert isinstance(decode_event(value, key=b"u1", now=NOW), Occurrence | Rejection)
+    assert isinstance(decode_event(value, key=b"u1", now=NOW), DecodedEvent | Rejection)
     assert isinstance(decode_change(value, key=b"i1", now=NOW), CatalogueChange | Rejection)
 
 
@@ -168,7 +168,7 @@ def test_a_damaged_event_decodes_or_is_rejected(at: int, patch: bytes) -> None:
     """Damage inside an otherwise good message reaches deeper code than noise does."""
     good = _event(action__name="rate", action__value=4.0).SerializeToString()
     damaged = good[:at] + patch + good[at + len(patch) :]
-    assert isinstance(decode_event(damaged, key=b"u1", now=NOW), Occurrence | Rejection)
+    assert isinstance(decode_event(damaged, key=b"u1", now=NOW), DecodedEvent | Rejection)
 
 
 def test_catalogue_changes_are_checked() -> None:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from feature_repo.decoded_event import IMPRESSION, Occurrence, Served
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent, Served
 from feature_repo.fold import ALLOWED_LATENESS
 from feature_repo.rows import MAX_PENDING
 from feature_repo.vocabulary import RECENT
@@ -89,7 +89,7 @@ def test_features_as_served_are_kept_to_the_bit() -> None:
     served = Served(
         fingerprint=VOCABULARY.fingerprint, features=values, history_item_ids=(), history_values=np.empty(0, dtype=np.float32)
     )
-    shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
+    shown = DecodedEvent(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
     _, examples, _ = fold_all([(0, shown), (1, event("click", at=1001.0))])
     assert np.array_equal(np.array(examples[0].features, dtype=np.float32), values)
 
@@ -102,7 +102,7 @@ def test_features_of_another_vocabulary_are_made_anew() -> None:
         history_item_ids=(),
         history_values=np.empty(0, dtype=np.float32),
     )
-    shown = Occurrence(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
+    shown = DecodedEvent(event_id="s", user_id="u", item_id="i0", at=1000.0, kind=IMPRESSION, served=served)
     _, examples, _ = fold_all([(0, shown), (1, event("click", at=1001.0))])
     assert len(examples[0].features) == len(VOCABULARY.features)
 

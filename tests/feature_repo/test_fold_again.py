@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence
+from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent
 from feature_repo.fold import ALLOWED_LATENESS, fold_item
 from feature_repo.rows import ItemRow, UserRow
 from headwater.internal.v1.streams_pb2 import Example, ItemAction
@@ -32,7 +32,7 @@ def _expired(row: UserRow) -> list[Example]:
 
 
 @given(histories(), st.data())
-def test_redelivery_from_any_earlier_offset_changes_nothing(events: list[Occurrence], data: st.DataObject) -> None:
+def test_redelivery_from_any_earlier_offset_changes_nothing(events: list[DecodedEvent], data: st.DataObject) -> None:
     """A worker that restarts and reads part of the log again ends with the same row and teaches nothing twice."""
     numbered = list(enumerate(events))
     clean_row, clean_examples, clean_actions = fold_all(numbered)
@@ -45,12 +45,12 @@ def test_redelivery_from_any_earlier_offset_changes_nothing(events: list[Occurre
 
 
 @given(histories(), st.data())
-def test_repeat_of_an_event_by_its_producer_counts_once(events: list[Occurrence], data: st.DataObject) -> None:
+def test_repeat_of_an_event_by_its_producer_counts_once(events: list[DecodedEvent], data: st.DataObject) -> None:
     """The same event id again, under a new offset, changes no count and yields no example."""
     clean_row, clean_examples, _ = fold_all(list(enumerate(events)))
-    repeated: list[Occurrence] = []
-    for number, occurrence in enumerate(events):
-        repeated.append(occurrence)
+    repeated: list[DecodedEvent] = []
+    for number, decoded in enumerate(events):
+        repeated.append(decoded)
         repeated += [events[data.draw(st.integers(0, number))]] if data.draw(st.booleans()) else []
     row, examples, _ = fold_all(list(enumerate(repeated)))
     assert_equal_rows(clean_row, row)
@@ -66,9 +66,9 @@ def test_recreated_log_starts_again_without_hiding_events() -> None:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn) -> tuple[list[Occurrence], list[Occurrence]]:
+def arrivals(draw: st.DrawFn) -> tuple[list[DecodedEvent], list[DecodedEvent]]:
     """One user's events in the order of their times and as they arrive, none later than allowed; one of a kind for an item."""
-    events: dict[tuple[str, str], Occurrence] = {}
+    events: dict[tuple[str, str], DecodedEvent] = {}
     for number, one in enumerate(draw(histories(max_size=24))):
         if one.kind != FORGET:
             events.setdefault((one.item_id, one.kind), dataclasses.replace(one, at=one.at + number))
@@ -80,7 +80,7 @@ def arrivals(draw: st.DrawFn) -> tuple[list[Occurrence], list[Occurrence]]:
 
 @given(arrivals(), st.data())
 def test_late_arrivals_duplicates_and_redelivery_change_no_row(
-    streams: tuple[list[Occurrence], list[Occurrence]], data: st.DataObject
+    streams: tuple[list[DecodedEvent], list[DecodedEvent]], data: st.DataObject
 ) -> None:
     """Rows and examples follow event time: only by how much an observation has aged may they differ, a minute at most."""
     in_time, arrived = streams
@@ -136,7 +136,7 @@ def test_who_asks_to_be_forgotten_is_unknown_again_and_leaves_no_example() -> No
 
 
 @given(histories(max_size=12), histories(max_size=12))
-def test_only_what_occurred_after_the_wish_counts(before: list[Occurrence], after: list[Occurrence]) -> None:
+def test_only_what_occurred_after_the_wish_counts(before: list[DecodedEvent], after: list[DecodedEvent]) -> None:
     """Older events are barred whenever they come; later ones begin a user who is like one never seen before."""
     old = [dataclasses.replace(one, event_id=f"old-{one.event_id}") for one in before]
     wished_at = max([one.at for one in old], default=1000.0)

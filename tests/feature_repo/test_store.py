@@ -12,7 +12,7 @@ import redis
 from hypothesis import given, settings
 
 from feature_repo.codec import decode_item, decode_user, encode_item, encode_user
-from feature_repo.decoded_event import FORGET, Occurrence
+from feature_repo.decoded_event import FORGET, DecodedEvent
 from feature_repo.definitions import ITEM_CONTENT
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
@@ -39,7 +39,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @given(histories())
 @settings(max_examples=30)
-def test_user_row_survives_encoding(events: list[Occurrence]) -> None:
+def test_user_row_survives_encoding(events: list[DecodedEvent]) -> None:
     """What is read back is what was written, to the bit."""
     row, _, _ = fold_all(list(enumerate(events)))
     back = decode_user("u", encode_user(row, VOCABULARY), VOCABULARY)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from feature_repo.assembly.assemble import assemble_served
-from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence
+from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent
 from feature_repo.fold import UserFold
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
@@ -52,12 +52,12 @@ def fold_over(table: ItemTable) -> UserFold:
     return UserFold(VOCABULARY, lambda row, item_id, at: assemble_served(row, table, item_id, at))
 
 
-def fold_all(events: list[tuple[int, Occurrence]]) -> tuple[UserRow, list[Example], list[ItemAction]]:
+def fold_all(events: list[tuple[int, DecodedEvent]]) -> tuple[UserRow, list[Example], list[ItemAction]]:
     """Folds (offset, event) pairs into one row; what they taught, and what items are told."""
     fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
     examples, actions = [], []
-    for offset, occurrence in events:
-        folded = fold.fold(row, occurrence, at_offset(offset))
+    for offset, decoded in events:
+        folded = fold.fold(row, decoded, at_offset(offset))
         examples += [Example.FromString(example) for example in folded.examples]
         actions += [folded.action] if folded.action else []
     return row, examples, actions
@@ -87,8 +87,8 @@ def event(
     event_id: str = "",
     recommendation_id: str = "",
     user_id: str = "u",
-) -> Occurrence:
-    return Occurrence(
+) -> DecodedEvent:
+    return DecodedEvent(
         event_id=event_id or f"{kind}-{item_id}-{at}",
         user_id=user_id,
         item_id=item_id,
@@ -100,7 +100,7 @@ def event(
 
 
 @st.composite
-def histories(draw: st.DrawFn, max_size: int = 40) -> list[Occurrence]:
+def histories(draw: st.DrawFn, max_size: int = 40) -> list[DecodedEvent]:
     """One user's events in the order of their times, ids unique; now and then the user asks to be forgotten."""
     acts = [(IMPRESSION, None), ("click", None), ("read", 30.0), ("rate", 5.0), ("rate", 1.0), ("hide", None), (FORGET, None)]
     kinds = st.sampled_from(acts)

@@ -24,10 +24,10 @@ class Done:
 
 def environment_of(kafka: KafkaSettings) -> dict[str, str]:
     """The variables that give a process this connection."""
-    told = kafka.model_dump(exclude_none=True, exclude={"sasl_password"})
+    output = kafka.model_dump(exclude_none=True, exclude={"sasl_password"})
     if kafka.sasl_password is not None:
-        told["sasl_password"] = kafka.sasl_password.get_secret_value()
-    return {f"HEADWATER_KAFKA_{name.upper()}": str(value) for name, value in told.items()}
+        output["sasl_password"] = kafka.sasl_password.get_secret_value()
+    return {f"HEADWATER_KAFKA_{name.upper()}": str(value) for name, value in output.items()}
 
 
 def headwater(kafka: KafkaSettings, *arguments: str) -> Done:

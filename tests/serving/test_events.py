@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from feature_repo.decode import check_event
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from runtime.settings import KafkaSettings
 from serving.api.requests import RecommendQuery, SlateQuery
 from serving.api.responses import Recommendation
@@ -35,13 +35,13 @@ async def test_impressions_carry_what_was_scored(shown: Recommendation) -> None:
     assert [event.impression.position for event in events] == [0, 1, 2, 3]
     assert [event.event_id for event in events] == [f"{shown.info.recommendation_id}:{at}" for at in range(4)]
     for event, item in zip(events, shown.slates[0].items, strict=True):
-        occurrence = check_event(event, NOW)
-        assert isinstance(occurrence, Occurrence)
-        assert occurrence.at == pytest.approx(NOW)
-        assert occurrence.served is not None
-        np.testing.assert_array_equal(occurrence.served.features, item.x_F)
-        assert list(occurrence.served.history_item_ids) == ["i3", "i11"]
-        assert len(occurrence.served.history_values) == 2 * (1 + len(VOCABULARY.tasks))
+        decoded = check_event(event, NOW)
+        assert isinstance(decoded, DecodedEvent)
+        assert decoded.at == pytest.approx(NOW)
+        assert decoded.served is not None
+        np.testing.assert_array_equal(decoded.served.features, item.x_F)
+        assert list(decoded.served.history_item_ids) == ["i3", "i11"]
+        assert len(decoded.served.history_values) == 2 * (1 + len(VOCABULARY.tasks))
         assert event.impression.served.model_version == "v00000001"
         np.testing.assert_array_equal(np.array(event.impression.served.predictions, dtype=np.float32), item.values_T)
 

@@ -140,7 +140,7 @@ def test_models_take_over_without_a_failed_call(place: Place) -> None:
     """Five snapshots, one after the other, while four callers ask on: all are answered, each by one model as a whole."""
     encoder = TextEncoder(EncoderConfig(model=str(get_model_path())))
     snapshots = SnapshotStore(str(place.snapshots), clock=time.time)
-    told: dict[str, set[bytes]] = {}
+    by_version: dict[str, set[bytes]] = {}
     failures: list[grpc.RpcError] = []
     leave = threading.Event()
     with place.server(snapshot_poll_seconds=0.1, max_wait_seconds=20) as server:
@@ -155,7 +155,7 @@ def test_models_take_over_without_a_failed_call(place: Place) -> None:
                     except grpc.RpcError as error:
                         failures.append(error)
                     else:
-                        told.setdefault(response.info.model_version, set()).add(
+                        by_version.setdefault(response.info.model_version, set()).add(
                             b"".join(item.SerializeToString(deterministic=True) for item in response.items)
                         )
 
@@ -170,13 +170,13 @@ def test_models_take_over_without_a_failed_call(place: Place) -> None:
                     parameter.data.add_(0.1 * torch.randn_like(parameter))
                 manifest = snapshots.publish(model, encoder_version=encoder.version, examples=seed, metrics={})
                 deadline = time.monotonic() + 60.0
-                while version_name(manifest.version) not in told:
-                    assert time.monotonic() < deadline, f"{manifest.version} is not served: {sorted(told)}"
+                while version_name(manifest.version) not in by_version:
+                    assert time.monotonic() < deadline, f"{manifest.version} is not served: {sorted(by_version)}"
                     time.sleep(0.05)
         finally:
             leave.set()
             for caller in callers:
                 caller.join()
     assert not failures
-    assert [len(scores) for version, scores in sorted(told.items()) if version] == [1] * 5
-    assert len(set.union(*told.values())) == len(told)
+    assert [len(scores) for version, scores in sorted(by_version.items()) if version] == [1] * 5
+    assert len(set.union(*by_version.values())) == len(by_version)

@@ -11,7 +11,7 @@ import pytest
 
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
-from serving.api.responses import Reason
+from serving.api.responses import DegradationReason
 from serving.users import UserFeatures, UserReader
 from tests.broker import free_port
 from tests.redis import redis_process
@@ -53,11 +53,11 @@ async def test_hanging_redis_degrades_answers_and_is_forgiven(tmp_path: Path) ->
         os.kill(process.pid, signal.SIGSTOP)
         try:
             degraded = [await reader.read("ann", NOW, 1.0) for _ in range(3)]
-            assert all(one.degradation and one.degradation.reason is Reason.STORE_UNAVAILABLE for one in degraded)
+            assert all(one.degradation and one.degradation.reason is DegradationReason.STORE_UNAVAILABLE for one in degraded)
             began = time.monotonic()
             at_once = await asyncio.gather(*(reader.read("ann", NOW, 1.0) for _ in range(50)))
             assert time.monotonic() - began < 2.0  # in turn, fifty waits for the timeout would take five seconds
-            assert all(one.degradation and one.degradation.reason is Reason.STORE_UNAVAILABLE for one in at_once)
+            assert all(one.degradation and one.degradation.reason is DegradationReason.STORE_UNAVAILABLE for one in at_once)
         finally:
             os.kill(process.pid, signal.SIGCONT)
         assert (await becomes(reader, is_whole)).as_of == pytest.approx(NOW - 60.0)
@@ -75,9 +75,11 @@ async def test_redis_that_died_is_used_again_once_it_is_back(tmp_path: Path) -> 
         await becomes(reader, is_whole)
     down = await becomes(reader, lambda found: found.degradation is not None)
     assert down.degradation is not None
-    assert down.degradation.reason is Reason.STORE_UNAVAILABLE
+    assert down.degradation.reason is DegradationReason.STORE_UNAVAILABLE
     with redis_process(port):
-        await becomes(reader, lambda found: found.degradation is not None and found.degradation.reason is Reason.UNKNOWN_USER)
+        await becomes(
+            reader, lambda found: found.degradation is not None and found.degradation.reason is DegradationReason.UNKNOWN_USER
+        )
         RowStore(settings, VOCABULARY).write_users([user_row()])
         await becomes(reader, is_whole)
         reader.close()

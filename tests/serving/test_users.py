@@ -11,7 +11,7 @@ import pytest
 from feature_repo.rows import UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable
-from serving.api.responses import Reason
+from serving.api.responses import DegradationReason
 from serving.users import UserReader
 from tests.serving.worlds import NOW, VOCABULARY, World, user_row
 
@@ -27,7 +27,7 @@ async def test_row_is_read_anew_each_time(world: World) -> None:
 async def test_unknown_user_and_stale_row_are_told_apart(world: World) -> None:
     """Both are scored as unknown; the reason and the words differ."""
     world.rows.write_users([user_row("old", at=NOW - 3 * 86_400.0)])
-    for user_id, reason in (("nobody", Reason.UNKNOWN_USER), ("old", Reason.STALE_FEATURES)):
+    for user_id, reason in (("nobody", DegradationReason.UNKNOWN_USER), ("old", DegradationReason.STALE_FEATURES)):
         found = await world.users.read(user_id, NOW, 1.0)
         assert found.degradation is not None
         assert found.degradation.reason is reason
@@ -42,7 +42,7 @@ async def test_missing_store_degrades(tmp_path: Path) -> None:
     found = await reader.read("ann", NOW, 1.0)
     reader.close()
     assert found.degradation is not None
-    assert found.degradation.reason is Reason.STORE_UNAVAILABLE
+    assert found.degradation.reason is DegradationReason.STORE_UNAVAILABLE
 
 
 class _HangingStore(RowStore):
@@ -61,7 +61,7 @@ async def test_hanging_store_costs_a_request_its_limit_and_no_more(world: World)
     started = time.perf_counter()
     found = await asyncio.gather(*(reader.read("ann", NOW, 1.0) for _ in range(10)))
     assert time.perf_counter() - started < 0.25
-    assert all(one.degradation is not None and one.degradation.reason is Reason.STORE_UNAVAILABLE for one in found)
+    assert all(one.degradation is not None and one.degradation.reason is DegradationReason.STORE_UNAVAILABLE for one in found)
     await asyncio.sleep(0.3)
     patient = UserReader(store, VOCABULARY, ttl_seconds=1e6, timeout_seconds=5.0)
     assert (await patient.read("ann", NOW, 5.0)).as_of == pytest.approx(NOW - 60.0)

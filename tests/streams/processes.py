@@ -28,9 +28,9 @@ PARTITIONS = 2
 def environment_of(kafka: KafkaSettings, store: StoreSettings, directory: Path) -> dict[str, str]:
     """The settings of a worker on this broker and store; its files go into `directory`."""
     (directory / "tasks.toml").write_text(TASKS)
-    told = kafka.model_dump(exclude_none=True, exclude={"sasl_password"})  # which comes from the environment alone
+    configured = kafka.model_dump(exclude_none=True, exclude={"sasl_password"})  # which comes from the environment alone
     return {
-        **{f"HEADWATER_KAFKA_{name.upper()}": value for name, value in told.items()},
+        **{f"HEADWATER_KAFKA_{name.upper()}": value for name, value in configured.items()},
         "HEADWATER_STORE_KIND": store.kind,
         "HEADWATER_STORE_DIRECTORY": str(store.directory),
         "HEADWATER_STORE_REDIS_URL": str(store.redis_url),

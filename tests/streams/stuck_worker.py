@@ -13,7 +13,7 @@ from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.record import Publication, Record
 from runtime.settings import KafkaSettings
-from streams.pipeline import Pipeline
+from streams.pipeline import BatchPipeline
 from streams.settings import WorkerSettings
 from streams.workers.agent import define_agent
 from streams.workers.worker import Worker
@@ -42,7 +42,7 @@ async def _run() -> int:
     configure_logging()
     log_settings(kafka, settings)
     worker = Worker("stuck", kafka=kafka, settings=settings, registry=CollectorRegistry())
-    pipeline = Pipeline(
+    pipeline = BatchPipeline(
         "stuck", _Stuck(), publisher=Publisher(kafka), executor=worker.executor, observe_seconds=worker.observe_seconds
     )
     define_agent(worker, worker.group("stuck", ITEM_ACTIONS), pipeline, observe=lambda work: None)

@@ -65,7 +65,7 @@ def test_a_forgotten_user_stays_forgotten_through_kills_and_replays(
 
     _send(broker, [*old[:100], _event(USER, EVENTS_SENT, time.time())])
     with running_worker("streams.workers.features", environment, log) as worker:
-        worker.wait_for("headwater_events_barred_total", 50)
+        worker.wait_for("headwater_events_erased_before_total", 50)
         worker.wait_for("headwater_events_duplicate_total", 50)
         worker.wait_for("headwater_events_folded_total", 1)
         worker.process.terminate()

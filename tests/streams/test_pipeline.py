@@ -8,7 +8,7 @@ from itertools import repeat
 
 from feature_repo.store import StoreUnavailable
 from runtime.record import Publication, Record
-from streams.pipeline import Pipeline
+from streams.pipeline import BatchPipeline
 
 PUBLICATION = Publication("topic", b"key", b"value")
 CONFIRMATION = Publication("receipts", b"key", b"done")
@@ -46,9 +46,9 @@ class Steps:
         self.taken.append("forget")
 
 
-def _pipeline(steps: Steps, *, pause: float = 0.001) -> Pipeline[Work]:
+def _pipeline(steps: Steps, *, pause: float = 0.001) -> BatchPipeline[Work]:
     executor = ThreadPoolExecutor(1)
-    return Pipeline(
+    return BatchPipeline(
         "test", steps, publisher=steps, executor=executor, observe_seconds=lambda *_: None, retry_pauses=lambda: repeat(pause)
     )
 
@@ -76,11 +76,11 @@ async def test_a_batch_whose_partitions_go_is_given_up_and_its_rows_forgotten() 
     pipeline = _pipeline(steps, pause=1e6)
     batch = asyncio.create_task(pipeline.handle([], {}, {}))
     await asyncio.sleep(0.05)
-    await pipeline.leave()
+    await pipeline.on_revoked()
     assert await batch is None
     assert steps.taken[-1] == "forget"
     assert await pipeline.handle([], {}, {}) is None, "between leaving and arriving nothing is folded"
     assert steps.taken[-1] == "forget"
     steps.failures = 0
-    await pipeline.arrive()
+    await pipeline.on_assigned()
     assert await pipeline.handle([], {}, {}) is not None

@@ -14,7 +14,7 @@ from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS
 from runtime.settings import KafkaSettings
 from runtime.topics import describe, ensure_topics
-from streams.producer import Delivery, DeliveryError, EventProducer
+from streams.producer import DeliveryError, DeliveryReport, EventProducer
 from streams.spool import Spool
 from tests.broker import broker_process, free_port
 from tests.streams.processes import PARTITIONS, read_topic
@@ -47,7 +47,7 @@ def test_a_lost_record_is_reported_although_the_client_flushes_quietly() -> None
         ensure_topics(kafka, partitions=1)
         producer = EventProducer(kafka, give_up_seconds=5.0)
         producer.send(Event(user_id="u1", item_id="i1"))
-        assert producer.flush() == Delivery(acknowledged=1, failed=0, reasons=())
+        assert producer.flush() == DeliveryReport(acknowledged=1, failed=0, reasons=())
         process.send_signal(signal.SIGSTOP)
         producer.send(Event(user_id="u2", item_id="i1"))
         delivery = producer.flush()
@@ -85,7 +85,7 @@ def test_a_broker_that_is_away_loses_nothing(tmp_path: Path) -> None:
         producer = EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=20.0)
         for event in _clicks(0, 50):
             producer.send(event)
-        assert producer.flush() == Delivery(acknowledged=50, failed=0, reasons=(), spooled=0)
+        assert producer.flush() == DeliveryReport(acknowledged=50, failed=0, reasons=(), spooled=0)
         assert _by_user(kafka) == _expected(50)
     # The embedded broker's log ends with it, so the first events are sent again: repeats, by their ids.
     for event in _clicks(0, 200):

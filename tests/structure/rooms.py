@@ -1,5 +1,6 @@
 """Structure of the sources: packages with their sizes, the floor of each, and circles among imports."""
 
+import ast
 import statistics
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import TypeVar
 
 import grimp
 
-__all__ = ["PRODUCT", "Module", "circles", "floors", "imports", "modules", "packages", "siblings"]
+__all__ = ["PRODUCT", "Module", "circles", "classes", "floors", "imports", "modules", "packages", "siblings"]
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("headwater", "runtime", "feature_repo", "training", "streams", "serving", "deploy")
@@ -35,6 +36,16 @@ def modules(roots: Iterable[str]) -> list[Module]:
                 name = ".".join(path.relative_to(base).with_suffix("").parts)
                 lines = len(path.read_text(encoding="utf-8").splitlines())
                 found.append(Module(name=name, package=name.rpartition(".")[0], lines=lines))
+    return found
+
+
+def classes(roots: Iterable[str]) -> list[tuple[str, str]]:
+    """Each public class at the top of a module, with the module."""
+    found = []
+    for module in modules(roots):
+        base = ROOT / "protos" if module.name.startswith("headwater.") else ROOT
+        tree = ast.parse((base / module.name.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8"))
+        found += [(node.name, module.name) for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
     return found
 
 

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from tests.structure.rooms import PRODUCT, circles, floors, imports, modules, packages, siblings
+from tests.structure.rooms import PRODUCT, circles, classes, floors, imports, modules, packages, siblings
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +49,11 @@ def test_modules_are_of_readable_size() -> None:
     lines = [module.lines for module in modules(PRODUCT)]
     assert 60 <= statistics.median(lines) <= 200
     assert sum(one < 40 for one in lines) / len(lines) < 0.15
+
+
+def test_no_two_classes_bear_one_name() -> None:
+    """Whoever searches for a class finds one; what protoc writes and what is private to a module aside."""
+    places: dict[str, list[str]] = {}
+    for name, module in classes((*PRODUCT, "benchmarks")):
+        places.setdefault(name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

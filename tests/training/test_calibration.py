@@ -102,11 +102,11 @@ def test_seconds_are_scaled_to_the_mean_that_comes() -> None:
     labels_B = means_B + 0.8 * torch.randn(40_000, generator=random)
     outputs_BT, labels_BT = column(means_B, SECONDS), torch.full((40_000, 3), NAN)
     labels_BT[:, SECONDS] = labels_B
-    came = float(labels_B.clamp_min(0.0).expm1().mean())
-    assert float(calibration.seconds(outputs_BT)[:, SECONDS].mean()) < 0.8 * came
+    observed = float(labels_B.clamp_min(0.0).expm1().mean())
+    assert float(calibration.seconds(outputs_BT)[:, SECONDS].mean()) < 0.8 * observed
     for start in range(0, 40_000, 32):
         calibration.observe(outputs_BT[start : start + 32], labels_BT[start : start + 32])
-    assert float(calibration.seconds(outputs_BT)[:, SECONDS].mean()) == pytest.approx(came, rel=0.05)
+    assert float(calibration.seconds(outputs_BT)[:, SECONDS].mean()) == pytest.approx(observed, rel=0.05)
     longest = calibration.seconds(torch.full((1, 3), 1e9))
     assert float(longest[0, SECONDS].log1p()) == pytest.approx(LONGEST_LOG_SECONDS)
 
@@ -162,6 +162,6 @@ def test_scores_of_heads_that_err_are_called_back(vocabulary: Vocabulary, stream
         trainer.model.heads.skip.bias[0] = 2.0
     reports = [trainer.learn(batch) for batch in batches[1:]]
     rates = [float(torch.cat([one.predictions_BT[:, 0] for one in part]).mean()) for part in (reports[:5], reports[-40:])]
-    came = float(torch.cat([one.labels_BT[:, 0] for one in reports]).nanmean())
-    assert rates[0] - came > 0.2
-    assert rates[1] == pytest.approx(came, abs=0.06)
+    observed = float(torch.cat([one.labels_BT[:, 0] for one in reports]).nanmean())
+    assert rates[0] - observed > 0.2
+    assert rates[1] == pytest.approx(observed, abs=0.06)

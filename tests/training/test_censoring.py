@@ -74,10 +74,10 @@ def test_censored_reads_bring_predictions_nearer_to_the_truth(
 
 def test_the_guard_lets_what_was_learned_of_censored_reads_pass(censored: tuple[Trainer, float, float]) -> None:
     """Whole reads are short ones where long ones are cut off; judged by them alone, a right prediction would be too high."""
-    held_out, _ = next(_reads(1, "censored", size=400, seed=9))
+    holdout, _ = next(_reads(1, "censored", size=400, seed=9))
     bounds = Bounds(calibration_at_most=1.2)
-    assert objection(censored[0].model, None, held_out, bounds) is None
-    whole = held_out.rows(~held_out.labels_BT[:, 0].isnan())
+    assert objection(censored[0].model, None, holdout, bounds) is None
+    whole = holdout.rows(~holdout.labels_BT[:, 0].isnan())
     assert objection(censored[0].model, None, whole, bounds) is not None
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from feature_repo.assembly.assemble import assemble_served
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -20,7 +20,7 @@ VOCABULARY = Vocabulary(
 DIMENSIONS = 8
 
 
-def ratings(count: int, *, seed: int = 0, changed_from: int | None = None) -> list[Occurrence]:
+def ratings(count: int, *, seed: int = 0, changed_from: int | None = None) -> list[DecodedEvent]:
     """Six users who love one half of the items and hate the other; stars from `changed_from` on are turned round."""
     random, events = np.random.default_rng(seed), []
     for number in range(count):
@@ -31,12 +31,12 @@ def ratings(count: int, *, seed: int = 0, changed_from: int | None = None) -> li
         for kind, value in ((IMPRESSION, None), ("rate", stars)):
             at = 1000.0 * (number + 1)
             events.append(
-                Occurrence(event_id=f"{number}{kind}", user_id=f"u{user}", item_id=f"i{item}", at=at, kind=kind, value=value)
+                DecodedEvent(event_id=f"{number}{kind}", user_id=f"u{user}", item_id=f"i{item}", at=at, kind=kind, value=value)
             )
     return events
 
 
-def played(events: list[Occurrence]) -> HistoryRun:
+def played(events: list[DecodedEvent]) -> HistoryRun:
     table = ItemTable(VOCABULARY, dimensions=DIMENSIONS)
     axis = np.eye(DIMENSIONS, dtype=np.float32)
     for number in range(40):

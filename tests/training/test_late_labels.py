@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from feature_repo.items.table import ItemTable
 from feature_repo.tasks import Late, parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -22,11 +22,11 @@ def _vocabulary(late: Late, keep: float = 1.0) -> Vocabulary:
     return Vocabulary(parse_tasks(text))
 
 
-def _event(user: int, number: int, at: float, kind: str = IMPRESSION) -> Occurrence:
-    return Occurrence(event_id=f"{user}-{number}-{kind}", user_id=f"u{user}", item_id=f"i{number}", at=at, kind=kind)
+def _event(user: int, number: int, at: float, kind: str = IMPRESSION) -> DecodedEvent:
+    return DecodedEvent(event_id=f"{user}-{number}-{kind}", user_id=f"u{user}", item_id=f"i{number}", at=at, kind=kind)
 
 
-def _history(hours: int) -> list[Occurrence]:
+def _history(hours: int) -> list[DecodedEvent]:
     """Each user sees an item every quarter of an hour; a fifth of them is bought, half an hour to three hours later."""
     rng, events = np.random.default_rng(0), []
     for user in range(USERS):
@@ -63,7 +63,7 @@ def test_every_impression_is_a_negative_once_and_a_positive_if_it_comes_in_time(
     steps: list[tuple[bool, int, int]],
 ) -> None:
     """However impressions and purchases lie in time: none is lost, and none counts twice."""
-    run, events, now = HistoryFold(ItemTable(_vocabulary("correct"), dimensions=4)), list[Occurrence](), 1e6
+    run, events, now = HistoryFold(ItemTable(_vocabulary("correct"), dimensions=4)), list[DecodedEvent](), 1e6
     for number, (bought, after, wait) in enumerate(steps):
         events.append(_event(0, number, now))
         events += [_event(0, number, now + after, "purchase")] if bought else []

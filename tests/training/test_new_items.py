@@ -62,8 +62,8 @@ def test_new_items_are_told_apart_by_their_text() -> None:
         for _ in range(150):
             trainer.learn(batch(rng.integers(0, 300, size=32), new=False))
         judged = np.arange(300, 400)
-        said = trainer.model.predict(batch(judged, new=True))[:, 2].numpy()
-        errors[share] = float(np.abs(said - chance[judged]).mean())
+        predicted = trainer.model.predict(batch(judged, new=True))[:, 2].numpy()
+        errors[share] = float(np.abs(predicted - chance[judged]).mean())
     assert errors[0.5] < 0.8 * errors[0.0], errors
 
 

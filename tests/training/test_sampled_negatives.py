@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from feature_repo.items.table import ItemTable
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -17,8 +17,8 @@ CLICK = '[tasks.click]\nkind = "binary"\nevent = "click"\n'
 ALL, SAMPLED = (Vocabulary(parse_tasks(CLICK + f"keep_negatives = {keep}")) for keep in (1.0, KEEP))
 
 
-def _shown(user: int, number: int, kind: str = IMPRESSION, later: float = 0.0) -> Occurrence:
-    return Occurrence(
+def _shown(user: int, number: int, kind: str = IMPRESSION, later: float = 0.0) -> DecodedEvent:
+    return DecodedEvent(
         event_id=f"{user}-{number}-{kind}",
         user_id=f"u{user}",
         item_id=f"i{number % 20}",
@@ -27,7 +27,7 @@ def _shown(user: int, number: int, kind: str = IMPRESSION, later: float = 0.0) -
     )
 
 
-def _events() -> list[Occurrence]:
+def _events() -> list[DecodedEvent]:
     """One impression in twelve is clicked, more of even items than of odd ones."""
     rng, events = np.random.default_rng(0), []
     for number in range(SHOWN):

@@ -26,7 +26,7 @@ class GradientBalancing(Balancing):
     Shape suffix P: entries of all parameters.
     """
 
-    def weigh(self, gramian_KK: Tensor, tasks_K: Tensor) -> Tensor:
+    def weigh(self, pairwise_KK: Tensor, tasks_K: Tensor) -> Tensor:
         """Weight of each task's gradient, (K,).
 
         Args:
@@ -45,11 +45,11 @@ class GradientBalancing(Balancing):
         jacobian_KP = torch.stack([_gradient(scaled_T[task], parameters) for task in tasks_K])
         width = sum(parameter.numel() for parameter in shared)
         common_KP = jacobian_KP[:, :width].double()
-        gramian_KK = common_KP @ common_KP.T
+        pairwise_KK = common_KP @ common_KP.T
         weights_K = torch.ones(len(tasks_K), dtype=torch.float64)
         # A gradient that is not finite is summed plainly: the trainer sees it in the norm and refuses the step.
-        if len(tasks_K) > 1 and gramian_KK.isfinite().all():
-            weights_K = self.weigh(gramian_KK, tasks_K)
+        if len(tasks_K) > 1 and pairwise_KK.isfinite().all():
+            weights_K = self.weigh(pairwise_KK, tasks_K)
         flat_P = torch.cat(((weights_K @ common_KP).float(), jacobian_KP[:, width:].sum(0)))
         pieces = torch.split(flat_P, [parameter.numel() for parameter in parameters])
         for parameter, piece in zip(parameters, pieces, strict=True):

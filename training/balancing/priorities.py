@@ -22,18 +22,18 @@ class Priorities(GradientBalancing):
         self._priorities_T = torch.tensor([task.priority for task in tasks])
         self._project = cone_projector()
 
-    def weigh(self, gramian_KK: Tensor, tasks_K: Tensor) -> Tensor:
+    def weigh(self, pairwise_KK: Tensor, tasks_K: Tensor) -> Tensor:
         """Sum of each task's projection, in terms of all gradients."""
         priorities_K = self._priorities_T[tasks_K]
-        weights_K = torch.zeros(len(tasks_K), dtype=gramian_KK.dtype)
+        weights_K = torch.zeros(len(tasks_K), dtype=pairwise_KK.dtype)
         for task, priority in enumerate(priorities_K):
             higher = (priorities_K > priority).nonzero().squeeze(1)
             weights_K[task] += 1.0
-            if not (gramian_KK[task, higher] < 0.0).any():
+            if not (pairwise_KK[task, higher] < 0.0).any():
                 continue
             # Projecting onto the cone of the higher ones and of the task itself is the same: it ends on its own side.
             members = torch.cat((higher, torch.tensor([task])))
-            chosen = torch.zeros(len(members), dtype=gramian_KK.dtype)
+            chosen = torch.zeros(len(members), dtype=pairwise_KK.dtype)
             chosen[-1] = 1.0
-            weights_K[members] += self._project(chosen, PSDMatrix(gramian_KK[members][:, members])) - chosen
+            weights_K[members] += self._project(chosen, PSDMatrix(pairwise_KK[members][:, members])) - chosen
         return weights_K

@@ -31,12 +31,12 @@ class Surgery(GradientBalancing):
         self._weighting = _weighting(name)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def weigh(self, gramian_KK: Tensor, tasks_K: Tensor) -> Tensor:
+    def weigh(self, pairwise_KK: Tensor, tasks_K: Tensor) -> Tensor:
         """Weights as the method gives them, on the scale of a sum: where nothing conflicts, pcgrad and upgrad give ones."""
         # PCGrad draws its order from torch's global generator; here each step has its own seed, so that runs repeat.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.steps))
-            weights_K: Tensor = self._weighting(PSDMatrix(gramian_KK))
+            weights_K: Tensor = self._weighting(PSDMatrix(pairwise_KK))
         return weights_K if self._name == "pcgrad" else weights_K * len(tasks_K)
 
     def observe(self, losses_T: Tensor, known_T: Tensor) -> None:

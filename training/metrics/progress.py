@@ -57,7 +57,7 @@ class Progress:
         return min(self._size, self._capacity)
 
     def add(self, predictions_BT: Tensor, labels_BT: Tensor) -> None:
-        """Remembers predictions and labels as a `Report` has them; NaN labels are unknown."""
+        """Remembers predictions and labels as a `StepReport` has them; NaN labels are unknown."""
         self._blocks.append(torch.stack((predictions_BT, labels_BT)))
         self._size += len(labels_BT)
         while self._size - self._blocks[0].shape[1] >= self._capacity:
@@ -128,6 +128,6 @@ def _xauc(predictions: Tensor, labels: Tensor) -> float:
     """Over pairs drawn at random, the same every time: all pairs of 200,000 labels are too many. Equal labels are no pair."""
     generator = torch.Generator().manual_seed(0)
     one, other = torch.randint(len(labels), (2, _XAUC_PAIRS), generator=generator)
-    told, came = (predictions[one] - predictions[other]).sign(), (labels[one] - labels[other]).sign()
-    differ = came != 0.0
-    return float(((told * came)[differ] + 1.0).mean() / 2.0) if differ.any() else math.nan
+    predicted, observed = (predictions[one] - predictions[other]).sign(), (labels[one] - labels[other]).sign()
+    differ = observed != 0.0
+    return float(((predicted * observed)[differ] + 1.0).mean() / 2.0) if differ.any() else math.nan

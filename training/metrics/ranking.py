@@ -58,10 +58,10 @@ def rank_quality(
         if len(part) <= k:
             continue  # everything would be shown, whatever the scores
         exposed.append(items[part[np.argsort(-scores[part], kind="stable")[:k]]])
-        told, came = torch.from_numpy(np.asarray(scores[part], dtype=np.float32)), torch.from_numpy(relevant[part] > 0.5)
-        if came.any():
-            gains.append(float(retrieval_normalized_dcg(told, came.long(), top_k=k)))
-            recalls.append(float(retrieval_recall(told, came, top_k=k)))
+        predicted, observed = torch.from_numpy(np.asarray(scores[part], dtype=np.float32)), torch.from_numpy(relevant[part] > 0.5)
+        if observed.any():
+            gains.append(float(retrieval_normalized_dcg(predicted, observed.long(), top_k=k)))
+            recalls.append(float(retrieval_recall(predicted, observed, top_k=k)))
     if not exposed:
         return Ranking(ndcg=math.nan, recall=math.nan, coverage=math.nan, gini=math.nan)
     _, counts = np.unique(np.concatenate((np.unique(items), *exposed)), return_counts=True)

@@ -58,7 +58,7 @@ class Objection:
 
 
 @torch.inference_mode()
-def objection(candidate: Recommender, good: Recommender | None, held_out: Batch | None, bounds: Bounds) -> Objection | None:
+def objection(candidate: Recommender, good: Recommender | None, holdout: Batch | None, bounds: Bounds) -> Objection | None:
     """The first objection to the candidate; None if it may take the place of `good`.
 
     Args:
@@ -71,16 +71,16 @@ def objection(candidate: Recommender, good: Recommender | None, held_out: Batch 
             return Objection(reason="not_finite", detail=f"{name} is not finite")
     if good is not None and (ratio := _norm(candidate) / _norm(good)) > bounds.norm_at_most:
         return Objection(reason="norm", detail=f"weights are {ratio:.2f} times as long as the last good ones")
-    if held_out is None:
+    if holdout is None:
         return None
-    outputs_BT = candidate(held_out)
+    outputs_BT = candidate(holdout)
     expected_BT = candidate.expectation(outputs_BT)
     own_BT = torch.where(candidate.calibration.duration_T, candidate.calibration.seconds(outputs_BT), expected_BT)
-    good_BT = None if good is None else good.expectation(good(held_out))
-    completed_BT = completed(outputs_BT, held_out.labels_BT, held_out.lower_bounds_BT, candidate.targets.deviation)
+    good_BT = None if good is None else good.expectation(good(holdout))
+    completed_BT = completed(outputs_BT, holdout.labels_BT, holdout.lower_bounds_BT, candidate.targets.deviation)
     for index, task in enumerate(candidate.vocabulary.tasks):
         known = (~completed_BT[:, index].isnan()).nonzero()[-bounds.labels_at_most :, 0]
-        labels, lower_bounds = held_out.labels_BT[known, index], held_out.lower_bounds_BT[known, index]
+        labels, lower_bounds = holdout.labels_BT[known, index], holdout.lower_bounds_BT[known, index]
         if (~labels.isnan()).sum() < bounds.labels_at_least:
             continue
         theirs = None if good_BT is None else good_BT[known, index]
@@ -117,10 +117,10 @@ def _calibration_objection(task: Task, labels: Tensor, predicted: Tensor, times:
     if task.kind == "regression":
         return None  # a value may have any mean, zero too, so a ratio says nothing
     # In seconds for a duration: the ratio of two means of log seconds would hardly move.
-    came = labels.expm1() if task.kind == "duration" else labels
-    if not (_exceeds(predicted, came, times) or _exceeds(came, predicted, times)):
+    observed = labels.expm1() if task.kind == "duration" else labels
+    if not (_exceeds(predicted, observed, times) or _exceeds(observed, predicted, times)):
         return None
-    detail = f"mean prediction {float(predicted.mean()):.4g}, mean label {float(came.mean()):.4g}"
+    detail = f"mean prediction {float(predicted.mean()):.4g}, mean label {float(observed.mean()):.4g}"
     return Objection(reason="calibration", task=task.name, detail=detail)
 
 

@@ -11,14 +11,14 @@ from torch import Tensor
 from training.batch import Batch
 from training.losses import prediction_losses
 from training.release.acceptance import STANDARD_ERRORS
-from training.release.guard import Guard, Judgement
-from training.trainer import Report, TrainerError
+from training.release.guard import Guard, Verdict
+from training.trainer import StepReport, TrainerError
 
-__all__ = ["Comparison", "Contest", "ContestConfig", "Taught"]
+__all__ = ["ChampionChallenger", "ChampionChallengerConfig", "Comparison", "Taught"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ContestConfig:
+class ChampionChallengerConfig:
     """When a challenger is promoted by rule."""
 
     better_by: float = 0.0
@@ -51,21 +51,21 @@ class Comparison:
 class Taught:
     """What happened to one batch; reports and judgements are of the one that was champion when it came."""
 
-    report: Report
-    judgement: Judgement | None
+    report: StepReport
+    judgement: Verdict | None
     promoted: bool = False
 
 
-class Contest:
+class ChampionChallenger:
     """One guard, or two that learn the same batches; the champion's good weights are the ones to publish.
 
     Neither knows of the other, so what each learns is a function of the examples, whoever is champion; and so is a promotion by
     rule. The one that was champion learns on as the challenger, and may come back in the same way.
     """
 
-    def __init__(self, first: Guard, second: Guard | None = None, config: ContestConfig | None = None) -> None:
+    def __init__(self, first: Guard, second: Guard | None = None, config: ChampionChallengerConfig | None = None) -> None:
         self._guards = [first] if second is None else [first, second]
-        self._config = config or ContestConfig()
+        self._config = config or ChampionChallengerConfig()
         self._lead = 0
         self.promotions = 0
         """How often the champion has changed."""
@@ -79,18 +79,18 @@ class Contest:
     @property
     def challenger(self) -> Guard | None:
         """The other guard, if there is one."""
-        return self._guards[1 - self._lead] if self.contested else None
+        return self._guards[1 - self._lead] if self.has_challenger else None
 
     @property
-    def contested(self) -> bool:
+    def has_challenger(self) -> bool:
         """Whether there is a challenger."""
         return len(self._guards) == 2
 
-    def learn(self, batch: Batch, held_out_B: Tensor) -> Taught:
+    def learn(self, batch: Batch, holdout_B: Tensor) -> Taught:
         """Lets both score and then learn a batch; see `Guard.learn`."""
-        taught = [guard.learn(batch, held_out_B) for guard in self._guards]
+        taught = [guard.learn(batch, holdout_B) for guard in self._guards]
         report, judgement = taught[self._lead]
-        if not self.contested:
+        if not self.has_challenger:
             return Taught(report=report, judgement=judgement)
         self._compare(report, taught[1 - self._lead][0])
         promoted = self._examples >= self._config.after and self._is_better()
@@ -161,7 +161,7 @@ class Contest:
         self._examples = 0
         self._sums_4T = torch.zeros(4, len(self.champion.trainer.vocabulary.tasks), dtype=torch.float64)
 
-    def _compare(self, champion: Report, challenger: Report) -> None:
+    def _compare(self, champion: StepReport, challenger: StepReport) -> None:
         """Adds up labels, both losses and squared differences by task, with the past fading."""
         if champion.skipped or challenger.skipped:
             return

@@ -16,13 +16,13 @@ from training.losses import prediction_losses
 from training.model import Recommender
 from training.release.acceptance import STANDARD_ERRORS, Bounds, Objection, Reason, objection
 from training.replay import Replay
-from training.trainer import Report, Trainer
+from training.trainer import StepReport, Trainer
 
-__all__ = ["Guard", "GuardConfig", "Judgement"]
+__all__ = ["Guard", "GuardConfig", "Verdict"]
 
 _WAITED_OUT: tuple[Reason, ...] = ("mean", "calibration")
 """Reasons that hold of weights by themselves: older ones may fail by them too, so going on learning is the way out."""
-_RUNGS = 4
+_ACCEPTED_KEPT = 4
 """Good weights that are kept; new ones are compared with the oldest of them."""
 _PARTS = 4
 """Parts of an interval that are looked at by themselves: wrong labels in one would not show in the mean of all."""
@@ -52,7 +52,7 @@ class GuardConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
+class Verdict:
     """What became of the weights of some moment; without an objection they are the good ones from now on."""
 
     objection: Objection | None = None
@@ -61,7 +61,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Rung:
+class _Accepted:
     """Weights that passed judgement."""
 
     weights: dict[str, Any]
@@ -88,8 +88,8 @@ class Guard:
 
     def __init__(self, trainer: Trainer, config: GuardConfig, *, seed: int) -> None:
         self.trainer, self.config = trainer, config
-        self._held_out = Replay(capacity=config.capacity, seed=seed)
-        self._ladder: deque[_Rung] = deque(maxlen=_RUNGS)
+        self._holdout = Replay(capacity=config.capacity, seed=seed)
+        self._accepted: deque[_Accepted] = deque(maxlen=_ACCEPTED_KEPT)
         self._judged_examples = 0
         self._held_out_count = 0
         self._surprises = 0
@@ -103,13 +103,13 @@ class Guard:
     @property
     def good_examples(self) -> int:
         """Examples that the trainer had seen when the good weights passed; 0 while there are none."""
-        return self._ladder[-1].examples if self._ladder else 0
+        return self._accepted[-1].examples if self._accepted else 0
 
     def good(self) -> Recommender | None:
         """A model of the good weights; None while there are none."""
-        return self._model(self._ladder[-1]) if self._ladder else None
+        return self._model(self._accepted[-1]) if self._accepted else None
 
-    def learn(self, batch: Batch, held_out_B: Tensor) -> tuple[Report, Judgement | None]:
+    def learn(self, batch: Batch, holdout_B: Tensor) -> tuple[StepReport, Verdict | None]:
         """Scores a batch, learns from what is not held out, and judges where it is time.
 
         Args:
@@ -119,7 +119,7 @@ class Guard:
             the report, whose labels are those of all examples, and the judgement if one was made.
         """
         labels_BT = batch.labels_BT
-        held_out_B1 = held_out_B.unsqueeze(1)
+        held_out_B1 = holdout_B.unsqueeze(1)
         masked = replace(
             batch,
             labels_BT=labels_BT.masked_fill(held_out_B1, torch.nan),
@@ -129,9 +129,9 @@ class Guard:
         report = replace(self.trainer.learn(masked), labels_BT=labels_BT)
         if not report.skipped:
             self._follow(report, since)
-            if held_out_B.any():
-                self._held_out.add(batch.rows(held_out_B))
-                self._held_out_count += int(held_out_B.sum())
+            if holdout_B.any():
+                self._holdout.add(batch.rows(holdout_B))
+                self._held_out_count += int(holdout_B.sum())
         seen = self.trainer.examples
         due = seen - self._judged_examples >= (self.config.every if self._judged_examples else self.config.first)
         return report, self._judge() if due else None
@@ -140,16 +140,16 @@ class Guard:
         """All that later learning depends on, as copies that `torch.load(weights_only=True)` accepts."""
         return {
             "trainer": self.trainer.state_dict(),
-            "held_out": self._held_out.state_dict(),
-            "ladder": [
+            "held_out": self._holdout.state_dict(),
+            "accepted": [
                 {
-                    "weights": copy.deepcopy(rung.weights),
-                    "examples": rung.examples,
-                    "since": rung.since,
-                    "losses": rung.losses,
-                    "entropies": rung.entropies,
+                    "weights": copy.deepcopy(accepted.weights),
+                    "examples": accepted.examples,
+                    "since": accepted.since,
+                    "losses": accepted.losses,
+                    "entropies": accepted.entropies,
                 }
-                for rung in self._ladder
+                for accepted in self._accepted
             ],
             "judged_examples": self._judged_examples,
             "held_out_count": self._held_out_count,
@@ -165,53 +165,53 @@ class Guard:
             ValueError: it holds out another number of examples.
         """
         self.trainer.load_state_dict(state["trainer"])
-        self._held_out.load_state_dict(state["held_out"])
-        self._ladder = deque((_Rung(**copy.deepcopy(rung)) for rung in state["ladder"]), maxlen=_RUNGS)
+        self._holdout.load_state_dict(state["held_out"])
+        self._accepted = deque((_Accepted(**copy.deepcopy(accepted)) for accepted in state["accepted"]), maxlen=_ACCEPTED_KEPT)
         self._judged_examples, self._held_out_count = state["judged_examples"], state["held_out_count"]
         self._surprises = state["surprises"]
         self._begin_interval()
         if state["interval"].shape == self._interval_P4T.shape:  # an earlier release counted less: its interval begins anew
             self._interval_P4T.copy_(state["interval"])
 
-    def _judge(self) -> Judgement:
+    def _judge(self) -> Verdict:
         trainer = self.trainer
         seen = self._judged_examples = trainer.examples
-        held_out = self._held_out.all() if len(self._held_out) else None
-        past = self._ladder[0] if self._ladder else None
+        holdout = self._holdout.all() if len(self._holdout) else None
+        past = self._accepted[0] if self._accepted else None
         held_out_count, self._held_out_count = self._held_out_count, 0
         losses, entropies, surprise = self._end_interval()
         self._surprises += surprise is not None
         lasting = self._surprises > self.config.patience
         if lasting:
             surprise = None
-        reason = surprise or objection(trainer.model, self._model(past) if past else None, held_out, self.config.bounds)
+        reason = surprise or objection(trainer.model, self._model(past) if past else None, holdout, self.config.bounds)
         if reason is None:
             self._surprises = 0
             if lasting:
                 # What was usual in a world that is no more would make this one a surprise again, and what was held out in it
                 # would speak against all that is learned of this one.
-                self._ladder.clear()
-                self._held_out.forget(len(self._held_out))
-            passed = _Rung(weights=trainer.weights(), examples=seen, since=seen, losses=losses, entropies=entropies)
-            self._ladder.append(passed)
-            return Judgement()
+                self._accepted.clear()
+                self._holdout.forget(len(self._holdout))
+            passed = _Accepted(weights=trainer.weights(), examples=seen, since=seen, losses=losses, entropies=entropies)
+            self._accepted.append(passed)
+            return Verdict()
         if past is None or reason.reason in _WAITED_OUT:
-            return Judgement(objection=reason)
+            return Verdict(objection=reason)
         last = past
         if reason.reason == "surprise":
             # Its labels came since the last judgement, so nothing before is doubtful; held-out ones among them must not judge.
-            last = self._ladder[-1]
-            self._held_out.forget(held_out_count)
-        while self._ladder[-1] is not last:
-            self._ladder.pop()
-        self._ladder[-1] = replace(last, since=seen)
+            last = self._accepted[-1]
+            self._holdout.forget(held_out_count)
+        while self._accepted[-1] is not last:
+            self._accepted.pop()
+        self._accepted[-1] = replace(last, since=seen)
         trainer.go_back(last.weights, forget=seen - last.since)
-        return Judgement(objection=reason, undone=seen - last.since)
+        return Verdict(objection=reason, undone=seen - last.since)
 
     def _begin_interval(self) -> None:
         self._interval_P4T = torch.zeros(_PARTS, 4, len(self.trainer.vocabulary.tasks), dtype=torch.float64)
 
-    def _follow(self, report: Report, since: int) -> None:
+    def _follow(self, report: StepReport, since: int) -> None:
         """Counts labels, adds up losses, their squares and the labels, by task; `since` examples came in this interval before."""
         model = self.trainer.model
         losses_BT = prediction_losses(
@@ -247,22 +247,22 @@ class Guard:
     def _surprise(self, task: Task, sums_4: Tensor, entropy: float | None) -> Objection | None:
         """The objection to an interval, or a part of one, whose labels cost more than usual; `entropy` is the interval's."""
         bounds, (count, total, squares, labels) = self.config.bounds, sums_4.tolist()
-        passed = [rung for rung in self._ladder if task.name in rung.losses]
+        passed = [accepted for accepted in self._accepted if task.name in accepted.losses]
         if count < bounds.labels_at_least or not passed:
             return None
         if entropy is not None:
             entropy = max(entropy, _entropy(labels / count))
         loss = total / count
-        usual = fmean(rung.losses[task.name] * _mixed_more(entropy, rung.entropies.get(task.name)) for rung in passed)
+        usual = fmean(accepted.losses[task.name] * _mixed_more(entropy, accepted.entropies.get(task.name)) for accepted in passed)
         error = math.sqrt(max(squares / count - loss**2, 0.0) / count)
         if loss <= bounds.surprise_at_most * usual or loss - usual <= STANDARD_ERRORS * error:
             return None
         detail = f"progressive loss {loss:.4f} on {count:.0f} new labels, usually {usual:.4f}"
         return Objection(reason="surprise", task=task.name, detail=detail)
 
-    def _model(self, rung: _Rung) -> Recommender:
+    def _model(self, accepted: _Accepted) -> Recommender:
         model = copy.deepcopy(self.trainer.model).requires_grad_(False)
-        model.load_state_dict(rung.weights["model"])
+        model.load_state_dict(accepted.weights["model"])
         return model
 
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
-from training.simulation.synthetic_catalogue import NEWSROOM, TOPICS, Deed, World, make_title
+from training.simulation.synthetic_catalogue import NEWSROOM, TOPICS, ItemActionRate, SyntheticCatalogue, make_title
 
 __all__ = ["Simulation", "SimulationConfig", "Truth"]
 
 _DAY = 86_400.0
-_TASTE, _SECOND, _DEED_TASTE = 1.0, 0.3, 0.7
+_TASTE, _SECOND, _ACTION_TASTE = 1.0, 0.3, 0.7
 _LOG_SECONDS_PER_TASTE, _LOG_SECONDS_SPREAD, _FRACTION_SPREAD = 0.5, 0.6, 0.7
 
 
@@ -59,18 +59,18 @@ class Truth:
 class Simulation:
     """One world at work, drawn from `rng`; it shows items at random, so that no earlier model shapes what is seen."""
 
-    def __init__(self, config: SimulationConfig, rng: np.random.Generator, world: World = NEWSROOM) -> None:
-        self.config, self.world, self._rng = config, world, rng
+    def __init__(self, config: SimulationConfig, rng: np.random.Generator, synthetic: SyntheticCatalogue = NEWSROOM) -> None:
+        self.config, self.synthetic, self._rng = config, synthetic, rng
         size, topics = config.items, len(TOPICS)
-        shares = np.array([kind.share for kind in world.types.values()])
-        self.types: list[str] = rng.choice(list(world.types), size=size, p=shares / shares.sum()).tolist()
+        shares = np.array([kind.share for kind in synthetic.types.values()])
+        self.types: list[str] = rng.choice(list(synthetic.types), size=size, p=shares / shares.sum()).tolist()
         self.topics_I2: NDArray[np.int64] = np.argsort(rng.random((size, topics)), axis=1)[:, :2]
         self._appeal_I = rng.normal(scale=0.5, size=size)
         self._dearness_I = np.exp(rng.normal(0.0, 0.7, size=size))
         # Half is there at the start, aged up to a month; the rest is published while the world is watched.
         offsets_I = np.where(rng.random(size) < 0.5, -30.0 * rng.random(size), config.days * rng.random(size))
         self.published_I: NDArray[np.float64] = np.sort(np.round(config.begins_at + _DAY * offsets_I))
-        self._chinese_I = rng.random(size) < world.chinese
+        self._chinese_I = rng.random(size) < synthetic.chinese
         self._tastes_2UK = rng.normal(size=(2, config.users, topics))
 
     @property
@@ -82,7 +82,7 @@ class Simulation:
         """All items, in order of publication. Titles are drawn here: call it once, before `events`."""
         for item in range(self.config.items):
             first, second = (TOPICS[topic] for topic in self.topics_I2[item])
-            chinese, kind = bool(self._chinese_I[item]), self.world.types[self.types[item]]
+            chinese, kind = bool(self._chinese_I[item]), self.synthetic.types[self.types[item]]
             change = CatalogueChange()
             change.occurred_at.seconds = int(self.published_I[item])
             change.upsert.item_id = f"item-{item}"
@@ -97,12 +97,14 @@ class Simulation:
 
     def truth(self, user: int, item: int, at: float) -> Truth:
         """The true rates when `item` is shown to `user` at `at` (Unix seconds)."""
-        kind, liking = self.world.types[self.types[item]], self._liking(user, item, at)
+        kind, liking = self.synthetic.types[self.types[item]], self._liking(user, item, at)
         age = kind.ageing * math.log1p(max(at - self.published_I[item], 0.0) / _DAY)
         opened = _sigmoid(_logit(kind.chance) + liking + self._appeal_I[item] - age)
-        deeds = {deed.event: opened * _deed_chance(deed, liking) for deed in kind.deeds}
-        seconds = next((_log_seconds(deed, liking) for deed in kind.deeds if deed.seconds is not None), math.nan)
-        return Truth(chances={**dict.fromkeys(self.world.events, 0.0), kind.opened: opened, **deeds}, log_read_seconds=seconds)
+        actions = {action.event: opened * _action_chance(action, liking) for action in kind.actions}
+        seconds = next((_log_seconds(action, liking) for action in kind.actions if action.seconds is not None), math.nan)
+        return Truth(
+            chances={**dict.fromkeys(self.synthetic.events, 0.0), kind.opened: opened, **actions}, log_read_seconds=seconds
+        )
 
     def _liking(self, user: int, item: int, at: float) -> float:
         first, second = self.topics_I2[item]
@@ -141,7 +143,7 @@ class Simulation:
 
     def _shown(self, user: int, item: int, at: float, list_id: str, place: int) -> Iterator[tuple[float, Event, Truth | None]]:
         truth, rng = self.truth(user, item, at), self._rng
-        kind, liking = self.world.types[self.types[item]], self._liking(user, item, at)
+        kind, liking = self.synthetic.types[self.types[item]], self._liking(user, item, at)
 
         def event(what: str, when: float) -> Event:
             made = Event(event_id=f"{list_id}-{place}-{what}", user_id=f"user-{user}", item_id=f"item-{item}")
@@ -158,28 +160,30 @@ class Simulation:
         opened = event(kind.opened, opened_at)
         _fill(opened, kind.opened, None)
         yield opened_at, opened, None
-        for deed in kind.deeds:
-            if rng.random() < _deed_chance(deed, liking):
-                value = self._value(deed, item, liking)
-                done_at = opened_at + (value if deed.seconds is not None and value is not None else 30.0 + rng.exponential(120.0))
-                done = event(deed.event, done_at)
-                _fill(done, deed.event, value)
+        for action in kind.actions:
+            if rng.random() < _action_chance(action, liking):
+                value = self._value(action, item, liking)
+                done_at = opened_at + (
+                    value if action.seconds is not None and value is not None else 30.0 + rng.exponential(120.0)
+                )
+                done = event(action.event, done_at)
+                _fill(done, action.event, value)
                 yield done_at, done, None
 
-    def _value(self, deed: Deed, item: int, liking: float) -> float | None:
-        if deed.seconds is not None:
-            return round(math.expm1(max(self._rng.normal(_log_seconds(deed, liking), _LOG_SECONDS_SPREAD), 0.0)), 3)
-        if deed.fraction is not None:
-            return round(_sigmoid(_logit(deed.fraction) + liking + self._rng.normal(scale=_FRACTION_SPREAD)), 3)
-        return None if deed.amount is None else round(float(deed.amount * self._dearness_I[item]), 2)
+    def _value(self, action: ItemActionRate, item: int, liking: float) -> float | None:
+        if action.seconds is not None:
+            return round(math.expm1(max(self._rng.normal(_log_seconds(action, liking), _LOG_SECONDS_SPREAD), 0.0)), 3)
+        if action.fraction is not None:
+            return round(_sigmoid(_logit(action.fraction) + liking + self._rng.normal(scale=_FRACTION_SPREAD)), 3)
+        return None if action.amount is None else round(float(action.amount * self._dearness_I[item]), 2)
 
 
-def _deed_chance(deed: Deed, liking: float) -> float:
-    return 1.0 if deed.chance == 1.0 else _sigmoid(_logit(deed.chance) + _DEED_TASTE * liking)
+def _action_chance(action: ItemActionRate, liking: float) -> float:
+    return 1.0 if action.chance == 1.0 else _sigmoid(_logit(action.chance) + _ACTION_TASTE * liking)
 
 
-def _log_seconds(deed: Deed, liking: float) -> float:
-    return math.log1p(deed.seconds or 0.0) + _LOG_SECONDS_PER_TASTE * liking
+def _log_seconds(action: ItemActionRate, liking: float) -> float:
+    return math.log1p(action.seconds or 0.0) + _LOG_SECONDS_PER_TASTE * liking
 
 
 def _fill(event: Event, what: str, value: float | None) -> None:

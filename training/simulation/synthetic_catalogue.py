@@ -8,7 +8,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-__all__ = ["NEWSROOM", "TOPICS", "Deed", "ItemKind", "World", "WorldError", "load_world", "make_title"]
+__all__ = [
+    "NEWSROOM",
+    "TOPICS",
+    "ItemActionRate",
+    "ItemKind",
+    "SyntheticCatalogue",
+    "SyntheticCatalogueError",
+    "load_synthetic_catalogue",
+    "make_title",
+]
 
 _WORDS: dict[str, tuple[str, str]] = {
     "astronomy": ("telescope comet galaxy lunar orbit nebula eclipse starlight", "望远镜 彗星 银河 月球 轨道 星云"),
@@ -40,11 +49,11 @@ def make_title(patterns: Sequence[str], topics: tuple[str, str], *, chinese: boo
     return title[0].upper() + title[1:]
 
 
-class WorldError(ValueError):
+class SyntheticCatalogueError(ValueError):
     """A world file that cannot be used; the message says which one and what to change."""
 
 
-class Deed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ItemActionRate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What may follow once an item is opened. At most one of seconds, fraction and amount says what its value is."""
 
     event: str
@@ -83,7 +92,7 @@ class ItemKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Patterns of titles; {0} and {1} are words of its first topic, {2} is one of its second."""
     titles_zh: tuple[str, ...] = ()
     """The same in Chinese."""
-    deeds: tuple[Deed, ...] = ()
+    actions: tuple[ItemActionRate, ...] = ()
 
     def __post_init__(self) -> None:
         _check_chance(self.opened, "chance", self.chance)
@@ -91,7 +100,7 @@ class ItemKind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("an item type needs a positive share and at least one title")
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SyntheticCatalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Types of items by name."""
 
     types: dict[str, ItemKind]
@@ -110,19 +119,21 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def events(self) -> tuple[str, ...]:
         """All events that can follow an impression, each once."""
         kinds = self.types.values()
-        return tuple(dict.fromkeys([*(kind.opened for kind in kinds), *(deed.event for kind in kinds for deed in kind.deeds)]))
+        return tuple(
+            dict.fromkeys([*(kind.opened for kind in kinds), *(action.event for kind in kinds for action in kind.actions)])
+        )
 
 
-def load_world(path: Path) -> World:
-    """The world that a TOML file declares; raises WorldError."""
+def load_synthetic_catalogue(path: Path) -> SyntheticCatalogue:
+    """The world that a TOML file declares; raises SyntheticCatalogueError."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), World)
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), SyntheticCatalogue)
     except OSError as error:
-        raise WorldError(f"{path}: cannot be read ({error.strerror})") from error
+        raise SyntheticCatalogueError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise WorldError(f"{path}: cannot be read ({error}); save it as UTF-8") from error
+        raise SyntheticCatalogueError(f"{path}: cannot be read ({error}); save it as UTF-8") from error
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise WorldError(f"{path}: {error}") from error
+        raise SyntheticCatalogueError(f"{path}: {error}") from error
 
 
 def _check_chance(event: str, name: str, value: float, *, highest: float = math.nextafter(1.0, 0.0)) -> None:
@@ -130,7 +141,7 @@ def _check_chance(event: str, name: str, value: float, *, highest: float = math.
         raise ValueError(f"{event}: {name} is {value}; give a number above 0 and {'up to' if highest == 1 else 'below'} 1")
 
 
-NEWSROOM = World(
+NEWSROOM = SyntheticCatalogue(
     chinese=0.15,
     types={
         "article": ItemKind(
@@ -144,21 +155,21 @@ NEWSROOM = World(
                 "Why {0} needs {1}",
             ),
             titles_zh=("本周{0}与{1}的变化", "关于{0}和{1}我们知道什么", "{0}、{1}与{2}报道"),
-            deeds=(Deed(event="read", seconds=54.0),),
+            actions=(ItemActionRate(event="read", seconds=54.0),),
         ),
         "product": ItemKind(
             share=0.35,
             chance=0.119,
             titles=("{0} set with {1}", "The {0} and {1} kit", "Compact {0} for {1}", "{0} bundle: {1}, {2}"),
             titles_zh=("{0}{1}套装", "轻便{0}配{1}", "{0}与{1}组合"),
-            deeds=(Deed(event="purchase", chance=0.231, amount=20.0),),
+            actions=(ItemActionRate(event="purchase", chance=0.231, amount=20.0),),
         ),
         "ad": ItemKind(
             share=0.15,
             chance=0.047,
             titles=("Save on {0} today", "{0} and {1} at half price", "New here: {0}", "Everything for {0} and {1}"),
             titles_zh=("今日{0}特惠", "{0}和{1}半价", "新品{0}上市"),
-            deeds=(Deed(event="purchase", chance=0.119, amount=20.0),),
+            actions=(ItemActionRate(event="purchase", chance=0.119, amount=20.0),),
         ),
     },
 )

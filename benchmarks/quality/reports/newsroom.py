@@ -67,5 +67,5 @@ def _recovery(title: str, curve: Mapping[str, Any]) -> str:
 def _drifts(drifts: list[Mapping[str, Any]]) -> str:
     if not drifts:
         return "ADWIN reported no drift: features follow the turn faster than the loss could show it."
-    told = ", ".join(f"{drift['task']} at {drift['days_after_shift']:+.1f} days" for drift in drifts)
-    return f"ADWIN reported drift of {told} from the turn."
+    formatted = ", ".join(f"{drift['task']} at {drift['days_after_shift']:+.1f} days" for drift in drifts)
+    return f"ADWIN reported drift of {formatted} from the turn."

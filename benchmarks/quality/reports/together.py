@@ -48,11 +48,11 @@ def part(found: Mapping[str, Any]) -> str:
 
 def verdict(figures: Figures, tolerance: float) -> dict[str, tuple[bool, bool]]:
     """By trunk, over all of the examples: whether it is on no task worse than each alone, and whether it is better on one."""
-    told = {}
+    formatted = {}
     for trunk in _NAMES:
         above = [more(figures[trunk][name], figures[_ALONE][name]).mean() for name in figures[_ALONE] if name.endswith(", all")]
-        told[trunk] = max(above) <= tolerance, min(above) < -tolerance
-    return told
+        formatted[trunk] = max(above) <= tolerance, min(above) < -tolerance
+    return formatted
 
 
 def _told(found: Mapping[str, Any]) -> str:

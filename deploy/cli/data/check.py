@@ -51,7 +51,7 @@ def check(
     with console.status("reading"):
         read = read_sources(project, now=time.time())
     if project.simulate is not None:
-        console.print(f"[yellow]Synthetic:[/] made as {project.simulate.world.name} says; no real users, no real items")
+        console.print(f"[yellow]Synthetic:[/] made as {project.simulate.catalogue.name} says; no real users, no real items")
     _print_files(read)
     if not read.events:
         raise CliError("not one row can be used; see above, and mend the columns in headwater.toml")

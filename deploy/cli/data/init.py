@@ -49,7 +49,7 @@ def init(
 
     For example: headwater init shop --history clicks.csv --history orders.csv --catalogue products.csv --item-type product
     """
-    from deploy.dataset.draft import Said, draft_catalogue, draft_history, finish_drafts, known_items, said_of_items
+    from deploy.dataset.draft import Declared, declared_of_items, draft_catalogue, draft_history, finish_drafts, known_items
     from deploy.dataset.project import PROJECT_FILE, VALUE_UNITS
 
     if (directory / PROJECT_FILE).exists() and not force:
@@ -66,14 +66,14 @@ def init(
         raise typer.BadParameter(f"--event is given {len(event or [])} times for {len(files)} --history")
     named = _named(column or [])
     _check_named(named, [*files, *([catalogue] if catalogue else [])], header)
-    of_items = named if catalogue is None else said_of_items(catalogue, files, named, header=header)
+    of_items = named if catalogue is None else declared_of_items(catalogue, files, named, header=header)
     known = frozenset() if catalogue is None else known_items(catalogue, of_items)
     drafts = []
     for file, kind in zip(files, [*(event or []), *[""] * len(files)], strict=False):
-        said = Said(columns=named, event=kind, value_unit=value_unit)
+        declared = Declared(columns=named, event=kind, value_unit=value_unit)
         if ask:
-            said = ask_history(file, said, header=header, items=known)
-        drafts.append(draft_history(file, said, header=header, items=known))
+            declared = ask_history(file, declared, header=header, items=known)
+        drafts.append(draft_history(file, declared, header=header, items=known))
     kinds = finish_drafts(drafts)
     items = None if catalogue is None else (ask_catalogue if ask else draft_catalogue)(catalogue, item_type, of_items)
     _write(directory, drafts, items, kinds, force=force)

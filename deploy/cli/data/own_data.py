@@ -46,8 +46,8 @@ def read_project(project: "Project") -> "SourcesRead":
         read = read_sources(project, now=time.time())
     for name, rejects in read.rejects.items():
         if count := sum(rejects.counts.values()):
-            told = f"{escape(name)}: {count:,} of {rejects.rows:,} rows passed over"
-            console.print(f"[yellow]{told};[/] `headwater check` says why", soft_wrap=True)
+            line = f"{escape(name)}: {count:,} of {rejects.rows:,} rows passed over"
+            console.print(f"[yellow]{line};[/] `headwater check` says why", soft_wrap=True)
     if not read.events:
         raise CliError("the project's files hold no event that can be used; `headwater check` says why")
     return read

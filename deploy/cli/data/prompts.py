@@ -11,7 +11,7 @@ from rich.markup import escape
 from deploy.cli.connection import console
 
 if TYPE_CHECKING:
-    from deploy.dataset.draft import Said
+    from deploy.dataset.draft import Declared
     from deploy.dataset.write import CatalogueDraft
 
 __all__ = ["ask_catalogue", "ask_catalogue_file", "ask_history", "ask_history_files"]
@@ -48,22 +48,22 @@ def ask_catalogue_file() -> Path | None:
     return Path(answer) if answer else None
 
 
-def ask_history(file: Path, said: "Said", *, header: bool, items: Set[str]) -> "Said":
+def ask_history(file: Path, declared: "Declared", *, header: bool, items: Set[str]) -> "Declared":
     """What the columns of a file of events mean, beginning from what flags say and names and values tell.
 
     Raises:
         HistoryFileError: the file cannot be read.
     """
-    from deploy.dataset.draft import Said
+    from deploy.dataset.draft import Declared
     from deploy.dataset.guesses import guess_history, guess_names, sample
     from deploy.dataset.project import VALUE_UNITS
 
     rows = sample(file, header=header)
-    guess = guess_history(rows, said.columns, items)
+    guess = guess_history(rows, declared.columns, items)
     likely = guess.columns
-    wanted = ("occurred_at",) if said.event else ("occurred_at", "event")
+    wanted = ("occurred_at",) if declared.event else ("occurred_at", "event")
     columns = _ask_columns(file, rows, likely, needed=("user_id", "item_id"), wanted=wanted)
-    event = said.event
+    event = declared.event
     if not event and not columns["event"]:
         event = typer.prompt("  each row is an impression, click, read, purchase, rate or NAME", default=guess.event or "click")
     kinds = {event} if event else set(guess_names(rows, columns["event"])[0].values())
@@ -71,14 +71,14 @@ def ask_history(file: Path, said: "Said", *, header: bool, items: Set[str]) -> "
         needed = bool(kinds & {"read", "rate"})
         question = " or ".join(meanings)
         columns["value"] = _ask_column(rows, likely.get("value"), question, needed=needed)
-    unit = said.value_unit
+    unit = declared.value_unit
     if "read" in kinds and not unit:
         units = [name for name in VALUE_UNITS if name]
         unit = typer.prompt(f"  in {', '.join(units)}", default=guess.value_unit or "seconds", value_proc=partial(_one_of, units))
-    return Said(columns={**said.columns, **columns}, event=event, value_unit=unit)
+    return Declared(columns={**declared.columns, **columns}, event=event, value_unit=unit)
 
 
-def ask_catalogue(file: Path, item_type: str, said: Mapping[str, str]) -> "CatalogueDraft":
+def ask_catalogue(file: Path, item_type: str, declared: Mapping[str, str]) -> "CatalogueDraft":
     """What the columns of a file of items mean, and what an item is.
 
     Raises:
@@ -88,9 +88,11 @@ def ask_catalogue(file: Path, item_type: str, said: Mapping[str, str]) -> "Catal
     from deploy.dataset.guesses import guess_items, sample
 
     rows = sample(file)
-    columns = dict(said)
+    columns = dict(declared)
     if not isinstance(rows[0].get("upsert"), dict):
-        columns |= _ask_columns(file, rows, guess_items(rows, said), needed=("item_id",), wanted=("title", "text", "categories"))
+        columns |= _ask_columns(
+            file, rows, guess_items(rows, declared), needed=("item_id",), wanted=("title", "text", "categories")
+        )
     item_type = typer.prompt("  an item is a (product, article, video, ...)", default=item_type)
     return draft_catalogue(file, item_type, columns)
 

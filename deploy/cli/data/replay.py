@@ -18,7 +18,7 @@ from deploy.cli.data.own_data import project_here, read_project
 
 if TYPE_CHECKING:
     from deploy.dataset.history_file import Columns
-    from feature_repo.decoded_event import Occurrence
+    from feature_repo.decoded_event import DecodedEvent
     from feature_repo.items.table import ItemTable
     from feature_repo.vocabulary import Vocabulary
     from headwater.v1.catalogue_pb2 import Item
@@ -130,7 +130,7 @@ def replay(
 
 
 def _play(
-    events: "list[Occurrence]", table: "ItemTable", *, seed: int, batch_size: int, guarded: bool
+    events: "list[DecodedEvent]", table: "ItemTable", *, seed: int, batch_size: int, guarded: bool
 ) -> "tuple[HistoryRun, float]":
     """What has learned from the events, and the seconds that it took."""
     from training.history import HistoryRun
@@ -192,7 +192,7 @@ def _publish(run: "HistoryRun", directory: Path, encoder_version: str, figures: 
 
 def _files(
     history: Path, catalogue: Path | None, columns: "Columns", *, event: str, imply_impressions: bool
-) -> "tuple[list[Occurrence], list[Item]]":
+) -> "tuple[list[DecodedEvent], list[Item]]":
     from deploy.dataset.history_file import read_catalogue, read_history
 
     now = time.time()
@@ -211,15 +211,15 @@ def _columns(named: Sequence[str]) -> "Columns":
     return Columns(**pairs)
 
 
-def _movielens() -> "tuple[list[Occurrence], list[Item]]":
+def _movielens() -> "tuple[list[DecodedEvent], list[Item]]":
     from deploy.demo.movielens import CITATION, fetch, load
     from feature_repo.decode import check_event
-    from feature_repo.decoded_event import Occurrence
+    from feature_repo.decoded_event import DecodedEvent
 
     console.print(CITATION, style="dim", markup=False)
     movielens = load(fetch(_DATASETS))
     checked = (check_event(event, time.time()) for event in movielens.events())
-    return [event for event in checked if isinstance(event, Occurrence)], [film.upsert for film in movielens.films]
+    return [event for event in checked if isinstance(event, DecodedEvent)], [film.upsert for film in movielens.films]
 
 
 def _item_table(vocabulary: "Vocabulary", items: "list[Item]", encoder: str | None, cache_dir: Path) -> "tuple[ItemTable, str]":

@@ -1,4 +1,4 @@
-"""Owns `headwater simulate`: a synthetic world as files that `headwater produce` and `headwater replay` take."""
+"""`headwater simulate`: a synthetic catalogue and its events, as files for `headwater produce` and `headwater replay`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,11 @@ def simulate(
     out: Annotated[Path, typer.Option(help="Directory of catalogue.jsonl, events.jsonl and oracle.jsonl.")] = Path(
         "build/simulated"
     ),
-    world: Annotated[
+    kinds: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="TOML file of item types and rates; else a newsroom with a shop."),
+        typer.Option(
+            "--catalogue", exists=True, dir_okay=False, help="TOML file of item types and rates; else a newsroom with a shop."
+        ),
     ] = None,
     users: Annotated[int, typer.Option(min=1)] = 300,
     items: Annotated[int, typer.Option(min=1, help="Of all types together.")] = 800,
@@ -37,7 +39,7 @@ def simulate(
     ] = datetime(2024, 1, 1),  # typer reads the default
     seed: Annotated[int, typer.Option(help="The same seed and sizes give the same files.")] = 0,
 ) -> None:
-    """Make a synthetic world with known true rates: no real users, no real items.
+    """Make a synthetic catalogue and its users' events with known true rates: no real users, no real items.
 
     Users have hidden tastes over topics; items have made-up titles. Events are in order of time. oracle.jsonl holds, for each
     impression by its event_id, the true chance of every event that may follow, and the expected log1p of seconds read.
@@ -53,13 +55,13 @@ def simulate(
     from google.protobuf.message import Message
 
     from training.simulation.simulation import Simulation, SimulationConfig
-    from training.simulation.synthetic_catalogue import NEWSROOM, load_world
+    from training.simulation.synthetic_catalogue import NEWSROOM, load_synthetic_catalogue
 
     begins_at = begin.replace(tzinfo=UTC).timestamp()
     config = SimulationConfig(
         users=users, items=items, days=days, sessions_per_day=sessions_per_day, shift_at=shift_at, begins_at=begins_at
     )
-    simulation = Simulation(config, np.random.default_rng(seed), NEWSROOM if world is None else load_world(world))
+    simulation = Simulation(config, np.random.default_rng(seed), NEWSROOM if kinds is None else load_synthetic_catalogue(kinds))
 
     def line(message: Message) -> str:
         return MessageToJson(message, preserving_proto_field_name=True, indent=None, ensure_ascii=False) + "\n"

@@ -63,9 +63,9 @@ def list_(
         console.print(f"{letter.name:<6} {when}  {what}", markup=False)
         console.print(Padding(Text(detail), (0, 0, 0, 7)))
     counts = Counter(letter.content.reason for letter in letters)
-    told = ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "none"
+    line = ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "none"
     shown = f"; the newest {limit} are shown" if len(letters) > limit else ""
-    console.print(f"{len(letters):,} dead letters ({told}), {sum(one.redriven for one in letters):,} of them sent back{shown}")
+    console.print(f"{len(letters):,} dead letters ({line}), {sum(one.redriven for one in letters):,} of them sent back{shown}")
 
 
 @_group.command()

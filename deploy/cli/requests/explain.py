@@ -33,18 +33,20 @@ def explain(
 
     request = ExplainRequest(user_id=user, item_id=item, tasks=task or [])
     response = call(server_address(server, data_dir), lambda client: client.explain(request))
-    for told in response.tasks:
-        console.print(f"[bold]{told.task}[/]: {told.prediction:.4g}, where an average user and item get {told.baseline:.4g}")
-        for reason in told.reasons:
+    for explained in response.tasks:
+        console.print(
+            f"[bold]{explained.task}[/]: {explained.prediction:.4g}, where an average user and item get {explained.baseline:.4g}"
+        )
+        for reason in explained.reasons:
             if not reason.words.endswith("makes no difference"):
                 console.print(f"  {escape(reason.words)}", soft_wrap=True)
-        if told.past_items:
+        if explained.past_items:
             console.print("  Of the user's past items:")
-        for past in told.past_items:
+        for past in explained.past_items:
             when = f"{datetime.fromtimestamp(past.acted_at.seconds, UTC):%Y-%m-%d}"
             console.print(f"    {escape(past.words)} ({past.item_id}, {when})", soft_wrap=True)
         if features:
             console.print("  Inputs of the model:")
-            for one in told.features:
+            for one in explained.features:
                 console.print(f"    {one.contribution:+.4f} by {one.feature} = {one.value:.4g}")
     print_info(response.info)

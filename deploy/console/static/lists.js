@@ -7,11 +7,11 @@ import { change, differs, plain, score, usual } from "./words.js";
 const MOST_REASONS = 4;
 
 export class Lists {
-  /** `place` is the section to fill; `act(item, deed, value)` hears of what the person does. */
-  constructor(place, { tasks, deeds }, act) {
+  /** `place` is the section to fill; `act(item, action, value)` hears of what the person does. */
+  constructor(place, { tasks, actions }, act) {
     this.place = place;
     this.tasks = tasks;
-    this.deeds = deeds;
+    this.actions = actions;
     this.act = act;
     this.scores = new Map();
   }
@@ -53,7 +53,7 @@ export class Lists {
       element("span", { class: "rank", "aria-hidden": "true" }, `${place + 1}`),
       element("p", { class: "title", title: item.item_id }, item.title || item.item_id),
       element("dl", { class: "scores" }, ...lines),
-      this.actions(item, why, type),
+      this.buttons(item, why, type),
       why,
     );
   }
@@ -73,16 +73,16 @@ export class Lists {
     );
   }
 
-  actions(item, why, type) {
+  buttons(item, why, type) {
     const name = item.title || item.item_id;
-    const fitting = this.deeds.filter((deed) => !deed.types.length || deed.types.includes(type));
-    const buttons = fitting.flatMap((deed) => {
-      const number = deed.input === "number"
-        ? element("input", { type: "number", step: "any", value: usual(item.scores[deed.task] ?? deed.value), "aria-label": `${plain(deed.kind)}: value for ${name}` })
+    const fitting = this.actions.filter((action) => !action.types.length || action.types.includes(type));
+    const buttons = fitting.flatMap((action) => {
+      const number = action.input === "number"
+        ? element("input", { type: "number", step: "any", value: usual(item.scores[action.task] ?? action.value), "aria-label": `${plain(action.kind)}: value for ${name}` })
         : null;
-      const go = () => this.act({ ...item, recommendation_id: this.answer }, deed, number ? number.valueAsNumber : null);
-      const label = plain(deed.kind);
-      const key = `${deed.kind} ${item.item_id}`;
+      const go = () => this.act({ ...item, recommendation_id: this.answer }, action, number ? number.valueAsNumber : null);
+      const label = plain(action.kind);
+      const key = `${action.kind} ${item.item_id}`;
       const button = element("button", { type: "button", "aria-label": `${label} ${name}`, "data-key": key, click: go }, label);
       return number ? [number, button] : [button];
     });
@@ -90,7 +90,7 @@ export class Lists {
       type: "button", "aria-expanded": "false", "aria-label": `why ${name}`, "data-key": `why ${item.item_id}`,
       click: () => this.explain(explain, why, item),
     }, "why?");
-    return element("div", { class: "deeds" }, ...buttons, explain);
+    return element("div", { class: "actions" }, ...buttons, explain);
   }
 
   async explain(button, why, item) {
@@ -107,10 +107,10 @@ export class Lists {
 
   reasons(found) {
     const { kind } = this.tasks.find((task) => task.name === found.task);
-    const told = (some) => some.filter((one) => differs(0, one.contribution, kind)).slice(0, MOST_REASONS)
+    const lines = (some) => some.filter((one) => differs(0, one.contribution, kind)).slice(0, MOST_REASONS)
       .map((one) => element("li", { class: one.contribution > 0 ? "up" : "down" }, one.words));
     const head = `${plain(found.task)} ${score(found.prediction, kind)}; of an average user and item ${score(found.baseline, kind)}`;
-    const reasons = told(found.reasons), past = told(found.past_items);
+    const reasons = lines(found.reasons), past = lines(found.past_items);
     return element("section", {},
       element("p", {}, head),
       reasons.length ? element("ul", {}, ...reasons) : element("p", { class: "hint" }, "Nothing moved it from there."),

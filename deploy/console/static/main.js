@@ -6,7 +6,7 @@ import { Health } from "./health.js";
 import { Lists } from "./lists.js";
 import { act, ask, Refused, remember } from "./server.js";
 import { themed } from "./theme.js";
-import { Travel } from "./travel.js";
+import { Trace } from "./trace.js";
 import { plain } from "./words.js";
 
 const find = (id) => document.getElementById(id);
@@ -30,8 +30,8 @@ async function attempt(work) {
 class Page {
   constructor(setup) {
     this.user = "";
-    this.lists = new Lists(find("lists"), setup, (item, deed, value) => this.do(item, deed, value));
-    this.travel = new Travel(find("travel"), setup.tasks);
+    this.lists = new Lists(find("lists"), setup, (item, action, value) => this.do(item, action, value));
+    this.trace = new Trace(find("trace"), setup.tasks);
     this.features = new Features(find("features"), setup.tasks);
     const places = { tiles: find("tiles"), curves: find("curves"), letters: find("letters"), model: find("model") };
     new Health(places, setup.tasks, troubled).watch();
@@ -54,35 +54,35 @@ class Page {
     });
   }
 
-  do(item, deed, value) {
-    if (deed.input === "timer") this.read(item, deed);
-    else if (value === null || Number.isFinite(value)) this.send(item, deed, value);
+  do(item, action, value) {
+    if (action.input === "timer") this.read(item, action);
+    else if (value === null || Number.isFinite(value)) this.send(item, action, value);
   }
 
   /** Runs the clock of a reading until it is stopped; one item is read at a time. */
-  read(item, deed) {
+  read(item, action) {
     this.finish?.();
     const began = performance.now();
     const passed = () => (performance.now() - began) / 1000;
-    const told = element("span", {}, `Reading: ${item.title || item.item_id}`);
+    const label = element("span", {}, `Reading: ${item.title || item.item_id}`);
     const clock = element("b", { "aria-hidden": "true" }, "0 s");
     const ticking = setInterval(() => { clock.textContent = `${Math.round(passed())} s`; }, 500);
     this.finish = () => {
       clearInterval(ticking);
       this.finish = null;
       find("reading").hidden = true;
-      this.send(item, deed, passed());
+      this.send(item, action, passed());
     };
     const stop = element("button", { type: "button", click: () => this.finish() }, "Stop reading");
-    find("reading").replaceChildren(told, clock, stop);
+    find("reading").replaceChildren(label, clock, stop);
     find("reading").hidden = false;
     stop.focus({ preventScroll: true });
   }
 
-  async send(item, deed, value) {
-    const amount = value === null ? "" : ` (${deed.input === "timer" ? `${value.toFixed(1)} s` : value})`;
-    const reached = this.travel.begin(`${plain(deed.kind)}${amount}: ${item.title || item.item_id}`);
-    const wire = { user_id: this.user, item_id: item.item_id, kind: deed.kind, value, recommendation_id: item.recommendation_id };
+  async send(item, action, value) {
+    const amount = value === null ? "" : ` (${action.input === "timer" ? `${value.toFixed(1)} s` : value})`;
+    const reached = this.trace.begin(`${plain(action.kind)}${amount}: ${item.title || item.item_id}`);
+    const wire = { user_id: this.user, item_id: item.item_id, kind: action.kind, value, recommendation_id: item.recommendation_id };
     await attempt(() => act(wire, reached));
     await this.refresh();
   }

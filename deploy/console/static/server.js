@@ -23,12 +23,12 @@ export async function ask(path, parameters = {}) {
   return response.json();
 }
 
-/** Sends a deed and hands over each station of its event as it is reached. */
-export async function act(deed, reached) {
+/** Sends a action and hands over each station of its event as it is reached. */
+export async function act(action, reached) {
   const response = await fetch("api/events", {
     method: "POST",
     headers: named({ "content-type": "application/json" }),
-    body: JSON.stringify(deed),
+    body: JSON.stringify(action),
   });
   if (!response.ok) throw await failure(response);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -140,8 +140,8 @@ def test_titles_with_brackets_come_out_whole(monkeypatch: pytest.MonkeyPatch) ->
     item = RankedItem(item_id="[1]", title="Live [Remastered] [/b]", scores={"click": 0.5})
     answer = RecommendResponse(items=[item])
     page = RecommendSlatesResponse(slates=[RankedSlate(name="song", items=[item])])
-    for arguments, told in ((("recommend", "u"), answer), (("page", "u", "song=1"), page)):
-        monkeypatch.setattr(ask, "call", lambda address, question, told=told: told)
+    for arguments, output in ((("recommend", "u"), answer), (("page", "u", "song=1"), page)):
+        monkeypatch.setattr(ask, "call", lambda address, question, output=output: output)
         printed = CliRunner().invoke(app, [*arguments, "--server", "127.0.0.1:1"])
         assert printed.exit_code == 0, printed.exception
         assert "Live [Remastered] [/b]" in printed.output

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cli.errors import told
+from deploy.cli.errors import user_message
 from deploy.local.ports import PortTakenError, check_free
 
 ROOT = Path(__file__).parents[3]
@@ -43,8 +43,8 @@ def taken() -> Iterator[int]:
 
 def test_a_port_that_is_taken(taken: int, tmp_path: Path) -> None:
     """It is named with the flag that chooses another, before anything is started."""
-    said = headwater("up", "--data-dir", str(tmp_path / "data"), "--port", str(taken), cwd=tmp_path)
-    assert f"port {taken} is taken by another process; choose another with --port" in said
+    output = headwater("up", "--data-dir", str(tmp_path / "data"), "--port", str(taken), cwd=tmp_path)
+    assert f"port {taken} is taken by another process; choose another with --port" in output
     with pytest.raises(PortTakenError, match="--console-port"):
         check_free({"--port": None, "--console-port": taken})
 
@@ -52,8 +52,8 @@ def test_a_port_that_is_taken(taken: int, tmp_path: Path) -> None:
 def test_a_tasks_file_that_is_not_utf8(tmp_path: Path) -> None:
     """Before anything is started; the same of a project file."""
     (tmp_path / "tasks.toml").write_bytes(b"[tasks.caf\xe9]\n")
-    assert "tasks.toml: cannot be read" in (said := headwater("up", "--tasks", "tasks.toml", cwd=tmp_path))
-    assert "save it as UTF-8" in said
+    assert "tasks.toml: cannot be read" in (output := headwater("up", "--tasks", "tasks.toml", cwd=tmp_path))
+    assert "save it as UTF-8" in output
     (tmp_path / "headwater.toml").write_bytes(b'tasks = "caf\xe9"\n')
     assert "save it as UTF-8" in headwater("check", cwd=tmp_path)
 
@@ -61,8 +61,8 @@ def test_a_tasks_file_that_is_not_utf8(tmp_path: Path) -> None:
 def test_a_history_that_is_not_utf8(tmp_path: Path) -> None:
     """With the file's name."""
     (tmp_path / "latin.csv").write_bytes(b"user_id,item_id,occurred_at\nu,caf\xe9,1\n")
-    assert "latin.csv: cannot be read" in (said := headwater("check", "latin.csv", cwd=tmp_path))
-    assert "save it as UTF-8" in said
+    assert "latin.csv: cannot be read" in (output := headwater("check", "latin.csv", cwd=tmp_path))
+    assert "save it as UTF-8" in output
 
 
 def test_a_table_of_one_column_is_told_how_fields_are_parted(tmp_path: Path) -> None:
@@ -79,27 +79,27 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_setting_that_does_not_fit(tmp_path: Path) -> None:
     """Which one, and what was given."""
-    said = headwater("up", "--data-dir", "data", "--redis-url", "nonsense", cwd=tmp_path)
-    assert "redis_url = 'nonsense'" in said
-    assert "HEADWATER_*" in said
+    output = headwater("up", "--data-dir", "data", "--redis-url", "nonsense", cwd=tmp_path)
+    assert "redis_url = 'nonsense'" in output
+    assert "HEADWATER_*" in output
 
 
 def test_a_full_disk() -> None:
     """Which place, and that another can be chosen."""
-    said = told(OSError(errno.ENOSPC, "No space left on device", "/data/store"))
-    assert said is not None
-    assert said.startswith("/data/store: the disk is full; free some space")
+    output = user_message(OSError(errno.ENOSPC, "No space left on device", "/data/store"))
+    assert output is not None
+    assert output.startswith("/data/store: the disk is full; free some space")
 
 
 def test_a_full_disk_that_does_not_tell_its_place() -> None:
     """As where a write fails and not the opening: it is said how to find it."""
-    assert "df -h" in str(told(OSError(errno.ENOSPC, "No space left on device")))
+    assert "df -h" in str(user_message(OSError(errno.ENOSPC, "No space left on device")))
 
 
 def test_an_environment_older_than_the_code() -> None:
     """A module that no extra brings: the environment is stale. One of ours is a fault of the program, and needs its traceback."""
-    assert "older than the code; run `make install`" in str(told(ModuleNotFoundError("", name="newly_needed.part")))
-    assert told(ModuleNotFoundError("", name="serving.absent")) is None
+    assert "older than the code; run `make install`" in str(user_message(ModuleNotFoundError("", name="newly_needed.part")))
+    assert user_message(ModuleNotFoundError("", name="serving.absent")) is None
 
 
 def test_a_python_that_is_too_old(tmp_path: Path) -> None:
@@ -117,5 +117,5 @@ def test_a_python_that_is_too_old(tmp_path: Path) -> None:
 
 def test_a_fault_of_the_program_keeps_its_traceback() -> None:
     """It is nothing that a user can act on."""
-    assert told(ZeroDivisionError()) is None
-    assert told(OSError(errno.EPIPE, "Broken pipe")) is None
+    assert user_message(ZeroDivisionError()) is None
+    assert user_message(OSError(errno.EPIPE, "Broken pipe")) is None

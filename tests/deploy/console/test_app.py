@@ -10,7 +10,7 @@ from httpx import ASGITransport, AsyncClient, Response
 
 from deploy.console.app import console_app
 from deploy.console.health import SystemHealth
-from deploy.console.queries import Questions
+from deploy.console.queries import Queries
 from deploy.console.rows import Rows
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
@@ -35,7 +35,7 @@ async def running(directory: Path, *, read_only: bool = False, access: Access | 
         rows = Rows(lambda: RowStore(StoreSettings(directory=directory), VOCABULARY), VOCABULARY)
         app = console_app(
             vocabulary=VOCABULARY,
-            questions=Questions(RecommenderStub(channel), item_types=["song"], preview=read_only),
+            queries=Queries(RecommenderStub(channel), item_types=["song"], preview=read_only),
             rows=rows,
             health=SystemHealth({"server": f"http://{away}/metrics"}, SnapshotStore(directory / "snapshots", clock=lambda: 0.0)),
             kafka=KafkaSettings(bootstrap_servers=away),
@@ -52,7 +52,7 @@ async def test_a_read_only_console_takes_no_events(tmp_path: Path) -> None:
     """There is no address for them, and the page is told, so that it shows no buttons."""
     async with running(tmp_path, read_only=True) as client:
         setup = (await client.get("/api/setup")).json()
-        assert (setup["read_only"], setup["deeds"]) == (True, [])
+        assert (setup["read_only"], setup["actions"]) == (True, [])
         assert (await client.post("/api/events", json=DEED)).status_code in (404, 405)
 
 
@@ -84,7 +84,7 @@ async def test_only_holders_of_a_token_with_the_scope_admin_look(tmp_path: Path)
 async def test_what_can_be_done_follows_from_the_tasks(tmp_path: Path) -> None:
     """Elsewhere the page is told which buttons to show."""
     async with running(tmp_path) as client:
-        assert [deed["kind"] for deed in (await client.get("/api/setup")).json()["deeds"]] == ["click", "hide"]
+        assert [action["kind"] for action in (await client.get("/api/setup")).json()["actions"]] == ["click", "hide"]
 
 
 async def test_other_names_and_other_sites_forms_are_refused(tmp_path: Path) -> None:

@@ -91,12 +91,12 @@ def test_a_click_travels_and_changes_the_scores(page: Page) -> None:
     item = page.locator(".item").first
     clicked = item.get_attribute("data-item")
     item.locator("[data-key^='click ']").click()
-    travel = page.locator("#travel li").first
-    expect(travel.locator("[data-station=served]")).to_have_class("reached", timeout=_PATIENCE_MS)
-    times = [float(text.removesuffix(" ms")) for text in travel.locator("b").all_inner_texts()]
+    trace = page.locator("#trace li").first
+    expect(trace.locator("[data-station=served]")).to_have_class("reached", timeout=_PATIENCE_MS)
+    times = [float(text.removesuffix(" ms")) for text in trace.locator("b").all_inner_texts()]
     assert len(times) == 3
     assert times == sorted(times)
-    assert "→" in travel.locator("[data-changed=click]").inner_text()
+    assert "→" in trace.locator("[data-changed=click]").inner_text()
     expect(page.locator(f"[data-item={clicked}]")).to_have_count(0, timeout=_PATIENCE_MS)
     expect(page.locator("#features tbody").last).to_contain_text("click")
 
@@ -108,7 +108,7 @@ def test_reading_is_timed_until_it_is_stopped(page: Page) -> None:
     expect(stop).to_be_focused()
     page.wait_for_timeout(1200)
     stop.press("Enter")
-    line = page.locator("#travel li").first
+    line = page.locator("#trace li").first
     expect(line.locator("[data-station=served]")).to_have_class("reached", timeout=_PATIENCE_MS)
     seconds = float(line.locator(".what").inner_text().split("(")[1].split(" s)")[0])
     assert seconds >= 1.2
@@ -205,7 +205,7 @@ def _only_looks(browser: Browser, state: StackState, address: str) -> None:
     expect(page.locator("#lists .panel").first).to_be_visible(timeout=_PATIENCE_MS)
     expect(page.get_by_text("read-only")).to_be_visible()
     expect(page.get_by_role("button", name="New user")).to_be_hidden()
-    assert set(page.locator(".deeds button").all_inner_texts()) == {"why?"}
+    assert set(page.locator(".actions button").all_inner_texts()) == {"why?"}
     page.wait_for_timeout(1000)  # in which impressions, if there were any, would reach the log before what follows
     with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
         event = Event(user_id="watched", item_id="item-1")

@@ -5,7 +5,7 @@ from typing import Any, cast
 import grpc
 import pytest
 
-from deploy.console.queries import Questions
+from deploy.console.queries import Queries
 from headwater.v1.recommender_pb2 import (
     RankedItem,
     RankedSlate,
@@ -36,30 +36,30 @@ class Catalogue:
         )
 
 
-async def _lists(questions: Questions) -> list[str]:
-    return [found["type"] for found in (await questions.lists("ann"))["lists"]]
+async def _lists(queries: Queries) -> list[str]:
+    return [found["type"] for found in (await queries.lists("ann"))["lists"]]
 
 
 async def test_there_is_a_list_for_each_type_that_the_server_has() -> None:
     """Those that no task names too, and one that comes later; a named one of which there is no item is left out."""
     catalogue = Catalogue("ad", "song", "lyrics")
-    questions = Questions(cast("RecommenderStub", catalogue), item_types=["song", "video"], preview=False)
-    assert await _lists(questions) == ["song", "ad", "lyrics"]
+    queries = Queries(cast("RecommenderStub", catalogue), item_types=["song", "video"], preview=False)
+    assert await _lists(queries) == ["song", "ad", "lyrics"]
     catalogue.types.append("video")
-    assert await _lists(questions) == ["song", "video", "ad", "lyrics"]
+    assert await _lists(queries) == ["song", "video", "ad", "lyrics"]
 
 
 async def test_a_type_whose_last_item_is_gone_is_refused_once() -> None:
     """What there is, is looked up anew after that."""
     catalogue = Catalogue("ad", "song")
-    questions = Questions(cast("RecommenderStub", catalogue), item_types=[], preview=False)
-    assert await _lists(questions) == ["ad", "song"]
+    queries = Queries(cast("RecommenderStub", catalogue), item_types=[], preview=False)
+    assert await _lists(queries) == ["ad", "song"]
     catalogue.types.remove("ad")
     with pytest.raises(grpc.RpcError):
-        await _lists(questions)
-    assert await _lists(questions) == ["song"]
+        await _lists(queries)
+    assert await _lists(queries) == ["song"]
 
 
 async def test_an_empty_catalogue_has_no_lists() -> None:
     """And is no error."""
-    assert await _lists(Questions(cast("RecommenderStub", Catalogue()), item_types=["song"], preview=False)) == []
+    assert await _lists(Queries(cast("RecommenderStub", Catalogue()), item_types=["song"], preview=False)) == []

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.dataset.sampled_impressions import SampledImpressions
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 
 
-def action(number: int, user: str, item: str, at: float, kind: str = "click") -> Occurrence:
-    return Occurrence(event_id=f"{number}", user_id=user, item_id=item, kind=kind, at=at)
+def action(number: int, user: str, item: str, at: float, kind: str = "click") -> DecodedEvent:
+    return DecodedEvent(event_id=f"{number}", user_id=user, item_id=item, kind=kind, at=at)
 
 
 def sampler(*, power: float = 0.75, published: dict[str, float] | None = None) -> SampledImpressions:

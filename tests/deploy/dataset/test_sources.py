@@ -212,13 +212,13 @@ def test_a_missing_project_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_a_synthetic_history_ends_just_before_now(tmp_path: Path) -> None:
-    """Events in order of time and items of the world's types, the same at each reading."""
-    world = "[types.song]\nshare = 1\nopened = 'play'\nchance = 0.3\ntitles = ['{0} song']\n"
-    project = '[simulate]\nworld = "world.toml"\nusers = 10\nitems = 20\ndays = 3.0\n'
-    found = read(tmp_path, project, world_toml=world)
+    """Events in order of time and items of the catalogue's types, the same at each reading."""
+    synthetic = "[types.song]\nshare = 1\nopened = 'play'\nchance = 0.3\ntitles = ['{0} song']\n"
+    project = '[simulate]\ncatalogue = "synthetic.toml"\nusers = 10\nitems = 20\ndays = 3.0\n'
+    found = read(tmp_path, project, synthetic_toml=synthetic)
     assert {item.type for item in found.items} == {"song"}
     assert set(found.kinds) == {IMPRESSION, "play"}
     times = [event.at for event in found.events]
     assert times == sorted(times)
     assert NOW - 3 * 86_400 <= times[0] < times[-1] <= NOW
-    assert found.events == read(tmp_path, project, world_toml=world).events
+    assert found.events == read(tmp_path, project, synthetic_toml=synthetic).events

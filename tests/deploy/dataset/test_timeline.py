@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.dataset.timeline import Row, in_moments, timeline
-from feature_repo.decoded_event import IMPRESSION, Occurrence
+from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 
 NOW = 2e9
 
 
 def row(number: int, user: str, item: str, *kinds: str, at: float | None = None, shown_in: str = "", file: int = 0) -> Row:
     events = [
-        Occurrence(
+        DecodedEvent(
             event_id=f"{file}:{number}{kind}", user_id=user, item_id=item, kind=kind, at=at or 1.0, recommendation_id=shown_in
         )
         for kind in kinds
@@ -21,7 +21,7 @@ def row(number: int, user: str, item: str, *kinds: str, at: float | None = None,
     return Row(file=file, events=events, timed=at is not None)
 
 
-def told(events: list[Occurrence]) -> list[tuple[str, str]]:
+def pairs(events: list[DecodedEvent]) -> list[tuple[str, str]]:
     return [(event.item_id, event.kind) for event in events]
 
 
@@ -30,7 +30,7 @@ def test_a_list_without_times_is_one_moment() -> None:
     rows = [row(n, "u", f"i{n}", IMPRESSION, *["click"] * (n == 1), shown_in="a") for n in range(3)]
     rows += [row(n, "v", f"i{n}", IMPRESSION, shown_in="b") for n in range(3, 5)]
     found = timeline(rows, now=NOW)
-    assert told(found) == [
+    assert pairs(found) == [
         ("i0", IMPRESSION),
         ("i1", IMPRESSION),
         ("i2", IMPRESSION),
@@ -66,18 +66,18 @@ def test_files_without_times_meet_at_each_pair() -> None:
     rows = [row(n, "u", item, "purchase") for n, item in enumerate("aba")]
     rows += [row(n, "u", item, "read", file=1) for n, item in enumerate("baa")]
     found = timeline(rows, now=NOW)
-    assert told(found) == [("a", "purchase"), ("a", "read"), ("b", "purchase"), ("b", "read"), ("a", "purchase"), ("a", "read")]
+    assert pairs(found) == [("a", "purchase"), ("a", "read"), ("b", "purchase"), ("b", "read"), ("a", "purchase"), ("a", "read")]
 
 
 def test_outcomes_of_a_row_follow_the_whole_list() -> None:
     """A row has one time, that of its impression: its click came at some time after, so it counts after the last row."""
     rows = [row(n, "u", f"i{n}", IMPRESSION, *["click"] * (n == 0), at=100.0 + n, shown_in="a") for n in range(5)]
     found = timeline(rows, now=NOW)
-    assert told(found)[-1] == ("i0", "click")
+    assert pairs(found)[-1] == ("i0", "click")
     assert {event.at for event in found[:-1]} == {100.0}
     assert 104.0 < found[-1].at < 105.0
     unnamed = [row(n, "u", f"i{n}", IMPRESSION, *["click"] * (n == 0), at=100.0 + n) for n in range(5)]
-    assert told(timeline(unnamed, now=NOW))[-1] == ("i0", "click")
+    assert pairs(timeline(unnamed, now=NOW))[-1] == ("i0", "click")
 
 
 def test_impressions_of_an_instant_come_before_its_actions() -> None:
@@ -85,7 +85,7 @@ def test_impressions_of_an_instant_come_before_its_actions() -> None:
     rows = [
         row(n, "u", item, kind, at=5.0) for n, (item, kind) in enumerate([("a", IMPRESSION), ("a", "click"), ("b", IMPRESSION)])
     ]
-    assert told(timeline(rows, now=NOW)) == [("a", IMPRESSION), ("b", IMPRESSION), ("a", "click")]
+    assert pairs(timeline(rows, now=NOW)) == [("a", IMPRESSION), ("b", IMPRESSION), ("a", "click")]
 
 
 def test_a_name_of_a_list_that_comes_back_after_hours_is_another_list() -> None:

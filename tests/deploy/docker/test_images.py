@@ -101,9 +101,9 @@ def test_all_images_come_up_together_tell_their_health_and_end_in_order(containe
         while waiting:
             for name in [name for name, container in waiting.items() if container.healthy(checks)]:
                 del waiting[name]
-            told = "".join((tmp_path / f"{name}.log").read_text()[-2000:] for name in waiting)
-            assert time.monotonic() < deadline, told
-            assert not [name for name in waiting if processes[name].poll() is not None], told
+            output = "".join((tmp_path / f"{name}.log").read_text()[-2000:] for name in waiting)
+            assert time.monotonic() < deadline, output
+            assert not [name for name in waiting if processes[name].poll() is not None], output
         console = containers["console"]
         for asked in (
             "topics",

@@ -85,8 +85,8 @@ def test_kubectl_makes_of_it_what_kubernetes_takes(directory: Path) -> None:
     assert {one["metadata"]["name"] for one in workloads} == set(WORKLOADS)
     assert all(pod(one)["containers"][0]["image"].startswith("registry.example.com/headwater-") for one in workloads)
     names = {one["metadata"]["name"] for one in rendered}
-    told = [source for one in workloads for source in pod(one)["containers"][0]["envFrom"]]
-    assert {reference["name"] for source in told for reference in source.values()} <= names
+    sources = [source for one in workloads for source in pod(one)["containers"][0]["envFrom"]]
+    assert {reference["name"] for source in sources for reference in source.values()} <= names
 
 
 def test_the_volume_is_what_kubernetes_takes() -> None:

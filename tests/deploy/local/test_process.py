@@ -90,9 +90,9 @@ def test_a_full_disk_is_told_in_short(tmp_path: Path) -> None:
     error = 'level=error event=worker_failed error="database or disk is full" exception="Traceback (most recent call last)"'
     one = child(f"print('level=info event=started'); print({error!r}); raise SystemExit(1)", tmp_path)
     assert eventually(lambda: not alive(one.pid))
-    with pytest.raises(ChildDiedError) as told:
+    with pytest.raises(ChildDiedError) as output:
         one.check()
-    message = str(told.value)
+    message = str(output.value)
     assert 'error="database or disk is full"\n' in message
     assert "free some space, or choose another place" in message
     assert "started" not in message

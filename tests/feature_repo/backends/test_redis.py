@@ -38,19 +38,19 @@ def test_what_is_written_is_what_feast_writes_to_the_byte(tmp_path: Path) -> Non
         config = repo_config(settings)
         assert settings.redis_url.host is not None
         client: Any = redis.Redis(settings.redis_url.host, settings.redis_url.port or 6379)
-        found, told = [], list[int]()
+        found, sizes = [], list[int]()
         for store in (RedisOnlineStore(), RedisRows()):
             client.flushdb()
             for view, join_key, rows in batches:
                 keys = {one: EntityKey(join_keys=[join_key], entity_values=[Value(string_val=one)]) for one in rows}
                 store.online_write_batch(
-                    config, view, [(keys[one], values, now, now) for one, values in rows.items()], told.append
+                    config, view, [(keys[one], values, now, now) for one, values in rows.items()], sizes.append
                 )
             found.append({key: client.hgetall(key) for key in client.scan_iter()})
         client.close()
     assert len(found[0]) == 3
     assert found[1] == found[0]
-    assert told == [2, 1, 2, 1]
+    assert sizes == [2, 1, 2, 1]
 
 
 def test_a_redis_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:

@@ -73,14 +73,14 @@ def test_a_table_without_items_that_another_encoder_wrote_is_not_ready() -> None
         mirror.start()
         try:
             assert not mirror.wait_ready(2.0)
-            assert mirror.items_of_another_encoder == 2
+            assert mirror.encoder_mismatches == 2
             publish(kafka, ITEM_CONTENT.name, entry("b", OURS))
             assert not mirror.wait_ready(1.0)
             delete(kafka, "c")
             assert mirror.wait_ready(60.0)
         finally:
             mirror.stop()
-    assert mirror.items_of_another_encoder == 0
+    assert mirror.encoder_mismatches == 0
     assert [item_id for item_id in "abc" if mirror.table.holds(item_id)] == ["a", "b"]
 
 
@@ -96,7 +96,7 @@ def test_a_few_items_that_nobody_will_write_again_are_left_out() -> None:
             assert not mirror.wait_ready(2.0)  # one of nine is too many
             publish(kafka, ITEM_CONTENT.name, entry("i8", OURS))
             assert mirror.wait_ready(60.0)
-            assert mirror.some_of_another_encoder == ["lost"]
+            assert mirror.some_encoder_mismatches == ["lost"]
         finally:
             mirror.stop()
     assert np.count_nonzero(mirror.table.live) == 9

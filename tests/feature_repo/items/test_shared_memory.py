@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from feature_repo.items.shared_memory import SharedItems
+from feature_repo.items.shared_memory import ItemSharedMemory
 from feature_repo.items.table import ItemTable
 from headwater.v1.catalogue_pb2 import Item
 from tests.feature_repo.worlds import VOCABULARY
@@ -20,13 +20,13 @@ ITEMS = 3_000
 FILL = f"""
 import random, sys
 import numpy as np
-from feature_repo.items.shared_memory import SharedItems
+from feature_repo.items.shared_memory import ItemSharedMemory
 from feature_repo.items.table import ItemTable
 from headwater.v1.catalogue_pb2 import Item
 from tests.feature_repo.worlds import VOCABULARY
 
 seed, ids_file, vectors_file = map(int, sys.argv[1:])
-table = ItemTable(VOCABULARY, dimensions=2, capacity=4, shared=SharedItems(ids_file, vectors_file))
+table = ItemTable(VOCABULARY, dimensions=2, capacity=4, shared=ItemSharedMemory(ids_file, vectors_file))
 numbers = list(range({ITEMS}))
 random.Random(seed).shuffle(numbers)
 print("ready", flush=True)
@@ -37,7 +37,7 @@ print(*table.rows([f"item {{number}} 书" for number in range({ITEMS})]), flush=
 """
 
 
-def start(shared: SharedItems, seed: int) -> "subprocess.Popen[str]":
+def start(shared: ItemSharedMemory, seed: int) -> "subprocess.Popen[str]":
     """A process that waits for a line before it fills its table."""
     argv = [sys.executable, "-c", FILL, str(seed), *map(str, shared.files)]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=shared.files)
@@ -60,14 +60,14 @@ def rows_of(process: "subprocess.Popen[str]") -> list[int]:
 
 def test_processes_that_fill_in_different_orders_at_once_agree() -> None:
     """Every item has one row, each row one item, and its vector is there for a process that has read nothing yet."""
-    shared = SharedItems.create()
+    shared = ItemSharedMemory.create()
     filling = [start(shared, seed) for seed in range(2)]
     for process in filling:
         go(process)
     one, other = map(rows_of, filling)
     assert one == other
     assert sorted(one) == list(range(ITEMS))
-    late = ItemTable(VOCABULARY, dimensions=2, capacity=8, shared=SharedItems(*shared.files))
+    late = ItemTable(VOCABULARY, dimensions=2, capacity=8, shared=ItemSharedMemory(*shared.files))
     assert late.rows(["item 7 书"]).tolist() == [-1]
     late.set_activity("item 7 书", 1.0, np.zeros((len(VOCABULARY.counters), 4)))
     assert late.rows(["item 7 书"]).tolist() == [one[7]]
@@ -77,7 +77,7 @@ def test_processes_that_fill_in_different_orders_at_once_agree() -> None:
 
 def test_a_process_that_dies_in_the_middle_leaves_nothing_half_done() -> None:
     """Killed while it fills, it holds no lock, and the rows it gave out stay those of their items."""
-    shared = SharedItems.create()
+    shared = ItemSharedMemory.create()
     dying = start(shared, 0)
     go(dying)
     end = os.fstat(shared.files[0]).st_size
@@ -85,7 +85,7 @@ def test_a_process_that_dies_in_the_middle_leaves_nothing_half_done() -> None:
         time.sleep(0.0005)
     dying.send_signal(signal.SIGKILL)
     dying.communicate()
-    given = SharedItems(*shared.files).claim("one more")
+    given = ItemSharedMemory(*shared.files).claim("one more")
     assert given[-1] == "one more"
     after = start(shared, 1)
     go(after)
@@ -96,8 +96,8 @@ def test_a_process_that_dies_in_the_middle_leaves_nothing_half_done() -> None:
 
 def test_what_one_process_writes_another_sees() -> None:
     """A changed text shows in both tables, a deleted one in both, and growth of one leaves the other as it was."""
-    shared = SharedItems.create()
-    one, other = (ItemTable(VOCABULARY, dimensions=2, capacity=1, shared=SharedItems(*shared.files)) for _ in range(2))
+    shared = ItemSharedMemory.create()
+    one, other = (ItemTable(VOCABULARY, dimensions=2, capacity=1, shared=ItemSharedMemory(*shared.files)) for _ in range(2))
     for table in (one, other):
         table.set_content(Item(item_id="a"), np.array([1.0, 0.0], dtype=np.float32))
     for number in range(100):

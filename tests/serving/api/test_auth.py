@@ -16,7 +16,7 @@ from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
 from serving.api.servicer import Servicer
-from serving.api.tokens import Client, TokenFile, TokensError, new_token, parse_clients
+from serving.api.tokens import Caller, TokenFile, TokensError, new_token, parse_clients
 from serving.client import AsyncClient, ClientOptions
 from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
@@ -186,6 +186,6 @@ def test_two_clients_cannot_share_a_token() -> None:
 def test_file_stores_no_token() -> None:
     """A hash is what the file and the process hold."""
     token, digest = new_token()
-    client = Client(sha256=digest, scopes=frozenset(), expires=datetime.now(UTC))
+    client = Caller(sha256=digest, scopes=frozenset(), expires=datetime.now(UTC))
     assert token not in repr(client)
     assert len(token) > 40

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headwater.v1 import recommender_pb2 as pb
-from serving.api.responses import Info, Report, Scored
+from serving.api.responses import Info, ResponseTimings, Scored
 from serving.api.score_bytes import item_scores
 
 NAN = float("nan")
@@ -18,7 +18,9 @@ def test_bytes_are_those_of_the_message(item_ids: list[str]) -> None:
     values_BT[random.random(values_BT.shape) < 0.3] = NAN
     unknown_B = random.random(len(item_ids)) < 0.5
     info = Info(recommendation_id="r", model_version="v", features_as_of=None, degradations=())
-    scored = Scored(item_ids=item_ids, tasks=tasks, values_BT=values_BT, unknown_B=unknown_B, info=info, report=Report(stages={}))
+    scored = Scored(
+        item_ids=item_ids, tasks=tasks, values_BT=values_BT, unknown_B=unknown_B, info=info, report=ResponseTimings(stages={})
+    )
     expected = pb.ScoreResponse()
     for item_id, values_T, unknown in zip(item_ids, values_BT.tolist(), unknown_B.tolist(), strict=True):
         scores = {task: value for task, value in zip(tasks, values_T, strict=True) if value == value}

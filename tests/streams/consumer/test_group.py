@@ -13,7 +13,7 @@ from runtime.publisher import Publisher
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.consumer.group import Group, Taken
+from streams.consumer.group import Group, RecordBatch
 from streams.settings import WorkerSettings
 
 PARTITIONS, RECORDS = 3, 1000
@@ -37,9 +37,9 @@ def _committed(kafka: KafkaSettings) -> int:
         consumer.close()
 
 
-async def _take(group: Group, wanted: int, *, acknowledged: int) -> list[Taken]:
+async def _take(group: Group, wanted: int, *, acknowledged: int) -> list[RecordBatch]:
     """Batches with at least `wanted` records; of the first ones `acknowledged` records are acknowledged."""
-    taken: list[Taken] = []
+    taken: list[RecordBatch] = []
     done = asyncio.Event()
 
     async def body(stream: Any) -> None:
@@ -53,7 +53,7 @@ async def _take(group: Group, wanted: int, *, acknowledged: int) -> list[Taken]:
     group.agent(body)
     await group.app.start()
     await asyncio.wait_for(done.wait(), 60.0)
-    await group.leave()
+    await group.end_batches()
     await group.app.stop()
     return taken
 

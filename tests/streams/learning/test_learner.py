@@ -18,7 +18,7 @@ from streams.learning.predictions import PredictionsFile
 from streams.learning.settings import LearnerSettings
 from tests.feature_repo.worlds import VOCABULARY, at_offset, table_of
 from training.model import ModelConfig
-from training.release.champion_challenger import Contest
+from training.release.champion_challenger import ChampionChallenger
 from training.release.guard import Guard
 from training.release.promotion import PromotionError, PromotionNotes
 from training.storage.checkpoints import CheckpointFile
@@ -81,7 +81,7 @@ def _learner(
 
     learner = Learner(
         made,
-        make_contest=lambda: Contest(guard(config), guard(challenger) if challenger else None),
+        make_contest=lambda: ChampionChallenger(guard(config), guard(challenger) if challenger else None),
         table=table_of(),
         snapshots=SnapshotStore(directory / "snapshots", clock=lambda: 0.0),
         checkpoint=CheckpointFile(directory / "checkpoint"),

@@ -93,6 +93,6 @@ def test_the_item_agent_hears_of_every_deletion() -> None:
     gone.occurred_at.seconds = 50
     processor = CatalogueProcessor(encoder=LengthEncoder(), store=MemoryRows(VOCABULARY), clock=lambda: 100.0)
     work = processor.process([_record(gone, 0), _record(_upsert("i1", "anew"), 1), _record(gone, 2)])
-    told = [ItemAction.FromString(value or b"") for topic, _, value in work.publications if topic == ITEM_ACTIONS.name]
-    assert [(one.item_id, one.deleted, one.occurred_at) for one in told] == [("i1", True, 50.0)] * 2
+    deletions = [ItemAction.FromString(value or b"") for topic, _, value in work.publications if topic == ITEM_ACTIONS.name]
+    assert [(one.item_id, one.deleted, one.occurred_at) for one in deletions] == [("i1", True, 50.0)] * 2
     assert work.deleted == ["i1"]

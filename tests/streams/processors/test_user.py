@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.decoded_event import FORGET, IMPRESSION, Occurrence
+from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from headwater.internal.v1.streams_pb2 import DeadLetter, Erasure, Example, ItemAction
@@ -20,7 +20,7 @@ NOW = 2_000_000.0
 FATES = st.sampled_from(["go on", "crash before write", "crash after write"])
 
 
-def _record(event: Occurrence, offset: int, *, user_id: str) -> Record:
+def _record(event: DecodedEvent, offset: int, *, user_id: str) -> Record:
     message = Event(event_id=event.event_id, user_id=user_id, item_id=event.item_id)
     message.occurred_at.FromNanoseconds(int(event.at * 1e9))
     if event.kind == IMPRESSION:
@@ -74,7 +74,7 @@ def _receipts(works: Sequence[UserWork]) -> list[bytes]:
     ),
 )
 def test_crashes_repeats_and_batch_sizes_change_no_row(
-    events: list[Occurrence], repeats: list[int], sizes: list[tuple[int, str]]
+    events: list[DecodedEvent], repeats: list[int], sizes: list[tuple[int, str]]
 ) -> None:
     """Whatever is redelivered or sent twice, rows, actions, examples and receipts equal those of one clean pass."""
     sent = [(event, f"u{at % 3}") for at, event in enumerate(events)]
@@ -106,7 +106,7 @@ def test_crashes_repeats_and_batch_sizes_change_no_row(
 
 def test_every_record_is_folded_a_duplicate_or_a_dead_letter() -> None:
     """The accounting that the demo proves rests on this."""
-    good = _record(Occurrence(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="click"), 0, user_id="u0")
+    good = _record(DecodedEvent(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="click"), 0, user_id="u0")
     again = good._replace(offset=3)
     work = _processor(MemoryRows(VOCABULARY)).process([good, _raw(b"junk", 1), _raw(None, 2), again])
     assert (len(work.folded_appended_at), work.duplicates, dict(work.rejected)) == (1, 1, {"unparseable": 2})
@@ -119,7 +119,7 @@ def test_every_record_is_folded_a_duplicate_or_a_dead_letter() -> None:
 
 def test_a_user_in_two_partitions_is_noticed() -> None:
     """Each change of partition counts, also in a later batch; that a new log begins at another partition is none."""
-    clicks = [Occurrence(event_id=f"e{at}", user_id="u0", item_id="i1", at=1000.0 + at, kind="click") for at in range(4)]
+    clicks = [DecodedEvent(event_id=f"e{at}", user_id="u0", item_id="i1", at=1000.0 + at, kind="click") for at in range(4)]
     records = [
         _record(click, 0, user_id="u0")._replace(partition=partition)
         for click, partition in zip(clicks, (0, 1, 0, 1), strict=True)
@@ -128,24 +128,24 @@ def test_a_user_in_two_partitions_is_noticed() -> None:
     first = _processor(store)
     work = first.process(records[:2])
     first.write(work)
-    assert (len(work.folded_appended_at), work.strayed) == (2, 1)
-    assert _processor(store).process(records[2:3]).strayed == 1
-    assert _processor(store, log=2).process(records[2:3]).strayed == 0
+    assert (len(work.folded_appended_at), work.wrong_partition) == (2, 1)
+    assert _processor(store).process(records[2:3]).wrong_partition == 1
+    assert _processor(store, log=2).process(records[2:3]).wrong_partition == 0
 
 
 def test_two_workers_that_share_a_user_write_over_each_other(store_settings: StoreSettings) -> None:
     """As docs/faq.md says of two partitioners: each keeps its own count, the last to write is left, and one change is noticed."""
     store = RowStore(store_settings, VOCABULARY)
     workers = [UserProcessor(table=table_of(), store=store, log=lambda: 1, clock=lambda: NOW, cached_rows=2) for _ in range(2)]
-    strayed = 0
+    wrong_partition = 0
     for at in range(6):
-        click = Occurrence(event_id=f"e{at}", user_id="u0", item_id="i1", at=1000.0 + at, kind="click")
+        click = DecodedEvent(event_id=f"e{at}", user_id="u0", item_id="i1", at=1000.0 + at, kind="click")
         worker = workers[at % 2]
         work = worker.process([_record(click, at, user_id="u0")._replace(partition=at % 2)])
         worker.write(work)
-        strayed += work.strayed
+        wrong_partition += work.wrong_partition
     assert len(store.read_users(["u0"])["u0"].seen) == 4, "the first of one worker, and all three of the other"
-    assert strayed == 1
+    assert wrong_partition == 1
 
 
 def test_a_dead_letter_can_always_be_written() -> None:
@@ -159,8 +159,8 @@ def test_a_dead_letter_can_always_be_written() -> None:
 def test_a_recreated_log_hides_nothing_behind_the_old_offsets() -> None:
     """A broker that starts anew gives offset 0 again; its events count."""
     store = MemoryRows(VOCABULARY)
-    first = _record(Occurrence(event_id="e1", user_id="u0", item_id="i1", at=1000.0, kind="click"), 9, user_id="u0")
-    second = _record(Occurrence(event_id="e2", user_id="u0", item_id="i2", at=1001.0, kind="click"), 0, user_id="u0")
+    first = _record(DecodedEvent(event_id="e1", user_id="u0", item_id="i1", at=1000.0, kind="click"), 9, user_id="u0")
+    second = _record(DecodedEvent(event_id="e2", user_id="u0", item_id="i2", at=1001.0, kind="click"), 0, user_id="u0")
     for log, record, folded in ((1, first, 1), (2, second, 1), (2, second, 0)):
         processor = _processor(store, log=log)
         work = processor.process([record])
@@ -182,8 +182,8 @@ def test_served_features_of_another_width_are_rejected_not_learned() -> None:
 def test_a_receipt_is_given_again_until_it_is_acknowledged() -> None:
     """A crash between the write and the receipt leaves nobody waiting: the wish is redelivered and answered from the row."""
     store = MemoryRows(VOCABULARY)
-    click = Occurrence(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="click")
-    wish = Occurrence(event_id="w", user_id="u0", item_id="", at=1001.0, kind=FORGET)
+    click = DecodedEvent(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="click")
+    wish = DecodedEvent(event_id="w", user_id="u0", item_id="", at=1001.0, kind=FORGET)
     records = [_record(click, 0, user_id="u0"), _record(wish, 1, user_id="u0")]
     processor = _processor(store)
     first = processor.process(records)

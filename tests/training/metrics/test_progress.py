@@ -42,8 +42,8 @@ def test_figures_are_those_worked_out_by_hand(progress: Progress) -> None:
 def test_durations_are_judged_in_seconds_and_by_their_order() -> None:
     """One of three pairs in order; errors of 10, 0 and 20 seconds."""
     progress = Progress(parse_tasks('[tasks.read]\nkind = "duration"\nevent = "read"'))
-    seconds, came = torch.tensor([[20.0], [30.0], [20.0]]), torch.tensor([[10.0], [30.0], [40.0]])
-    progress.add(seconds.log1p() + torch.tensor([[0.0], [0.0], [-1e-6]]), came.log1p())
+    seconds, observed = torch.tensor([[20.0], [30.0], [20.0]]), torch.tensor([[10.0], [30.0], [40.0]])
+    progress.add(seconds.log1p() + torch.tensor([[0.0], [0.0], [-1e-6]]), observed.log1p())
     quality = progress.quality()["read"]
     assert quality.mae_seconds == pytest.approx(10.0, abs=1e-3)
     assert quality.xauc == pytest.approx(1 / 3, abs=0.02), "10 before 30 is right; 30 and 10 before 40 are not"

@@ -28,7 +28,7 @@ def trained(vocabulary: Vocabulary, stream: Stream) -> Recommender:
 
 
 @pytest.fixture(scope="module")
-def held_out(stream: Stream) -> Batch:
+def holdout(stream: Stream) -> Batch:
     """Examples that the model has not seen."""
     return stream(1, size=400, seed=9)[0]
 
@@ -39,16 +39,16 @@ def _copy(model: Recommender) -> Recommender:
     return copied
 
 
-def _reason(candidate: Recommender, good: Recommender | None, held_out: Batch | None, bounds: Bounds = BOUNDS) -> tuple[str, str]:
-    found = objection(candidate, good, held_out, bounds)
+def _reason(candidate: Recommender, good: Recommender | None, holdout: Batch | None, bounds: Bounds = BOUNDS) -> tuple[str, str]:
+    found = objection(candidate, good, holdout, bounds)
     return ("", "") if found is None else (found.reason, found.task)
 
 
-def test_weights_that_are_as_good_pass(trained: Recommender, held_out: Batch) -> None:
+def test_weights_that_are_as_good_pass(trained: Recommender, holdout: Batch) -> None:
     """With and without something to compare with, and with nothing held out yet."""
     assert _reason(trained, None, None) == ("", "")
-    assert _reason(trained, None, held_out) == ("", "")
-    assert _reason(_copy(trained), trained, held_out) == ("", "")
+    assert _reason(trained, None, holdout) == ("", "")
+    assert _reason(_copy(trained), trained, holdout) == ("", "")
 
 
 def test_weights_that_are_not_finite_are_refused(trained: Recommender) -> None:
@@ -59,36 +59,36 @@ def test_weights_that_are_not_finite_are_refused(trained: Recommender) -> None:
         assert _reason(broken, trained, None) == ("not_finite", "")
 
 
-def test_weights_that_have_grown_are_refused(trained: Recommender, held_out: Batch) -> None:
+def test_weights_that_have_grown_are_refused(trained: Recommender, holdout: Batch) -> None:
     """A norm that doubles between two judgements is no learning."""
     grown = _copy(trained)
     with torch.no_grad():
         for weight in grown.parameters():
             weight.mul_(2.1)
-    assert _reason(grown, trained, held_out)[0] == "norm"
+    assert _reason(grown, trained, holdout)[0] == "norm"
 
 
-def test_a_task_that_got_worse_than_the_last_good_weights_is_named(trained: Recommender, held_out: Batch) -> None:
+def test_a_task_that_got_worse_than_the_last_good_weights_is_named(trained: Recommender, holdout: Batch) -> None:
     """One task's head forgets what it knew; the others are as they were."""
     worse = _copy(trained)
     with torch.no_grad():
         worse.heads.skip.weight[1] *= 0.3
         worse.heads.weight_TH[1] *= 0.3
-    assert _reason(worse, trained, held_out) == ("loss", "seconds")
+    assert _reason(worse, trained, holdout) == ("loss", "seconds")
 
 
-def test_a_task_worse_than_its_mean_label_is_refused_even_at_the_start(trained: Recommender, held_out: Batch) -> None:
+def test_a_task_worse_than_its_mean_label_is_refused_even_at_the_start(trained: Recommender, holdout: Batch) -> None:
     """There need be no last good weights to see that predictions point the wrong way."""
     inverted = _copy(trained)
     with torch.no_grad():
         inverted.heads.skip.weight[0] *= -1.0
         inverted.heads.weight_TH[0] *= -1.0
-    assert _reason(inverted, None, held_out) == ("mean", "click")
+    assert _reason(inverted, None, holdout) == ("mean", "click")
 
 
-def test_a_task_that_is_out_of_calibration_is_refused(trained: Recommender, held_out: Batch) -> None:
+def test_a_task_that_is_out_of_calibration_is_refused(trained: Recommender, holdout: Batch) -> None:
     """Ranks are as before and the loss is within its bound, but three times the rate is announced."""
-    rare = replace(held_out, labels_BT=held_out.labels_BT.clone())
+    rare = replace(holdout, labels_BT=holdout.labels_BT.clone())
     rare.labels_BT[:, 0] = (torch.arange(len(rare)) % 10 == 0).float()
     high = _copy(trained)
     with torch.no_grad():
@@ -99,12 +99,12 @@ def test_a_task_that_is_out_of_calibration_is_refused(trained: Recommender, held
     assert _reason(high, None, rare, lax) == ("calibration", "click")
 
 
-def test_few_labels_say_nothing(trained: Recommender, held_out: Batch) -> None:
+def test_few_labels_say_nothing(trained: Recommender, holdout: Batch) -> None:
     """Chance would refuse good weights."""
     inverted = _copy(trained)
     with torch.no_grad():
         inverted.heads.skip.weight[0] *= -1.0
-    assert _reason(inverted, None, held_out.rows(torch.arange(40))) == ("", "")
+    assert _reason(inverted, None, holdout.rows(torch.arange(40))) == ("", "")
 
 
 def test_bounds_that_mean_nothing_are_refused() -> None:

@@ -11,7 +11,7 @@ from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
 from training.checks import assert_same_state
 from training.model import ModelConfig
-from training.release.champion_challenger import Contest, ContestConfig
+from training.release.champion_challenger import ChampionChallenger, ChampionChallengerConfig
 from training.release.guard import Guard, GuardConfig
 from training.storage.checkpoints import CheckpointFile
 from training.trainer import Trainer, TrainerConfig, TrainerError
@@ -26,11 +26,15 @@ def _guard(config: TrainerConfig, vocabulary: Vocabulary) -> Guard:
     return Guard(Trainer(config, vocabulary, seed=1), GUARD, seed=1)
 
 
-def _contest(vocabulary: Vocabulary, first: TrainerConfig, second: TrainerConfig, *, better_by: float = 0.0) -> Contest:
-    return Contest(_guard(first, vocabulary), _guard(second, vocabulary), ContestConfig(better_by=better_by, after=800))
+def _contest(
+    vocabulary: Vocabulary, first: TrainerConfig, second: TrainerConfig, *, better_by: float = 0.0
+) -> ChampionChallenger:
+    return ChampionChallenger(
+        _guard(first, vocabulary), _guard(second, vocabulary), ChampionChallengerConfig(better_by=better_by, after=800)
+    )
 
 
-def _learn(contest: Contest, batches: list[Batch]) -> int:
+def _learn(contest: ChampionChallenger, batches: list[Batch]) -> int:
     """Learns; returns how many promotions there were."""
     return sum(contest.learn(batch, torch.arange(len(batch)) % 10 == 0).promoted for batch in batches)
 
@@ -40,7 +44,7 @@ def test_each_learns_as_if_it_were_alone(vocabulary: Vocabulary, stream: Stream)
     batches, contest = stream(40), _contest(vocabulary, SLOW, QUICK)
     _learn(contest, batches)
     for config, contender in ((SLOW, contest.champion), (QUICK, contest.challenger)):
-        alone = Contest(_guard(config, vocabulary))
+        alone = ChampionChallenger(_guard(config, vocabulary))
         _learn(alone, batches)
         assert contender is not None
         assert_same_state(contender.state_dict(), alone.champion.state_dict())
@@ -85,12 +89,12 @@ def test_a_restart_changes_nothing_and_settings_may_follow_a_promotion(
         contest.load_state_dict(file.load() or {})
     assert_same_state(contest.state_dict(), whole.state_dict())
 
-    winner = Contest(_guard(QUICK, vocabulary))
+    winner = ChampionChallenger(_guard(QUICK, vocabulary))
     winner.load_state_dict(contest.state_dict())
     assert_same_state(winner.champion.state_dict(), contest.champion.state_dict())
     wider = replace(QUICK, model=replace(QUICK.model, width=8))
     with pytest.raises(TrainerError, match="learned with width=4, this learner has width=8: set that as it was"):
-        Contest(_guard(wider, vocabulary)).load_state_dict(contest.state_dict())
+        ChampionChallenger(_guard(wider, vocabulary)).load_state_dict(contest.state_dict())
     anew = _contest(vocabulary, QUICK, wider)
     anew.load_state_dict(contest.state_dict())
     assert anew.challenger is not None

@@ -11,7 +11,7 @@ from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
 from training.checks import assert_same_state
 from training.model import ModelConfig, Recommender
-from training.release.guard import Guard, GuardConfig, Judgement
+from training.release.guard import Guard, GuardConfig, Verdict
 from training.storage.checkpoints import CheckpointFile
 from training.trainer import Trainer, TrainerConfig
 from training.trunks import TRUNKS, TrunkName
@@ -31,7 +31,7 @@ def _every_fourth(batch: Batch) -> torch.Tensor:
     return torch.arange(len(batch)) % 4 == 0
 
 
-def _learn(guard: Guard, batches: Iterable[Batch]) -> list[Judgement]:
+def _learn(guard: Guard, batches: Iterable[Batch]) -> list[Verdict]:
     return [made for batch in batches if (made := guard.learn(batch, _every_fourth(batch))[1]) is not None]
 
 

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from feature_repo.decode import check_change, check_event
-from feature_repo.decoded_event import Occurrence
+from feature_repo.decoded_event import DecodedEvent
 from headwater.v1.events_pb2 import Event
 from training.simulation.simulation import Simulation, SimulationConfig, Truth
-from training.simulation.synthetic_catalogue import Deed, ItemKind, World, WorldError, load_world
+from training.simulation.synthetic_catalogue import (
+    ItemActionRate,
+    ItemKind,
+    SyntheticCatalogue,
+    SyntheticCatalogueError,
+    load_synthetic_catalogue,
+)
 
 CONFIG = SimulationConfig(users=40, items=200, days=6.0, sessions_per_day=4.0)
 
@@ -25,7 +31,7 @@ def test_events_are_valid_and_in_order_of_time() -> None:
     """The stream would take every one, no id comes twice, and nothing is shown before it is published."""
     world, events = simulated()
     found = [check_event(event, 2e9) for event, _ in events]
-    taken = [event for event in found if isinstance(event, Occurrence)]
+    taken = [event for event in found if isinstance(event, DecodedEvent)]
     assert len(taken) == len(found)
     assert [event.at for event in taken] == sorted(event.at for event in taken)
     assert len({event.event_id for event in taken}) == len(taken)
@@ -85,9 +91,13 @@ def test_the_same_seed_gives_the_same_world() -> None:
 def test_a_world_of_ones_own_does_what_it_declares() -> None:
     """Its types, titles and events and no others; values are shares where the deed says so."""
     song = ItemKind(
-        share=1.0, opened="play", chance=0.3, titles=("{0} song",), deeds=(Deed(event="listen", fraction=0.5), Deed(event="like"))
+        share=1.0,
+        opened="play",
+        chance=0.3,
+        titles=("{0} song",),
+        actions=(ItemActionRate(event="listen", fraction=0.5), ItemActionRate(event="like")),
     )
-    simulation = Simulation(CONFIG, np.random.default_rng(0), World(types={"song": song}))
+    simulation = Simulation(CONFIG, np.random.default_rng(0), SyntheticCatalogue(types={"song": song}))
     assert {change.upsert.type for change in simulation.catalogue()} == {"song"}
     events = [event for event, _ in simulation.events()]
     assert {event.action.name for event in events if event.HasField("action")} == {"play", "listen", "like"}
@@ -108,9 +118,9 @@ def test_a_world_of_ones_own_does_what_it_declares() -> None:
 )
 def test_a_world_file_that_cannot_be_used_says_why(tmp_path: Path, world: str, complaint: str) -> None:
     """With the file's name."""
-    (tmp_path / "world.toml").write_text(world)
-    with pytest.raises(WorldError, match=f"world.toml: .*{complaint}"):
-        load_world(tmp_path / "world.toml")
+    (tmp_path / "synthetic.toml").write_text(world)
+    with pytest.raises(SyntheticCatalogueError, match=f"world.toml: .*{complaint}"):
+        load_synthetic_catalogue(tmp_path / "synthetic.toml")
 
 
 def test_impossible_sizes_are_refused() -> None:

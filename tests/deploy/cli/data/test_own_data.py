@@ -249,9 +249,9 @@ def test_gzipped_tables_of_games_owned_and_played_are_walked_in_four_commands(he
 def test_what_is_answered_wrongly_is_asked_again(here: Path) -> None:
     """At a terminal: a column that is not there, and a file that is not there, cost no other answer."""
     answers = ("absent.csv", "products.csv", "visitor", "prodct", "Product", "when", "what", "-", "", "", "", "", "product")
-    said = at_a_terminal(here, answers, "--history", "views.csv")
-    assert "'prodct' is none of visitor, Product, when, what" in said
-    assert "absent.csv is no file" in said
+    output = at_a_terminal(here, answers, "--history", "views.csv")
+    assert "'prodct' is none of visitor, Product, when, what" in output
+    assert "absent.csv is no file" in output
     project = load_project(here)
     assert project.catalogue is not None
     assert (project.catalogue.item_type, project.catalogue.columns.title) == ("product", "name")
@@ -269,9 +269,9 @@ def test_questions_alone_make_a_project_of_two_files(here: Path) -> None:
     (here / "buys.csv").write_text("who,game,price\nu,g,5\n")
     files = ("plays.csv", "buys.csv", "")
     plays = ("", "game", "-", "-", "read", "", "spent", "fortnights", "minutes")
-    said = at_a_terminal(here, (*files, "", *plays, "", "game", "", "", "", "-"))
-    assert "spent: 90" in said
-    assert "'fortnights' is none of milliseconds, seconds, minutes, hours" in said
+    output = at_a_terminal(here, (*files, "", *plays, "", "game", "", "", "", "-"))
+    assert "spent: 90" in output
+    assert "'fortnights' is none of milliseconds, seconds, minutes, hours" in output
     bought, played = load_project(here).history
     assert (bought.event, bought.columns) == ("purchase", {"user_id": "who", "item_id": "game"})
     assert (played.event, played.value_unit, played.columns["value"]) == ("read", "minutes", "spent")
@@ -285,10 +285,10 @@ def at_a_terminal(here: Path, answers: tuple[str, ...], *flags: str) -> str:
     with subprocess.Popen(program, cwd=here, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         os.write(terminal, "".join(f"{answer}\n" for answer in answers).encode())
-        said = b"".join(iter(lambda: _read(terminal), b"")).decode()
-        assert process.wait(60.0) == 0, said
+        output = b"".join(iter(lambda: _read(terminal), b"")).decode()
+        assert process.wait(60.0) == 0, output
     os.close(terminal)
-    return said
+    return output
 
 
 def _read(terminal: int) -> bytes:

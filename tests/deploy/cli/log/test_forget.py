@@ -40,11 +40,11 @@ def test_the_receipt_says_what_was_erased_where_and_what_is_kept(tmp_path: Path)
         with running_worker("streams.workers.features", environment_of(kafka, store, tmp_path), tmp_path / "log"):
             done = headwater("forget", "ann", "--yes", *where, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = " ".join(done.stdout.split())
-    assert told.startswith("User ann is forgotten. request event ")
-    assert "worker's memory: 3 events counted, 0 items engaged with, 3 ids of events" in told
-    assert "erased 3 impressions that awaited labels" in told
-    assert "kept records in headwater.events.v1" in told
+    output = " ".join(done.stdout.split())
+    assert output.startswith("User ann is forgotten. request event ")
+    assert "worker's memory: 3 events counted, 0 items engaged with, 3 ids of events" in output
+    assert "erased 3 impressions that awaited labels" in output
+    assert "kept records in headwater.events.v1" in output
 
 
 def test_nothing_is_shown_of_a_forgotten_user(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import { change, differs, plain, score } from "./words.js";
 const STATIONS = [["log", "on the log"], ["feature", "in the features"], ["served", "in the scores"]];
 const MOST = 30;
 
-export class Travel {
+export class Trace {
   constructor(place, tasks) {
     this.place = place;
     this.tasks = tasks;
@@ -42,8 +42,8 @@ export class Travel {
       const [old, now] = [before[task.name], after[task.name]];
       const same = !differs(old, now, task.kind);
       const tone = same ? "" : now > old ? "up" : "down";
-      const told = same ? "unchanged" : `${score(old, task.kind)} → ${score(now, task.kind)} (${change(old, now, task.kind)})`;
-      return element("span", {}, `${plain(task.name)} `, element("span", { class: tone, "data-changed": task.name }, told), element("br"));
+      const text = same ? "unchanged" : `${score(old, task.kind)} → ${score(now, task.kind)} (${change(old, now, task.kind)})`;
+      return element("span", {}, `${plain(task.name)} `, element("span", { class: tone, "data-changed": task.name }, text), element("br"));
     });
   }
 }
