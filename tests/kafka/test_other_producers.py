@@ -1,0 +1,114 @@
+"""Records of Java's producer and of librdkafka: transactions, codecs, headers, null values, and their choice of partition."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from feature_repo.counters import ALL
+from feature_repo.decode import decode_event
+from feature_repo.decoded_event import DecodedEvent
+from feature_repo.settings import StoreSettings
+from feature_repo.store import RowStore, apply
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS
+from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
+from streams.producer import EventProducer
+from tests.docs.test_code import blocks
+from tests.feature_repo.worlds import VOCABULARY
+from tests.kafka.producers import PRODUCERS, Send
+from tests.streams.processes import environment_of, read_topic, running_worker
+
+pytestmark = pytest.mark.timeout(300)
+
+_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+_USERS = [f"user-{number}" for number in range(40)]
+
+
+def _click(user: str, number: int) -> Event:
+    event = Event(event_id=f"{user}:{number}", user_id=user, item_id=f"i{number % 5}")
+    event.click.SetInParent()
+    event.occurred_at.FromSeconds(1_700_000_000 + number)
+    return event
+
+
+def _plain(kafka: KafkaSettings) -> dict[str, str]:
+    return {"bootstrap.servers": kafka.bootstrap_servers, "acks": "all", "enable.idempotence": "true"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StoreSettings:
+    """An empty online store of the test's own."""
+    settings = StoreSettings(directory=tmp_path / "store")
+    apply(settings)
+    return settings
+
+
+def _actions(store: StoreSettings, users: Iterable[str]) -> Counter[str]:
+    """Actions by user that their rows count."""
+    actions = VOCABULARY.counters.index("actions")
+    rows = RowStore(store, VOCABULARY).read_users(list(users))
+    return Counter({user: round(float(row.counters_CH[actions, ALL])) for user, row in rows.items()})
+
+
+def test_keys_lie_where_headwaters_own_do_unless_librdkafka_places_them(kafka: KafkaSettings) -> None:
+    """Java's default is murmur2, as ours; librdkafka's is CRC-32, and `partitioner=murmur2_random` makes it ours."""
+    ensure_topics(kafka, partitions=3)
+    steps = [Send(topic=EVENTS.name, key=user.encode(), value=None) for user in _USERS]
+    with EventProducer(kafka) as producer:
+        for user in _USERS:
+            producer.send(_click(user, 0))
+    ours = {record.key: record.partition for record in read_topic(kafka, EVENTS.name, partitions=3)}
+
+    def placed(name: str, **settings: str) -> dict[bytes | None, int]:
+        found = PRODUCERS[name](_plain(kafka) | settings, steps)
+        return {user.encode(): partition for user, (partition, _) in zip(_USERS, found, strict=True)}
+
+    assert placed("java") == ours
+    assert placed("librdkafka", partitioner="murmur2_random") == ours
+    assert placed("librdkafka") != ours
+
+
+def test_the_program_of_the_guide_sends_to_the_right_partition(kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's code for confluent-kafka, run as it stands, sends an event that is accepted, where our own producer would."""
+    ensure_topics(kafka, partitions=16)
+    monkeypatch.setenv("HEADWATER_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
+    [program] = blocks("guides/producers.md", "py")
+    exec(compile(program, "producers.md", "exec"), {})
+    with EventProducer(kafka) as producer:
+        producer.send(_click("ann", 0))
+    theirs, ours = read_topic(kafka, EVENTS.name, partitions=16)
+    assert isinstance(decode_event(theirs.value, key=theirs.key, now=time.time()), DecodedEvent)
+    assert (theirs.key, theirs.partition) == (ours.key, ours.partition)
+
+
+def test_events_of_one_user_in_two_partitions_count_once_at_one_worker(
+    kafka: KafkaSettings, store: StoreSettings, tmp_path: Path
+) -> None:
+    """librdkafka's default and ours in turn: nothing is lost or counted twice, with a kill in between, and it is noticed."""
+    ensure_topics(kafka, partitions=2)
+    clicks = [(user, number) for number in range(10) for user in _USERS]
+    with EventProducer(kafka) as producer:
+        for user, number in clicks:
+            if number % 2 == 0:
+                producer.send(_click(user, number))
+    by_crc32 = [
+        Send(topic=EVENTS.name, key=user.encode(), value=_click(user, number).SerializeToString())
+        for user, number in clicks
+        if number % 2 or number == 0  # the first one is also a repeat, in another partition
+    ]
+    PRODUCERS["librdkafka"](_plain(kafka), by_crc32)
+
+    environment = environment_of(kafka, store, tmp_path) | {"HEADWATER_WORKER_BATCH_SIZE": "50"}
+    with running_worker("streams.workers.features", environment, tmp_path / "features.log") as worker:
+        worker.wait_for("headwater_events_folded_total", len(clicks) / 4)
+    with running_worker("streams.workers.features", environment, tmp_path / "features.log") as worker:
+        expected, deadline = Counter(dict.fromkeys(_USERS, 10)), time.monotonic() + 60.0
+        while _actions(store, _USERS) != expected and time.monotonic() < deadline:
+            time.sleep(0.1)
+        worker.wait_for("headwater_events_duplicate_total", len(_USERS))
+        assert worker.total("headwater_events_strayed_total") > 0
+    assert _actions(store, _USERS) == expected
