@@ -11,6 +11,7 @@ from feature_repo.rows import ItemRow, UserRow
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.packed_pb2 import PackedAwaiting, PackedItemActivity, PackedNumbers
 from headwater.internal.v1.streams_pb2 import ItemContent
+from runtime.errors import UserError
 
 __all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_activity", "encode_content", "encode_item", "encode_user"]
 
@@ -18,7 +19,7 @@ __all__ = ["RowSchemaError", "decode_item", "decode_user", "encode_activity", "e
 _DELETED = -1  # stands in for a partition among an item's positions, beside the time of deletion in place of an offset
 
 
-class RowSchemaError(RuntimeError):
+class RowSchemaError(UserError):
     """A stored row that was written with other tasks or another version's features."""
 
 

@@ -25,13 +25,14 @@ from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import ItemContent
+from runtime.errors import UserError
 
 __all__ = ["Fencing", "RowSchemaError", "RowStore", "StoreUnavailable", "apply", "repo_config"]
 
 _BATCH = 500  # rows a call: SQLite takes at most 999 keys in one query on old builds
 
 
-class StoreUnavailable(ConnectionError):
+class StoreUnavailable(UserError, ConnectionError):
     """The online store did not answer; the message says which one and how to check it."""
 
 

@@ -8,13 +8,15 @@ from typing import Literal
 
 import msgspec
 
+from runtime.errors import UserError
+
 __all__ = ["Kind", "Late", "Task", "TasksError", "load_tasks", "parse_tasks"]
 
 Kind = Literal["binary", "duration", "regression"]
 Late = Literal["wait", "correct"]
 
 
-class TasksError(ValueError):
+class TasksError(UserError, ValueError):
     """A tasks file that cannot be used; the message says which file and key, and what to write instead."""
 
 

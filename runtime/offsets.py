@@ -18,6 +18,7 @@ from runtime.broker.rights import (
     Right,
     narrowed,
 )
+from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 from runtime.topics import spans
 
@@ -29,7 +30,7 @@ GROUPS = {FEATURES_USERS_GROUP: EVENTS, FEATURES_ITEMS_GROUP: ITEM_ACTIONS, LEAR
 _ADVICE = "stop all of its workers first, and wait for HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS"
 
 
-class OffsetsError(RuntimeError):
+class OffsetsError(UserError):
     """Offsets that cannot be told or moved; the message says why and what to do."""
 
 

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from runtime.broker.login import check_login
 from runtime.broker.producer import start_producer
+from runtime.errors import UserError
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
 
@@ -20,7 +21,7 @@ _MAX_BATCH_BYTES = 900 * 1024
 _MAX_REQUEST_BYTES = 1024 * 1024
 
 
-class PublishError(RuntimeError):
+class PublishError(UserError):
     """Records that the broker did not take."""
 
 

@@ -14,6 +14,7 @@ from runtime.broker.access import access_error, connected
 from runtime.broker.errors import BrokerError
 from runtime.broker.rights import COMMANDS, Right, narrowed
 from runtime.broker.topic_config import Fault, TopicConfig, faults, replicas_wanted, topic_configs
+from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 
 __all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "refused", "spans"]
@@ -21,7 +22,7 @@ __all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", 
 _FETCH_SECONDS = 5.0
 
 
-class TopicError(RuntimeError):
+class TopicError(UserError):
     """Topics that cannot be created or are configured otherwise than Headwater needs; the message says what to do."""
 
 
@@ -168,7 +169,7 @@ def _layout(topic: Topic, partitions: int, brokers: int) -> dict[str, object]:
     return {"num_partitions": _wanted(topic, partitions), "replication_factor": copies, "configs": configs}
 
 
-class LogError(RuntimeError):
+class LogError(UserError):
     """A topic whose identity the broker does not tell."""
 
 

@@ -8,6 +8,7 @@ from kafka import KafkaConsumer, TopicPartition
 from headwater.internal.v1.streams_pb2 import Erasure
 from headwater.v1.events_pb2 import Event, Forget
 from headwater.v1.topics import ERASURES
+from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 from runtime.topics import TopicError
 from streams.producer import EventProducer
@@ -15,7 +16,7 @@ from streams.producer import EventProducer
 __all__ = ["ForgetError", "forget"]
 
 
-class ForgetError(RuntimeError):
+class ForgetError(UserError):
     """A wish to be forgotten that is on the log and not answered yet; the message says what to do."""
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from feature_repo.vocabulary import Vocabulary
+from runtime.errors import UserError
 from training.balancing import BalancingName, build_balancing
 from training.batch import Batch, concatenate
 from training.censoring import completed
@@ -20,7 +21,7 @@ from training.replay import Replay
 __all__ = ["StepReport", "Trainer", "TrainerConfig", "TrainerError"]
 
 
-class TrainerError(ValueError):
+class TrainerError(UserError, ValueError):
     """A saved state that this trainer cannot take up; the message says what differs."""
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from deploy.local.state import NoStackError, StackState, find_running
 from feature_repo.settings import StoreSettings
+from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ TasksFile = Annotated[
 ]
 
 
-class CliError(Exception):
+class CliError(UserError):
     """What the user asked for cannot be done; the message says why and what to do instead."""
 
 

@@ -1,10 +1,10 @@
-"""Owns what becomes of an error: whether a user can act on it, and what the user is told."""
+"""Messages for users in place of tracebacks."""
 
 import errno
 import re
 import sys
 
-from deploy.cli.connection import CliError
+from runtime.errors import UserError
 
 __all__ = ["user_message"]
 
@@ -28,30 +28,8 @@ _EXTRAS = {
 
 _OWN = ("benchmarks", "deploy", "feature_repo", "headwater", "runtime", "serving", "streams", "training")
 
-_MEANT_FOR_USERS = (
-    ("deploy.local.ports", "PortTakenError"),
-    ("deploy.local.process", "ChildError"),
-    ("deploy.local.state", "DirectoryInUseError"),
-    ("deploy.local.state", "NoStackError"),
-    ("deploy.demo.movielens", "MovieLensError"),
-    ("deploy.observe.flow", "FlowError"),
-    ("deploy.dataset.load", "LoadError"),
-    ("runtime.topics", "LogError"),
-    ("feature_repo.store", "StoreUnavailable"),
-    ("feature_repo.store", "RowSchemaError"),
-    ("feature_repo.tasks", "TasksError"),
-    ("kafka.errors", "KafkaError"),
-    ("runtime.offsets", "OffsetsError"),
-    ("streams.erasures", "ForgetError"),
-    ("streams.producer", "DeliveryError"),
-    ("runtime.topics", "TopicError"),
-    ("training.encoding.encoder", "EncoderError"),
-    ("deploy.dataset.project", "ProjectError"),
-    ("training.release.promotion", "PromotionError"),
-    ("training.storage.snapshots", "SnapshotError"),
-    ("deploy.dataset.tables", "HistoryFileError"),
-    ("training.simulation.synthetic_catalogue", "SyntheticCatalogueError"),
-)
+_OF_LIBRARIES = (("kafka.errors", "KafkaError"), ("streams.delivery_report", "DeliveryError"), ("streams.spool", "SpoolError"))
+"""Errors with messages for users whose modules do not know Headwater's base class."""
 
 _FILE_TROUBLE = {
     errno.ENOSPC: "the disk is full; free some space, or choose another place for what is written",
@@ -65,12 +43,12 @@ _FILE_TROUBLE = {
 
 
 def user_message(error: Exception) -> str | None:
-    """What the user is told in place of a traceback; None for a fault of the program, which needs one."""
+    """The message for the user; None for a fault of the program, which needs its traceback."""
     if isinstance(error, ModuleNotFoundError):
         return _missing((error.name or "").partition(".")[0])
-    # Of modules that this run never imported there can be no errors.
-    meant = [getattr(sys.modules[module], name) for module, name in _MEANT_FOR_USERS if module in sys.modules]
-    if isinstance(error, (CliError, *meant)):
+    # A module that this run never imported has raised nothing.
+    libraries = tuple(getattr(sys.modules[module], name) for module, name in _OF_LIBRARIES if module in sys.modules)
+    if isinstance(error, (UserError, *libraries)):
         return str(error)
     if isinstance(error, OSError) and error.errno in _FILE_TROUBLE:
         where = error.filename or "a file that this command writes (df -h tells of each disk)"

@@ -13,6 +13,7 @@ from deploy.observe.scrape import scrape
 from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
+from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer
@@ -23,7 +24,7 @@ _CATALOGUE_STALLED_SECONDS = 120.0
 _MODEL_STALLED_SECONDS = 15.0  # the learner publishes at most every 10 s, and the server looks every second
 
 
-class LoadError(RuntimeError):
+class LoadError(UserError):
     """The stack does not take in what the project holds; the message says where to look."""
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from deploy.dataset.history_file import Columns
+from runtime.errors import UserError
 from training.simulation.synthetic import Simulated
 
 __all__ = [
@@ -28,7 +29,7 @@ VALUE_UNITS = {"": 1.0, "milliseconds": 1e-3, "seconds": 1.0, "minutes": 60.0, "
 """What a value is multiplied with to be seconds."""
 
 
-class ProjectError(ValueError):
+class ProjectError(UserError, ValueError):
     """A project file that cannot be used; the message says which one and what to change."""
 
 

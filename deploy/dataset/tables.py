@@ -9,6 +9,8 @@ from typing import IO, Any
 
 import msgspec
 
+from runtime.errors import UserError
+
 __all__ = ["SURPLUS", "HistoryFileError", "read_rows"]
 
 SURPLUS = "\0surplus"
@@ -24,7 +26,7 @@ _CHANGED = {
 _MAX_FIELD = 1 << 24  # bodies of articles exceed the csv module's own 128 KiB
 
 
-class HistoryFileError(ValueError):
+class HistoryFileError(UserError, ValueError):
     """A file that cannot be used; the message names the file, the row (from 1, a header not counted) and what to change."""
 
 

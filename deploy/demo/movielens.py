@@ -15,6 +15,7 @@ import pandas as pd
 
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
+from runtime.errors import UserError
 
 __all__ = ["CITATION", "MovieLens", "MovieLensError", "Rating", "clean_title", "fetch", "load"]
 
@@ -29,7 +30,7 @@ _NOT_GENRES = ("movie_id", "movie_title", "release_date", "video_release_date", 
 _ARTICLE_BEHIND = re.compile(r"^([^(]+), (The|An?|L[ae]s?|Il|Das|Der|Die|El)(?= \()")
 
 
-class MovieLensError(RuntimeError):
+class MovieLensError(UserError):
     """The data set cannot be had; the message says why and what to do."""
 
 

@@ -5,12 +5,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
+from runtime.errors import UserError
+
 __all__ = ["HOST", "PortTakenError", "answers", "check_free", "free_ports", "listens"]
 
 HOST = "127.0.0.1"
 
 
-class PortTakenError(RuntimeError):
+class PortTakenError(UserError):
     """A port that was asked for belongs to another process; the message says which and what to do."""
 
 

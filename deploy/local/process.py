@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.errors import UserError
+
 __all__ = ["Child", "ChildDiedError", "ChildError", "ChildUnhealthyError", "Command", "brief", "is_calm"]
 
 _TAIL = 20
@@ -31,7 +33,7 @@ def brief(line: str) -> str:
     return line.partition(' exception="Traceback')[0]
 
 
-class ChildError(RuntimeError):
+class ChildError(UserError):
     """A child that does not do its work; the message names it, quotes its last lines and says where its log is."""
 
 

@@ -9,17 +9,19 @@ from typing import IO
 
 import msgspec
 
+from runtime.errors import UserError
+
 __all__ = ["DEFAULT_DIRECTORIES", "DataDirectory", "DirectoryInUseError", "NoStackError", "StackState", "find_running"]
 
 DEFAULT_DIRECTORIES = (Path("build/stack"), Path("build/demo/stack"))
 """Where `headwater up` and `headwater demo` put their data unless told otherwise."""
 
 
-class DirectoryInUseError(RuntimeError):
+class DirectoryInUseError(UserError):
     """Another stack holds the data directory."""
 
 
-class NoStackError(RuntimeError):
+class NoStackError(UserError):
     """No running stack was found, or more than one."""
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from deploy.observe.scrape import Reading, quantile, scrape
 from headwater.v1.events_pb2 import Event
+from runtime.errors import UserError
 from runtime.metrics import FRESHNESS_METRIC
 
 __all__ = ["Account", "Flow", "FlowError"]
@@ -23,7 +24,7 @@ _STALLED_SECONDS = 60.0
 _DYING_SECONDS = 2.0
 
 
-class FlowError(RuntimeError):
+class FlowError(UserError):
     """Events that are not accounted for, or a stack in which nothing moves; the message gives the counts."""
 
 

@@ -10,10 +10,12 @@ KafkaError
 
 from kafka.errors import KafkaError
 
+from runtime.errors import UserError
+
 __all__ = ["AccessError", "BrokerError", "BrokerTlsError", "LoginError", "UnreachableError"]
 
 
-class BrokerError(KafkaError):  # type: ignore[misc]  # kafka-python has no types
+class BrokerError(UserError, KafkaError):  # type: ignore[misc]  # kafka-python has no types
     """The message says what was wrong, at which address, and what to change."""
 
     def __str__(self) -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 import grpc
 import structlog
 
+from runtime.errors import UserError
+
 __all__ = ["TlsError", "TlsFiles", "listen"]
 
 _log = structlog.get_logger(__name__)
 
 
-class TlsError(ValueError):
+class TlsError(UserError, ValueError):
     """Certificates that cannot be read; the message names the file and the settings."""
 
 

@@ -20,6 +20,8 @@ from typing import Literal, get_args
 import msgspec
 import structlog
 
+from runtime.errors import UserError
+
 __all__ = ["SCOPES", "Caller", "Scope", "TokenFile", "TokensError", "new_token", "parse_clients"]
 
 Scope = Literal["score", "ingest", "admin"]
@@ -29,7 +31,7 @@ _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 1.0
 
 
-class TokensError(ValueError):
+class TokensError(UserError, ValueError):
     """A tokens file that cannot be used; the message says which and why, and never quotes a hash."""
 
 

@@ -14,12 +14,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from runtime.errors import UserError
+
 __all__ = ["EncoderConfig", "EncoderError", "TextEncoder"]
 
 _SAMPLED_BYTES = 1 << 20
 
 
-class EncoderError(RuntimeError):
+class EncoderError(UserError):
     """An encoder that cannot be loaded; the message says which and what to do."""
 
 

@@ -5,13 +5,14 @@ from dataclasses import asdict
 
 import msgspec
 
+from runtime.errors import UserError
 from training.release.champion_challenger import Comparison
 from training.storage import join, read_whole, write_whole
 
 __all__ = ["PromotionError", "PromotionNotes", "Standing"]
 
 
-class PromotionError(RuntimeError):
+class PromotionError(UserError):
     """A request that cannot be made; the message says why and what to do."""
 
 

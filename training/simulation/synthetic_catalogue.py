@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from runtime.errors import UserError
+
 __all__ = [
     "NEWSROOM",
     "TOPICS",
@@ -49,7 +51,7 @@ def make_title(patterns: Sequence[str], topics: tuple[str, str], *, chinese: boo
     return title[0].upper() + title[1:]
 
 
-class SyntheticCatalogueError(ValueError):
+class SyntheticCatalogueError(UserError, ValueError):
     """A world file that cannot be used; the message says which one and what to change."""
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
+from runtime.errors import UserError
 from training.storage import read_whole, write_whole
 
 __all__ = ["CheckpointError", "CheckpointFile"]
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError):
     """A checkpoint that cannot be read; the message says which and what to do."""
 
 

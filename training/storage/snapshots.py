@@ -11,6 +11,7 @@ import safetensors.torch
 
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
+from runtime.errors import UserError
 from training.model import ModelConfig, Recommender
 from training.storage import CURRENT, join, storage_at
 
@@ -20,7 +21,7 @@ WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
 _HELD = "held"
 
 
-class SnapshotError(RuntimeError):
+class SnapshotError(UserError):
     """A snapshot that is missing, damaged or does not fit; the message says which and what to do."""
 
 

@@ -1,6 +1,7 @@
 """What a newcomer can run into in the first hour is answered with what to do, and never with a traceback."""
 
 import errno
+import importlib
 import socket
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from deploy.cli.errors import user_message
 from deploy.local.ports import PortTakenError, check_free
+from runtime.errors import UserError
+from tests.structure.rooms import classes
 
 ROOT = Path(__file__).parents[3]
 
@@ -119,3 +122,13 @@ def test_a_fault_of_the_program_keeps_its_traceback() -> None:
     """It is nothing that a user can act on."""
     assert user_message(ZeroDivisionError()) is None
     assert user_message(OSError(errno.EPIPE, "Broken pipe")) is None
+
+
+def test_every_error_of_the_lower_packages_is_shown_as_a_message() -> None:
+    """Commands meet them all; `RowError` alone never leaves the reader of a file, which counts it."""
+    found = [(name, module) for name, module in classes(("runtime", "feature_repo", "training")) if name.endswith("Error")]
+    found += [(name, module) for name, module in classes(("deploy",)) if name.endswith("Error") and "drills" not in module]
+    kinds = [getattr(importlib.import_module(module), name) for name, module in found if name != "RowError"]
+    assert len(kinds) > 15
+    assert [kind.__name__ for kind in kinds if not issubclass(kind, UserError)] == []
+    assert user_message(PortTakenError("port 1 is taken")) == "port 1 is taken"
