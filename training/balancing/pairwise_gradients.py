@@ -1,23 +1,43 @@
-"""Owns the form of all methods that weigh the gradients of tasks against each other, not their losses."""
+"""Balancing by pairwise products of the tasks' gradients, and projection onto the cone where no loss rises."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import nnls
 from torch import Tensor, nn
-from torchjd.linalg import QuadprogProjector
+from torchjd.linalg import DualConeProjector, PSDMatrix
 
 from training.balancing.protocol import Balancing
 
-__all__ = ["GradientBalancing", "cone_projector"]
+__all__ = ["ConeProjector", "GradientBalancing"]
 
 
-def cone_projector() -> QuadprogProjector:
-    """Projects onto the cone where no loss rises.
+class ConeProjector(DualConeProjector):
+    """Projects onto the dual cone of the gradients, where no task's loss rises (Quinton and Rey, 2024, proposition 1).
 
-    torchjd's own tolerances pass over gradients that are short (of 0.01 altogether) or much shorter than others; in float64
-    these are safe.
+    The quadratic program min v'Gv subject to v >= u is one of non-negative least squares in v - u, as G = A'A: it is solved
+    exactly, by an active set (Lawson and Hanson, 1974, algorithm NNLS). Gradients are scaled to length one, so that short ones
+    count as much as long ones.
     """
-    return QuadprogProjector(norm_eps=1e-20, reg_eps=1e-9)
+
+    def __call__(self, U: Tensor, G: PSDMatrix) -> Tensor:
+        """Weights (..., K) of the projection of each vector of weights in `U`; `G` is the products of the gradients, (K, K)."""
+        products_KK = G.detach().cpu().numpy().astype(np.float64)
+        lengths_K = np.sqrt(np.diag(products_KK))
+        lengths_K[lengths_K == 0.0] = 1.0
+        values_K, vectors_KK = np.linalg.eigh(products_KK / np.outer(lengths_K, lengths_K))
+        root_KK = np.sqrt(values_K.clip(0.0))[:, None] * vectors_KK.T
+        u_NK = U.detach().cpu().numpy().astype(np.float64).reshape(-1, len(lengths_K))
+        v_NK = np.stack([_project(u_K * lengths_K, root_KK) / lengths_K for u_K in u_NK])
+        return torch.as_tensor(v_NK, dtype=G.dtype, device=G.device).reshape(U.shape)
+
+
+def _project(u_K: NDArray[np.float64], root_KK: NDArray[np.float64]) -> NDArray[np.float64]:
+    added_K, _ = nnls(root_KK, -root_KK @ u_K)
+    projected_K: NDArray[np.float64] = u_K + added_K
+    return projected_K
 
 
 class GradientBalancing(Balancing):

@@ -5,7 +5,7 @@ from torch import Tensor
 from torchjd.linalg import PSDMatrix
 
 from feature_repo.tasks import Task
-from training.balancing.pairwise_gradients import GradientBalancing, cone_projector
+from training.balancing.pairwise_gradients import ConeProjector, GradientBalancing
 
 __all__ = ["Priorities"]
 
@@ -20,7 +20,7 @@ class Priorities(GradientBalancing):
     def __init__(self, tasks: tuple[Task, ...]) -> None:
         super().__init__(tasks)
         self._priorities_T = torch.tensor([task.priority for task in tasks])
-        self._project = cone_projector()
+        self._project = ConeProjector()
 
     def weigh(self, pairwise_KK: Tensor, tasks_K: Tensor) -> Tensor:
         """Sum of each task's projection, in terms of all gradients."""

@@ -8,7 +8,7 @@ from torchjd.aggregation import MGDAWeighting, PCGradWeighting, UPGradWeighting
 from torchjd.linalg import PSDMatrix
 
 from feature_repo.tasks import Task
-from training.balancing.pairwise_gradients import GradientBalancing, cone_projector
+from training.balancing.pairwise_gradients import ConeProjector, GradientBalancing
 
 __all__ = ["Surgery", "SurgeryName"]
 
@@ -49,7 +49,7 @@ def _weighting(name: SurgeryName) -> PCGradWeighting | UPGradWeighting | MGDAWei
         case "pcgrad":
             return PCGradWeighting()
         case "upgrad":
-            return UPGradWeighting(projector=cone_projector())
+            return UPGradWeighting(projector=ConeProjector())
         case "mgda":
             return MGDAWeighting()
     assert_never(name)

@@ -8,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torchjd.linalg import PSDMatrix
 
 from feature_repo.tasks import Task
 from training.balancing import Balancing, BalancingName, build_balancing
+from training.balancing.pairwise_gradients import ConeProjector
 from training.balancing.weights import DynamicWeights, FixedWeights, Uncertainty
 
 A, B = (Task(name=name, kind="regression", event="rate") for name in ("a", "b"))
@@ -191,3 +193,24 @@ def test_unknown_name_is_refused() -> None:
     """A method that is not there is named, beside those that are."""
     with pytest.raises(ValueError, match="choose one of fixed"):
         build_balancing("best", (A, B))  # type: ignore[arg-type]  # what a setting could hold
+
+
+@settings(deadline=None)
+@given(
+    scales=st.lists(st.floats(-3.0, 2.0), min_size=2, max_size=7),
+    width=st.integers(1, 9),
+    seed=st.integers(0, 1000),
+    at=st.integers(0, 6),
+)
+def test_projection_onto_the_cone_is_the_optimum(scales: list[float], width: int, seed: int, at: int) -> None:
+    """Whatever the lengths and the rank of the gradients, the conditions of Karush, Kuhn and Tucker hold."""
+    tasks = len(scales)
+    generator = torch.Generator().manual_seed(seed)
+    gradients_KP = torch.randn(tasks, width, dtype=torch.float64, generator=generator) * 10.0 ** torch.tensor(scales)[:, None]
+    wanted_K = torch.eye(tasks, dtype=torch.float64)[at % tasks]
+    weights_K = ConeProjector()(wanted_K, PSDMatrix(gradients_KP @ gradients_KP.T))
+    lengths_K, step_P = gradients_KP.norm(dim=1), weights_K @ gradients_KP
+    size = float(lengths_K[at % tasks])
+    assert (weights_K >= wanted_K).all()
+    assert (gradients_KP @ step_P >= -1e-6 * size * lengths_K).all(), "a loss rises"
+    assert ((weights_K - wanted_K) * (gradients_KP @ step_P)).abs().max() <= 1e-6 * size**2, "more was added than needed"
