@@ -1,4 +1,7 @@
-"""Command that runs another one against a node of Apache Kafka: `python -m tests.kafka pytest tests/streams`."""
+"""Command that runs another one against a node of Apache Kafka: `python -m tests.kafka pytest tests/streams`.
+
+`python -m tests.kafka --version` says which version was found, or ends with 1 and says what is missing.
+"""
 
 import os
 import subprocess
@@ -6,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.drills.kafka import ApacheKafka, KafkaMissingError
+from deploy.drills.kafka import ApacheKafka, KafkaMissingError, find_kafka
 
 
 def main() -> None:
@@ -14,6 +17,9 @@ def main() -> None:
     if not sys.argv[1:]:
         sys.exit("give a command, such as: python -m tests.kafka .venv/bin/pytest -q -n0 tests/streams")
     try:
+        if sys.argv[1:] == ["--version"]:
+            print(f"Apache Kafka {find_kafka().version}")
+            return
         with tempfile.TemporaryDirectory() as directory, ApacheKafka(Path(directory)) as cluster:
             environment = {**os.environ, "HEADWATER_TEST_BOOTSTRAP": cluster.bootstrap_servers}
             status = subprocess.run(sys.argv[1:], env=environment, check=False).returncode

@@ -110,5 +110,5 @@ def test_events_of_one_user_in_two_partitions_count_once_at_one_worker(
         while _actions(store, _USERS) != expected and time.monotonic() < deadline:
             time.sleep(0.1)
         worker.wait_for("headwater_events_duplicate_total", len(_USERS))
-        assert worker.total("headwater_events_strayed_total") > 0
+        assert worker.total("headwater_events_wrong_partition_total") > 0
     assert _actions(store, _USERS) == expected
