@@ -17,7 +17,7 @@ from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1 import recommender_pb2
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.health import Pulse
 from runtime.probes import Probes
 from runtime.settings import KafkaSettings
@@ -47,7 +47,7 @@ __all__ = ["SERVICE", "Application"]
 
 _log = structlog.get_logger(__name__)
 
-SERVICE: str = recommender_pb2.DESCRIPTOR.services_by_name["Recommender"].full_name
+SERVICE: str = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
 
 _READY_WAIT_SECONDS = 2.0
 _OPTIONS = (
@@ -136,7 +136,7 @@ class Application:
         self._impressions.start()
         await self._models.refresh()
         self._grpc = grpc.aio.server(interceptors=self._interceptors, options=_OPTIONS)
-        add_RecommenderServicer_to_server(self._servicer, self._grpc)
+        add_RecommenderServiceServicer_to_server(self._servicer, self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         if self._settings.reflection:
             reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)

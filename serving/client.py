@@ -2,16 +2,17 @@
 
 Questions and answers are the messages of protos/headwater/v1/recommender.proto, whose stubs give types:
 
-    from headwater.v1.recommender_pb2 import RecommendRequest
+    from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest
     from serving.client import Client
 
     with Client("127.0.0.1:50051") as client:
-        answer = client.recommend(RecommendRequest(user_id="u1", count=10))
+        answer = client.recommend(RecommendRequest(user_id="u1", list=ListSpec(count=10)))
 
 It lives beside the server so that both change together; it imports nothing of it.
 """
 
 import json
+import math
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +25,11 @@ import grpc
 
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 
-__all__ = ["AsyncClient", "Client", "ClientOptions", "Tls"]
+__all__ = ["AsyncClient", "Client", "ClientOptions", "Tls", "by_task"]
 
-_SERVICE = "headwater.v1.Recommender"
+_SERVICE = "headwater.v1.RecommenderService"
 _KEEPALIVE_MS = 30_000
 _ATTEMPTS = 4
 # A failed attempt costs a token and a success gives back a tenth; with half of them gone nothing is tried again.
@@ -104,7 +105,7 @@ class Client:
             self._channel = grpc.insecure_channel(to.address, options=to.arguments)
         else:
             self._channel = grpc.secure_channel(to.address, to.credentials, options=to.arguments)
-        self._stub = RecommenderStub(self._channel)
+        self._stub = RecommenderServiceStub(self._channel)
 
     def score(self, request: pb.ScoreRequest, *, deadline_seconds: float | None = None) -> pb.ScoreResponse:
         """One prediction for each task and item that is named."""
@@ -153,7 +154,7 @@ class AsyncClient:
             self._channel = grpc.aio.insecure_channel(to.address, options=to.arguments)
         else:
             self._channel = grpc.aio.secure_channel(to.address, to.credentials, options=to.arguments)
-        self._stub = RecommenderStub(self._channel)
+        self._stub = RecommenderServiceStub(self._channel)
 
     async def score(self, request: pb.ScoreRequest, *, deadline_seconds: float | None = None) -> pb.ScoreResponse:
         """One prediction for each task and item that is named."""
@@ -191,6 +192,15 @@ class AsyncClient:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
+
+
+def by_task(tasks: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """An item's values by the response's tasks, without those that do not apply to the item.
+
+    >>> by_task(["click", "dwell"], [0.25, float("nan")])
+    {'click': 0.25}
+    """
+    return {task: value for task, value in zip(tasks, values, strict=True) if not math.isnan(value)}
 
 
 def _service_config() -> dict[str, object]:

@@ -99,10 +99,12 @@ def _outcome(write: "asyncio.Future[None]", seconds: float) -> str | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
-    """An event that was not written: its place in the request, and what to do."""
+    """An event that the log has not acknowledged: its position in the request, and what to do."""
 
     index: int
     event_id: str
+    invalid: bool
+    """It breaks a constraint; else the log did not acknowledge it in time, and the same event may be sent again."""
     detail: str
 
 
@@ -131,16 +133,19 @@ class EventRecorder:
         """
         self._limits.check_events(len(events))
         now = self._clock()
-        problems = [_problem(event, now) for event in events]
-        sound = [at for at, problem in enumerate(problems) if problem is None]
+        problems = {at: problem for at, event in enumerate(events) if (problem := _problem(event, now)) is not None}
+        refused = [
+            Refused(index=at, event_id=events[at].event_id, invalid=True, detail=problem) for at, problem in problems.items()
+        ]
+        sound = [at for at in range(len(events)) if at not in problems]
         if sound:
             outcomes = await self._log.append([events[at] for at in sound], seconds)
-            for at, outcome in zip(sound, outcomes, strict=True):
-                problems[at] = outcome
-        refused = tuple(
-            Refused(index=at, event_id=events[at].event_id, detail=problem) for at, problem in enumerate(problems) if problem
-        )
-        return Recorded(accepted=len(events) - len(refused), refused=refused)
+            refused += [
+                Refused(index=at, event_id=events[at].event_id, invalid=False, detail=outcome)
+                for at, outcome in zip(sound, outcomes, strict=True)
+                if outcome is not None
+            ]
+        return Recorded(accepted=len(events) - len(refused), refused=tuple(sorted(refused, key=lambda one: one.index)))
 
 
 def _problem(event: Event, now: float) -> str | None:

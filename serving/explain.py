@@ -98,7 +98,7 @@ class Reason:
     """Contributions of one kind together, in the unit of the prediction."""
 
     name: str
-    words: str
+    summary: str
     contribution: float
 
 
@@ -119,7 +119,7 @@ class PastItem:
     title: str
     acted_at: float
     contribution: float
-    words: str
+    summary: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +150,7 @@ def reasons_of(vocabulary: Vocabulary, task: Task, features_F: NDArray[np.floati
     sums["text"] += text
     ranked = sorted(sums.items(), key=lambda pair: -abs(pair[1]))
     return tuple(
-        Reason(name=name, words=f"{_WORDS[name]} {_moves(contribution, task.kind)}", contribution=contribution)
+        Reason(name=name, summary=f"{_WORDS[name]} {_moves(contribution, task.kind)}", contribution=contribution)
         for name, contribution in ranked
     )
 
@@ -220,7 +220,7 @@ class Explainer:
         columns = self._limits.columns(query.tasks)
         item_row = self._table.index.get(query.item_id, -1)
         if item_row < 0 or not self._table.live[item_row]:
-            raise InvalidRequest(f"item_id: {query.item_id or '(none)'} is not in the catalogue, so there is nothing to explain")
+            raise InvalidRequest("item_id", f"{query.item_id or '(none)'} is not in the catalogue; publish it first")
         now, model = self._clock(), self._model()
         user = await self._users.read(query.user_id, now, query.seconds)
         loop = asyncio.get_running_loop()
@@ -277,7 +277,7 @@ class Explainer:
                 title=self._title(row.recent_ids[at]),
                 acted_at=float(row.recent_R[at, 0]),
                 contribution=pull,
-                words=past_words(self._title(row.recent_ids[at]), task.kind, pull),
+                summary=past_words(self._title(row.recent_ids[at]), task.kind, pull),
             )
             for pull, at in sorted(pulls, key=lambda pair: -abs(pair[0]))[:_PAST_ITEMS]
         ]

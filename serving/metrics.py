@@ -12,7 +12,7 @@ from serving.api.responses import DegradationReason, Info, ResponseTimings
 __all__ = ["ServerMetrics"]
 
 _SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_METHODS = tuple(method.name for method in recommender_pb2.DESCRIPTOR.services_by_name["Recommender"].methods)
+_METHODS = tuple(method.name for method in recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].methods)
 _CODES = ("OK", "CANCELLED", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE")
 
 

@@ -70,7 +70,6 @@ class Pipeline:
         """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""
         self._limits.check_user(query.user_id)
         self._limits.check_items(query.item_ids)
-        self._limits.check_context(query.context_text)
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         rows_B = self._table.rows(query.item_ids)
@@ -82,8 +81,6 @@ class Pipeline:
         watch.lap("return")
         unknown_B = (rows_B < 0) | ~self._table.live[rows_B]
         found = [*self._found(user, model), unknown_items(query.item_ids, unknown_B)]
-        if query.context_text:
-            found.append(context_skipped("predictions do not depend on context_text; Recommend ranks by it"))
         return Scored(
             item_ids=query.item_ids,
             tasks=tuple(self._limits.names[column] for column in columns),
@@ -98,7 +95,8 @@ class Pipeline:
         self._limits.check_user(query.user_id)
         self._limits.check_slates(query.slates)
         self._limits.check_context(query.context_text)
-        weights = [self._limits.weights(slate.task_weights) for slate in query.slates]
+        weights = [self._limits.weights(slate.task_weights, f"{slate.path}.task_weights") for slate in query.slates]
+        columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         seconds = query.seconds * _READ_SHARE
         with self._queue.place(query.seconds):
@@ -118,6 +116,7 @@ class Pipeline:
             user_id=query.user_id,
             at=now,
             tasks=self._limits.names,
+            columns=columns,
             slates=ranked.slates,
             history_item_ids=user.row.recent_ids[:HISTORY],
             history_values_NT1=ranked.assembled.history_values_NT1,

@@ -21,8 +21,8 @@ from feature_repo.store import RowStore, apply
 from feature_repo.vocabulary import AUDIENCE, Vocabulary
 from headwater.internal.v1.streams_pb2 import ItemAction, ItemContent
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2 import RecommendRequest, ScoreRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import EVENTS, ITEM_ACTIONS
 from runtime.record import Record
 from streams.processors.item import ItemProcessor
@@ -116,7 +116,7 @@ def processes(directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
             "requests_per_core_s": {},
         }
         with grpc.insecure_channel(system.state.server) as channel:
-            stub = RecommenderStub(channel)
+            stub = RecommenderServiceStub(channel)
             eventually(lambda: _total(system, "server", "mirror_lag_records") == 0, _SECONDS)
             idle = _idle(system)
             for count in _CANDIDATES:
@@ -124,7 +124,7 @@ def processes(directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
                 score = partial(stub.Score, ScoreRequest(user_id="u1", item_ids=system.items[:count]), timeout=30.0)
                 found["requests_per_core_s"][f"score_{count}"] = _per_core(system, score, idle)
             say("Recommend")
-            recommend = partial(stub.Recommend, RecommendRequest(user_id="u1", count=10), timeout=30.0)
+            recommend = partial(stub.Recommend, RecommendRequest(user_id="u1", list=ListSpec(count=10)), timeout=30.0)
             found["requests_per_core_s"]["recommend_10"] = _per_core(system, recommend, idle)
         found["resident_bytes"] = {
             name: system.reading(name).total("process_resident_memory_bytes") for name in system.state.metrics_ports

@@ -25,7 +25,7 @@ import numpy as np
 
 __all__ = ["SCORE", "LoadClient", "Seen", "quantile"]
 
-SCORE = "/headwater.v1.Recommender/Score"
+SCORE = "/headwater.v1.RecommenderService/Score"
 
 
 @dataclass(kw_only=True, slots=True)

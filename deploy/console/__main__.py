@@ -16,7 +16,7 @@ from deploy.console.rows import Rows
 from deploy.console.settings import ConsoleSettings
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.logging import configure_logging, log_settings
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
@@ -38,7 +38,7 @@ async def _serve() -> None:
         rows = Rows(partial(RowStore, store, vocabulary), vocabulary)
         app = console_app(
             vocabulary=vocabulary,
-            queries=Queries(RecommenderStub(channel), item_types=list(types), preview=settings.read_only),
+            queries=Queries(RecommenderServiceStub(channel), item_types=list(types), preview=settings.read_only),
             rows=rows,
             health=SystemHealth(settings.metrics_urls, SnapshotStore(settings.snapshot_dir, clock=time.time)),
             kafka=kafka,

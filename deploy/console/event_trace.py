@@ -10,6 +10,7 @@ from typing import Any
 from deploy.console.queries import Queries
 from deploy.console.rows import Rows
 from headwater.v1.events_pb2 import Event
+from serving.client import by_task
 
 __all__ = ["UserAction", "follow"]
 
@@ -78,7 +79,8 @@ async def follow(
         yield station("feature")
         await asyncio.wait_for(newest(lambda: queries.features_as_of(action.user_id, action.item_id)), _LONGEST_SECONDS)
         after = await queries.score(action.user_id, [action.item_id])
-        yield station("served", before=dict(before.items[0].scores), after=dict(after.items[0].scores))
+        scores = [by_task(response.tasks, response.items[0].values) for response in (before, after)]
+        yield station("served", before=scores[0], after=scores[1])
     except ValueError as error:
         yield station("failed", detail=str(error))
     except TimeoutError:

@@ -11,6 +11,7 @@ from headwater.v1.recommender_pb2 import (
     ExplainRequest,
     ExplainResponse,
     Filter,
+    ListSpec,
     RankedSlate,
     RecommendRequest,
     RecommendSlatesRequest,
@@ -21,7 +22,8 @@ from headwater.v1.recommender_pb2 import (
     ScoreResponse,
     Slate,
 )
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
+from serving.client import by_task
 
 __all__ = ["Queries"]
 
@@ -37,7 +39,7 @@ class Queries:
     With `preview` the lists are nobody's: they make no impressions.
     """
 
-    def __init__(self, stub: RecommenderStub, *, item_types: Sequence[str], preview: bool, per_list: int = 6) -> None:
+    def __init__(self, stub: RecommenderServiceStub, *, item_types: Sequence[str], preview: bool, per_list: int = 6) -> None:
         self._stub = stub
         self._named = list(item_types)
         self._types: list[str] = []
@@ -49,12 +51,12 @@ class Queries:
         types = await self._found_types(user_id)
         if not types:
             return {"lists": [], "info": None}
-        slates = [Slate(name=kind or "items", count=self._per_list, item_types=[kind]) for kind in types]
+        slates = [Slate(name=kind or "items", list=ListSpec(count=self._per_list, item_types=[kind])) for kind in types]
         request = RecommendSlatesRequest(user_id=user_id, slates=slates, preview=self._preview)
         self._types = []  # to be found anew should the last item of one be gone, which is refused
         answer: RecommendSlatesResponse = await self._stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS, metadata=caller())
         self._types = types
-        lists = [_listed(slate) for slate in answer.slates if slate.items]
+        lists = [_listed(slate, answer.tasks) for slate in answer.slates if slate.items]
         return {"lists": lists, "info": _info(answer.info)}
 
     async def _found_types(self, user_id: str) -> list[str]:
@@ -62,7 +64,7 @@ class Queries:
         types = list(self._types)
         while len(types) < _MOST_LISTS:
             others = Filter(conditions=[Condition(field="type", none_of=types)] if types else [])
-            look = RecommendRequest(user_id=user_id, count=1, filter=others, include_seen=True, preview=True)
+            look = RecommendRequest(user_id=user_id, list=ListSpec(count=1, filter=others, include_seen=True), preview=True)
             found = await self._stub.Recommend(look, timeout=_DEADLINE_SECONDS, metadata=caller())
             if not found.items:
                 break
@@ -84,8 +86,8 @@ class Queries:
                 "task": task.task,
                 "prediction": task.prediction,
                 "baseline": task.baseline,
-                "reasons": [{"words": one.words, "contribution": one.contribution} for one in task.reasons],
-                "past_items": [{"words": one.words, "contribution": one.contribution} for one in task.past_items],
+                "reasons": [{"summary": one.summary, "contribution": one.contribution} for one in task.reasons],
+                "past_items": [{"summary": one.summary, "contribution": one.contribution} for one in task.past_items],
             }
             for task in answer.tasks
         ]
@@ -102,9 +104,14 @@ class Queries:
             raise ValueError(response.rejected[0].detail)
 
 
-def _listed(slate: RankedSlate) -> dict[str, Any]:
+def _listed(slate: RankedSlate, tasks: Sequence[str]) -> dict[str, Any]:
     items = [
-        {"item_id": item.item_id, "title": item.title, "rank_score": item.rank_score, "scores": dict(item.scores)}
+        {
+            "item_id": item.item_id,
+            "title": item.title,
+            "rank_score": item.rank_score,
+            "scores": by_task(tasks, item.values),
+        }
         for item in slate.items
     ]
     return {"type": slate.name, "items": items}

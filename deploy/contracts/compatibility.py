@@ -1,4 +1,4 @@
-"""Owns what version 1 of the wire contracts promises: nothing that was there is removed, renumbered or given another type."""
+"""Compatibility check of the wire contracts: version 1 removes, renumbers and retypes nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +7,12 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto,
 
 __all__ = ["BASELINE", "breaks"]
 
-BASELINE = Path(__file__).parents[2] / "protos" / "headwater" / "v1.binpb"
-"""Descriptors of all that version 1 has; `make protos` adds what is new, and refuses where something would break."""
+BASELINE = Path(__file__).parents[2] / "protos" / "baseline.binpb"
+"""Descriptors of version 1, imports included; `make protos` adds what is new, and refuses a change that would break it."""
 
 
 def breaks(before: FileDescriptorSet, after: FileDescriptorSet) -> list[str]:
-    """What callers or stored records of `before` could not rely on in `after`, in words; empty where all of it stands."""
+    """What a caller or a stored record of `before` loses in `after`, one sentence each; empty where all of it stands."""
     now = dict(_elements(after))
     found = []
     for name, meaning in _elements(before):

@@ -34,8 +34,8 @@ def generate(destination: Path) -> None:
 
 
 def describe(destination: Path) -> FileDescriptorSet:
-    """The descriptors of every .proto file, written to the file `destination`; raises RuntimeError as `generate` does."""
-    _protoc(f"--descriptor_set_out={destination}", *PROTOS)
+    """The descriptors of every .proto file and its imports, written to `destination`; raises RuntimeError as `generate` does."""
+    _protoc("--include_imports", f"--descriptor_set_out={destination}", *PROTOS)
     return FileDescriptorSet.FromString(destination.read_bytes())
 
 

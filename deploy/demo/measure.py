@@ -8,7 +8,7 @@ import numpy as np
 from deploy.observe.flow import FlowError
 from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2 import ScoreRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 __all__ = ["event_to_served", "percentiles", "score_latency"]
 
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.002
 _ROUNDING_NS = 10_000  # rows keep times as 64-bit floats
 
 
-def score_latency(stub: RecommenderStub, users: Sequence[str], items: Sequence[str], *, calls: int) -> list[float]:
+def score_latency(stub: RecommenderServiceStub, users: Sequence[str], items: Sequence[str], *, calls: int) -> list[float]:
     """Seconds of each of `calls` Score requests of all `items`, one at a time, for the users in turn."""
     seconds = []
     for call in range(-5, calls):  # the first five warm the connection and are left out
@@ -30,7 +30,7 @@ def score_latency(stub: RecommenderStub, users: Sequence[str], items: Sequence[s
 
 
 def event_to_served(
-    stub: RecommenderStub, publish: Callable[[Event], None], *, user_id: str, items: Sequence[str], probes: int
+    stub: RecommenderServiceStub, publish: Callable[[Event], None], *, user_id: str, items: Sequence[str], probes: int
 ) -> list[float]:
     """Seconds from sending each of `probes` clicks until an answer counts it, as its features_as_of says.
 

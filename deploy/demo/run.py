@@ -21,10 +21,11 @@ from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from deploy.observe.flow import Flow, FlowError
 from deploy.observe.scrape import quantile, scrape
-from headwater.v1.recommender_pb2 import RecommendRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.metrics import FRESHNESS_METRIC
 from runtime.settings import KafkaSettings
+from serving.client import by_task
 from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer
 
@@ -98,7 +99,7 @@ def _play(
         EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer,
         grpc.insecure_channel(state.server) as channel,
     ):
-        stub = RecommenderStub(channel)
+        stub = RecommenderServiceStub(channel)
         flow = Flow(
             console=console,
             send=producer.send,
@@ -134,7 +135,7 @@ def _play(
 
 
 def _measure(
-    stub: RecommenderStub, flow: Flow, users: list[str], films: list[str], state: StackState, batch: int
+    stub: RecommenderServiceStub, flow: Flow, users: list[str], films: list[str], state: StackState, batch: int
 ) -> dict[str, Any]:
     """Latency of Score, and how long events take into features and into answers, in seconds."""
     latency = percentiles(score_latency(stub, users, films, calls=_SCORE_CALLS))
@@ -161,11 +162,12 @@ def _await_catalogue(state: StackState, check: Callable[[], None], films: int) -
         time.sleep(0.2)
 
 
-def _show_lists(console: Console, stub: RecommenderStub, movielens: MovieLens, users: list[str]) -> None:
+def _show_lists(console: Console, stub: RecommenderServiceStub, movielens: MovieLens, users: list[str]) -> None:
     for user in users:
-        response = stub.Recommend(RecommendRequest(user_id=user, count=_LIST), timeout=10.0)
+        response = stub.Recommend(RecommendRequest(user_id=user, list=ListSpec(count=_LIST)), timeout=10.0)
         title = f"For user {user}, by model {response.info.model_version}"
         table = Table("title", "chance of a like", "stars expected", title=title, title_justify="left")
         for item in response.items:
-            table.add_row(item.title, f"{item.scores['like']:.0%}", f"{item.scores['stars']:.2f}")
+            scores = by_task(response.tasks, item.values)
+            table.add_row(item.title, f"{scores['like']:.0%}", f"{scores['stars']:.2f}")
         console.print(table)

@@ -12,8 +12,8 @@ import grpc
 from kafka.errors import KafkaError
 
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2 import RecommendRequest, ResponseInfo, ScoreRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, ResponseInfo, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.settings import KafkaSettings
 from streams.producer import DeliveryError, EventProducer
 
@@ -156,19 +156,19 @@ class Load:
     def _ask_until_stopped(self) -> None:
         # By default a channel waits up to two minutes before it tries a server again that was away.
         with grpc.insecure_channel(self._server, options=[("grpc.max_reconnect_backoff_ms", 1000)]) as channel:
-            stub = RecommenderStub(channel)
+            stub = RecommenderServiceStub(channel)
             for number in _paced(self.config.requests_per_second, self._stopping):
                 user = self.config.users[number // 2 % len(self.config.users)]
                 self._ask(stub, user, recommend=number % 2 == 0)
 
-    def _ask(self, stub: RecommenderStub, user: str, *, recommend: bool) -> None:
+    def _ask(self, stub: RecommenderServiceStub, user: str, *, recommend: bool) -> None:
         seconds = self.config.deadline_seconds
         failed, degraded = "", ""
         began = time.perf_counter()
         try:
             info: ResponseInfo
             if recommend:
-                listed = stub.Recommend(RecommendRequest(user_id=user, count=5), timeout=seconds)
+                listed = stub.Recommend(RecommendRequest(user_id=user, list=ListSpec(count=5)), timeout=seconds)
                 info = listed.info
                 self._listed.extend((user, item.item_id, info.recommendation_id) for item in listed.items[:2])
             else:

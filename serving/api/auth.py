@@ -13,7 +13,7 @@ from serving.api.tokens import Caller, Scope, TokenFile
 __all__ = ["Access", "Refusal"]
 
 _BEARER = "Bearer "
-_RECOMMENDER = "/headwater.v1.Recommender/"
+_RECOMMENDER = "/headwater.v1.RecommenderService/"
 _SCOPES: dict[str, Scope] = {
     f"{_RECOMMENDER}Score": "score",
     f"{_RECOMMENDER}Recommend": "score",
@@ -74,7 +74,7 @@ class Access(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
         return await continuation(handler_call_details)
 
     def check(self, method: str, authorization: str | bytes) -> None:
-        """Raises Refusal for a call of `method`, such as /headwater.v1.Recommender/Score, that is not to be let in."""
+        """Raises Refusal for a call of `method`, such as /headwater.v1.RecommenderService/Score, that is not to be let in."""
         if method.startswith(_OPEN):
             return
         if not isinstance(authorization, str) or not authorization.startswith(_BEARER):

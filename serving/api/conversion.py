@@ -1,26 +1,31 @@
 """Owns conversion between the wire's messages and the data plane's questions and answers."""
 
-from collections.abc import MutableMapping
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
+import numpy as np
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from headwater.v1 import recommender_pb2 as pb
 from serving.api.requests import (
-    Acted,
     Boost,
     Cap,
     Condition,
     ExplainQuery,
     Exploration,
     Filter,
+    Interaction,
     Pin,
     RecommendQuery,
     Rules,
     ScoreQuery,
     SlateQuery,
+    located,
 )
-from serving.api.responses import Info, RankedItem, Recommendation, Scored
-from serving.api.score_bytes import item_scores
+from serving.api.responses import Info, RankedSlate, Recommendation, Scored
 from serving.events import Recorded
 from serving.explain import Explained
 
@@ -36,45 +41,52 @@ __all__ = [
     "slates_response",
 ]
 
+_Wanted = TypeVar("_Wanted")
+_Made = TypeVar("_Made")
+
 
 def score_query(request: pb.ScoreRequest, seconds: float) -> ScoreQuery:
     return ScoreQuery(
         user_id=request.user_id,
         item_ids=list(request.item_ids),
         tasks=list(request.tasks),
-        context_text=request.context_text,
         seconds=seconds,
     )
 
 
 def score_response(scored: Scored) -> pb.ScoreResponse:
-    response = pb.ScoreResponse(info=_info(scored.info))
-    response.MergeFromString(item_scores(scored))
+    response = pb.ScoreResponse(tasks=scored.tasks, info=_info(scored.info))
+    add = response.items.add  # what is at its default is not passed: each argument costs a fifth of an item
+    for item_id, values in zip(scored.item_ids, scored.values_BT.tolist(), strict=True):
+        add(item_id=item_id, values=values)
+    for at in np.flatnonzero(scored.unknown_B).tolist():
+        response.items[at].unknown_item = True
     return response
 
 
 def recommend_query(request: pb.RecommendRequest, seconds: float) -> RecommendQuery:
-    return _query(request, (_slate(request, ""),), seconds)
+    return _query(request, (_slate(request.list, "", "list"),), seconds)
 
 
 def slates_query(request: pb.RecommendSlatesRequest, seconds: float) -> RecommendQuery:
-    return _query(request, tuple(_slate(slate, slate.name) for slate in request.slates), seconds)
+    return _query(
+        request,
+        tuple(_slate(slate.list, slate.name, f"slates[{at}].list") for at, slate in enumerate(request.slates)),
+        seconds,
+    )
 
 
 def recommend_response(answer: Recommendation) -> pb.RecommendResponse:
-    response = pb.RecommendResponse(info=_info(answer.info))
+    response = pb.RecommendResponse(tasks=_shown(answer), info=_info(answer.info))
     [slate] = answer.slates
-    for item in slate.items:
-        _fill_ranked(response.items.add(), answer.tasks, item)
+    _fill(response.items, slate, answer.columns)
     return response
 
 
 def slates_response(answer: Recommendation) -> pb.RecommendSlatesResponse:
-    response = pb.RecommendSlatesResponse(info=_info(answer.info))
+    response = pb.RecommendSlatesResponse(tasks=_shown(answer), info=_info(answer.info))
     for slate in answer.slates:
-        ranked = response.slates.add(name=slate.name)
-        for item in slate.items:
-            _fill_ranked(ranked.items.add(), answer.tasks, item)
+        _fill(response.slates.add(name=slate.name).items, slate, answer.columns)
     return response
 
 
@@ -87,28 +99,40 @@ def explain_response(explained: Explained) -> pb.ExplainResponse:
     for task in explained.tasks:
         made = response.tasks.add(task=task.task, prediction=task.prediction, baseline=task.baseline)
         for reason in task.reasons:
-            made.reasons.add(name=reason.name, words=reason.words, contribution=reason.contribution)
+            made.reasons.add(name=reason.name, summary=reason.summary, contribution=reason.contribution)
         for feature in task.features:
             made.features.add(feature=feature.name, value=feature.value, contribution=feature.contribution)
         for past in task.past_items:
             past_item = made.past_items.add(
-                item_id=past.item_id, title=past.title, contribution=past.contribution, words=past.words
+                item_id=past.item_id, title=past.title, contribution=past.contribution, summary=past.summary
             )
             past_item.acted_at.CopyFrom(_stamp(past.acted_at))
     return response
 
 
 def record_response(recorded: Recorded) -> pb.RecordEventsResponse:
-    rejected = [pb.RejectedEvent(index=one.index, event_id=one.event_id, detail=one.detail) for one in recorded.refused]
+    invalid, try_again = pb.RejectedEvent.CODE_INVALID, pb.RejectedEvent.CODE_TRY_AGAIN
+    rejected = [
+        pb.RejectedEvent(index=one.index, event_id=one.event_id, code=invalid if one.invalid else try_again, detail=one.detail)
+        for one in recorded.refused
+    ]
     return pb.RecordEventsResponse(accepted=recorded.accepted, rejected=rejected)
 
 
-def _fill_ranked(ranked: pb.RankedItem, tasks: tuple[str, ...], item: RankedItem) -> None:
-    ranked.item_id, ranked.type, ranked.title = item.item_id, item.type, item.title
-    ranked.rank_score, ranked.pinned = item.rank_score, item.pinned
-    if item.propensity is not None:
-        ranked.propensity = item.propensity
-    _fill(ranked.scores, tasks, item.values_T.tolist())
+def _shown(answer: Recommendation) -> list[str]:
+    return [answer.tasks[column] for column in answer.columns]
+
+
+def _fill(items: "RepeatedCompositeFieldContainer[pb.RankedItem]", slate: RankedSlate, columns: Sequence[int]) -> None:
+    if not slate.items:
+        return
+    values_KT = np.stack([item.values_T for item in slate.items])[:, columns].tolist()
+    for item, values in zip(slate.items, values_KT, strict=True):
+        made = items.add(item_id=item.item_id, rank_score=item.rank_score, values=values, type=item.type, title=item.title)
+        if item.pinned:
+            made.pinned = True
+        if item.propensity is not None:
+            made.propensity = item.propensity
 
 
 def _query(
@@ -117,6 +141,7 @@ def _query(
     return RecommendQuery(
         user_id=request.user_id,
         slates=slates,
+        tasks=list(request.tasks),
         exclude_item_ids=list(request.exclude_item_ids),
         context_text=request.context_text,
         preview=request.preview,
@@ -124,27 +149,40 @@ def _query(
     )
 
 
-def _slate(wanted: pb.RecommendRequest | pb.Slate, name: str) -> SlateQuery:
+def _slate(wanted: pb.ListSpec, name: str, path: str) -> SlateQuery:
     exploration = wanted.exploration
-    return SlateQuery(
-        name=name,
-        count=wanted.count,
-        item_types=frozenset(wanted.item_types),
-        task_weights=dict(wanted.task_weights),
-        include_seen=wanted.include_seen,
-        filter=_filter(wanted.filter),
-        diversity=wanted.diversity,
-        rules=_rules(wanted.rules),
-        exploration=Exploration(temperature=exploration.temperature, among=exploration.among),
-    )
+    with located(path):
+        leave_out: tuple[Interaction, ...] = (Interaction(),)
+        if wanted.HasField("leave_out"):
+            leave_out = _each(wanted.leave_out.any_of, "leave_out.any_of", _interaction)
+        elif wanted.include_seen:
+            leave_out = ()
+        with located("exploration"):
+            explored = Exploration(temperature=exploration.temperature, candidate_count=exploration.candidate_count)
+        return SlateQuery(
+            name=name,
+            path=path,
+            count=wanted.count,
+            item_types=frozenset(wanted.item_types),
+            filter=_filter(wanted.filter),
+            leave_out=leave_out,
+            task_weights=dict(wanted.task_weights),
+            diversity=wanted.diversity,
+            rules=_rules(wanted.rules),
+            exploration=explored,
+        )
 
 
 def _filter(wanted: pb.Filter) -> Filter:
-    return Filter(
-        conditions=tuple(map(_condition, wanted.conditions)),
-        published_within_seconds=wanted.published_within_seconds,
-        leave_out=tuple(Acted(task=acted.task, within_seconds=acted.within_seconds) for acted in wanted.leave_out),
-    )
+    with located("filter"):
+        return Filter(
+            conditions=_each(wanted.conditions, "conditions", _condition),
+            published_within_seconds=_seconds(wanted.published_within) if wanted.HasField("published_within") else math.inf,
+        )
+
+
+def _interaction(wanted: pb.Interaction) -> Interaction:
+    return Interaction(task=wanted.task, within_seconds=_seconds(wanted.within) if wanted.HasField("within") else math.inf)
 
 
 def _condition(wanted: pb.Condition) -> Condition:
@@ -158,21 +196,35 @@ def _condition(wanted: pb.Condition) -> Condition:
 
 
 def _rules(wanted: pb.Rules) -> Rules:
-    return Rules(
-        pins=tuple(Pin(item_id=pin.item_id, position=pin.position) for pin in wanted.pins),
-        caps=tuple(Cap(field=cap.field, at_most=cap.at_most) for cap in wanted.caps),
-        boosts=tuple(Boost(condition=_condition(boost.condition), add=boost.add) for boost in wanted.boosts),
-    )
+    with located("rules"):
+        return Rules(
+            pins=tuple(Pin(item_id=pin.item_id, position=pin.position) for pin in wanted.pins),
+            caps=_each(wanted.caps, "caps", lambda cap: Cap(field=cap.field, at_most=cap.at_most)),
+            boosts=_each(wanted.boosts, "boosts", _boost),
+        )
 
 
-def _fill(scores: MutableMapping[str, float], tasks: tuple[str, ...], values: list[float]) -> None:
-    for task, value in zip(tasks, values, strict=True):
-        if value == value:  # NaN: the task is about other types of items
-            scores[task] = value
+def _boost(wanted: pb.Boost) -> Boost:
+    with located("condition"):
+        condition = _condition(wanted.condition)
+    return Boost(condition=condition, score_delta=wanted.score_delta)
+
+
+def _each(wanted: Iterable[_Wanted], path: str, convert: Callable[[_Wanted], _Made]) -> tuple[_Made, ...]:
+    """Converts each; an error names its position."""
+    made = []
+    for at, one in enumerate(wanted):
+        with located(f"{path}[{at}]"):
+            made.append(convert(one))
+    return tuple(made)
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
 
 
 def _info(info: Info) -> pb.ResponseInfo:
-    degradations = [pb.Degradation(reason=one.reason.name, detail=one.detail) for one in info.degradations]
+    degradations = [pb.Degradation(reason=f"REASON_{one.reason.name}", detail=one.detail) for one in info.degradations]
     message = pb.ResponseInfo(
         recommendation_id=info.recommendation_id, model_version=info.model_version, degradations=degradations
     )

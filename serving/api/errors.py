@@ -15,7 +15,11 @@ class ServingError(Exception):
 
 
 class InvalidRequest(ServingError):
-    """The request asks for something that cannot be; the message names the field."""
+    """The caller must change one field of the request; `field` is its path, such as slates[0].list.count."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field, self.problem = field, problem
 
 
 class Overloaded(ServingError):

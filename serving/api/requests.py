@@ -1,33 +1,55 @@
 """Requests of the data plane, free of the wire.
 
-protos/headwater/v1/recommender.proto says what each part means. Raises InvalidRequest when a part is made that breaks a rule.
+protos/headwater/v1/recommender.proto says what each part means. An invalid part raises InvalidRequest when it is made, with the
+field's path within the part; whoever makes the whole puts the path to the part before it (`located`).
 """
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from serving.api.errors import InvalidRequest
 
 __all__ = [
-    "Acted",
     "Boost",
     "Cap",
     "Condition",
     "ExplainQuery",
     "Exploration",
     "Filter",
+    "Interaction",
     "Pin",
     "RecommendQuery",
     "Rules",
     "ScoreQuery",
     "SlateQuery",
+    "located",
 ]
 
 _MAX_CONDITIONS = 32
 _MAX_VALUES = 1000
-_MAX_AMONG = 500  # what was considered travels in one impression
+_MAX_EXPLORED = 500  # the candidates travel in one impression
+
+
+@contextmanager
+def located(path: str) -> Iterator[None]:
+    """Puts `path` before the field that an InvalidRequest raised within names."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path}.{error.field}", error.problem) from error
+
+
+def _check_duration(name: str, seconds: float) -> None:
+    if not seconds > 0.0:
+        raise InvalidRequest(name, f"got {seconds:g} s; give a positive duration, or leave it out for any time")
+
+
+def _check_number(name: str, number: int) -> None:
+    if number > _MAX_CONDITIONS:
+        raise InvalidRequest(name, f"got {number}, {_MAX_CONDITIONS} are allowed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,12 +64,15 @@ class Condition:
 
     def __post_init__(self) -> None:
         if not (self.any_of or self.none_of or self.ranged):
-            raise InvalidRequest(f"condition on {self.field or '(no field)'}: give any_of, none_of, at_least or at_most")
+            raise InvalidRequest(
+                "any_of", f"no condition on {self.field or '(no field)'}; give any_of, none_of, at_least or at_most"
+            )
         for name, values in (("any_of", self.any_of), ("none_of", self.none_of)):
             if len(values) > _MAX_VALUES:
-                raise InvalidRequest(f"condition on {self.field}: {name} has {len(values)} values, {_MAX_VALUES} are allowed")
-        if any(bound is not None and math.isnan(bound) for bound in (self.at_least, self.at_most)):
-            raise InvalidRequest(f"condition on {self.field}: at_least and at_most must be numbers")
+                raise InvalidRequest(name, f"{self.field} has {len(values)} values, {_MAX_VALUES} are allowed")
+        for name, bound in (("at_least", self.at_least), ("at_most", self.at_most)):
+            if bound is not None and math.isnan(bound):
+                raise InvalidRequest(name, f"NaN is not a bound of {self.field}; give a number")
 
     @property
     def ranged(self) -> bool:
@@ -56,14 +81,14 @@ class Condition:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Acted:
-    """Which of the user's latest engagements to leave out."""
+class Interaction:
+    """Which of the user's latest interactions; all of them where neither is set."""
 
     task: str = ""
-    within_seconds: float = 0.0
+    within_seconds: float = math.inf
 
     def __post_init__(self) -> None:
-        _check_seconds("filter.leave_out.within_seconds", self.within_seconds)
+        _check_duration("within", self.within_seconds)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,17 +96,16 @@ class Filter:
     """Which items of the catalogue may be drawn."""
 
     conditions: tuple[Condition, ...] = ()
-    published_within_seconds: float = 0.0
-    leave_out: tuple[Acted, ...] = ()
+    published_within_seconds: float = math.inf
 
     def __post_init__(self) -> None:
-        _check_number("filter.conditions", len(self.conditions))
-        _check_seconds("filter.published_within_seconds", self.published_within_seconds)
+        _check_number("conditions", len(self.conditions))
+        _check_duration("published_within", self.published_within_seconds)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
-    """An item, and its place from 0."""
+    """An item, and its position from 0."""
 
     item_id: str
     position: int
@@ -96,7 +120,7 @@ class Cap:
 
     def __post_init__(self) -> None:
         if self.at_most < 1:
-            raise InvalidRequest(f"rules.caps on {self.field}: at_most must be 1 or more; to leave values out, filter by none_of")
+            raise InvalidRequest("at_most", f"0 items per {self.field}; give 1 or more, or exclude values by a filter's none_of")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,11 +128,11 @@ class Boost:
     """What is added to the rank score where the condition holds."""
 
     condition: Condition
-    add: float
+    score_delta: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.add):
-            raise InvalidRequest(f"rules.boosts on {self.condition.field}: add is {self.add}; give a finite number")
+        if not math.isfinite(self.score_delta):
+            raise InvalidRequest("score_delta", f"{self.score_delta} on {self.condition.field}; give a finite number")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +145,7 @@ class Rules:
 
     def __post_init__(self) -> None:
         for name, rules in (("caps", self.caps), ("boosts", self.boosts)):
-            _check_number(f"rules.{name}", len(rules))
+            _check_number(name, len(rules))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,57 +153,52 @@ class Exploration:
     """How the list is drawn at random; not at all where the temperature is 0."""
 
     temperature: float = 0.0
-    among: int = 0
+    candidate_count: int = 0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.temperature) and self.temperature >= 0.0):
-            raise InvalidRequest(f"exploration.temperature is {self.temperature}; give 0 or more, in units of the rank score")
-        if self.among > _MAX_AMONG:
-            raise InvalidRequest(f"exploration.among is {self.among}; at most {_MAX_AMONG} candidates are drawn from")
+            raise InvalidRequest("temperature", f"got {self.temperature}; give 0 or more, in units of the rank score")
+        if self.candidate_count > _MAX_EXPLORED:
+            raise InvalidRequest(
+                "candidate_count", f"got {self.candidate_count}; at most {_MAX_EXPLORED} candidates are drawn from"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlateQuery:
-    """One list of those that a request asks for."""
+    """One list of a request (`ListSpec`)."""
 
     name: str = ""
+    path: str = "list"
+    """Where the request has it, such as slates[0].list; errors name it."""
     count: int
     item_types: frozenset[str] = frozenset()
-    task_weights: Mapping[str, float] = field(default_factory=dict)
-    include_seen: bool = False
     filter: Filter = field(default_factory=Filter)
+    leave_out: tuple[Interaction, ...] = (Interaction(),)
+    """An item with one of these interactions is left out; by default, any interaction."""
+    task_weights: Mapping[str, float] = field(default_factory=dict)
     diversity: float = 0.0
     rules: Rules = field(default_factory=Rules)
     exploration: Exploration = field(default_factory=Exploration)
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.diversity <= 1.0:
-            raise InvalidRequest(f"diversity is {self.diversity}; give a number from 0 to 1")
-        if self.include_seen and self.filter.leave_out:
-            raise InvalidRequest("include_seen and filter.leave_out contradict each other; set one of them")
+            raise InvalidRequest("diversity", f"got {self.diversity}; give a number from 0 to 1")
         if self.exploration.temperature and (self.diversity or self.rules.caps):
-            raise InvalidRequest("exploration cannot be joined with diversity or caps: leave one of them out")
-        if 0 < self.exploration.among < self.count:
-            raise InvalidRequest(f"exploration.among is {self.exploration.among}, fewer than the {self.count} items wanted")
+            raise InvalidRequest("exploration", "cannot be combined with diversity or caps; leave one of them out")
+        if 0 < self.exploration.candidate_count < self.count:
+            raise InvalidRequest(
+                "exploration.candidate_count", f"got {self.exploration.candidate_count}, fewer than the {self.count} items wanted"
+            )
         pins = self.rules.pins
         if any(pin.position >= self.count for pin in pins):
-            raise InvalidRequest(f"rules.pins: a list of {self.count} has positions 0 to {self.count - 1}")
+            raise InvalidRequest("rules.pins", f"a list of {self.count} has positions 0 to {self.count - 1}")
         if len({pin.position for pin in pins}) < len(pins) or len({pin.item_id for pin in pins}) < len(pins):
-            raise InvalidRequest("rules.pins: each item and each position can be pinned once")
-
-
-def _check_seconds(what: str, seconds: float) -> None:
-    if not (math.isfinite(seconds) and seconds >= 0.0):
-        raise InvalidRequest(f"{what} is {seconds}; give seconds, 0 for any time")
-
-
-def _check_number(what: str, number: int) -> None:
-    if number > _MAX_CONDITIONS:
-        raise InvalidRequest(f"{what}: got {number}, {_MAX_CONDITIONS} are allowed")
+            raise InvalidRequest("rules.pins", "each item and each position can be pinned once")
 
 
 def _new_id() -> str:
-    """What the answer will be called, known from the first: the log of the call names it too."""
+    """The id of the response, known from the start: the log of the call names it too."""
     return uuid.uuid4().hex
 
 
@@ -190,7 +209,6 @@ class ScoreQuery:
     user_id: str
     item_ids: Sequence[str]
     tasks: Sequence[str] = ()
-    context_text: str = ""
     seconds: float
     recommendation_id: str = field(default_factory=_new_id)
 
@@ -201,6 +219,7 @@ class RecommendQuery:
 
     user_id: str
     slates: tuple[SlateQuery, ...]
+    tasks: Sequence[str] = ()
     exclude_item_ids: Sequence[str] = ()
     context_text: str = ""
     preview: bool = False

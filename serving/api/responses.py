@@ -120,6 +120,9 @@ class Recommendation:
     at: float
     """When it was scored, Unix seconds."""
     tasks: tuple[str, ...]
+    """All that are declared."""
+    columns: Sequence[int]
+    """Which of them the request asked to be shown."""
     slates: tuple[RankedSlate, ...]
     history_item_ids: Sequence[str]
     history_values_NT1: NDArray[np.float32]

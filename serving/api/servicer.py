@@ -10,7 +10,7 @@ import grpc
 import structlog
 
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import RecommenderServicer
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from runtime.tracing import Traces
 from serving.api import conversion
 from serving.api.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
@@ -39,8 +39,8 @@ _STATUS: dict[type[ServingError], grpc.StatusCode] = {
 }
 
 
-class Servicer(RecommenderServicer):
-    """Implements `headwater.v1.Recommender`; refuses at once what comes on top of `max_in_flight` requests."""
+class Servicer(RecommenderServiceServicer):
+    """Implements `headwater.v1.RecommenderService`; refuses at once what comes on top of `max_in_flight` requests."""
 
     def __init__(
         self,

@@ -35,13 +35,13 @@ class Limits:
 
     def check_user(self, user_id: str) -> None:
         if not user_id:
-            raise InvalidRequest("user_id is empty; send the id that the user's events carry (for a new user, its future one)")
+            raise InvalidRequest("user_id", "empty; send the id that the user's events carry (for a new user, its future one)")
         _check_length("user_id", user_id, _MAX_ID)
 
     def check_items(self, item_ids: Sequence[str]) -> None:
         _check_size("item_ids", len(item_ids), self.max_candidates)
         if not all(item_ids):
-            raise InvalidRequest(f"item_ids[{list(item_ids).index('')}] is empty; give ids of the catalogue")
+            raise InvalidRequest(f"item_ids[{list(item_ids).index('')}]", "empty; give ids of the catalogue")
         _check_length("item_ids", max(item_ids, key=len), _MAX_ID)
 
     def check_context(self, text: str) -> None:
@@ -50,10 +50,10 @@ class Limits:
     def check_slates(self, slates: Sequence[SlateQuery]) -> None:
         _check_size("slates", len(slates), _MAX_SLATES)
         for slate in slates:
-            _check_size("count", slate.count, self.candidate_pool)
+            _check_size(f"{slate.path}.count", slate.count, self.candidate_pool)
         names = [slate.name for slate in slates]
         if len(set(names)) < len(names) or (len(names) > 1 and "" in names) or len(max(names, key=len)) > _MAX_NAME:
-            raise InvalidRequest(f"slates: names are {names}; give each one of its own, of 1 to {_MAX_NAME} characters")
+            raise InvalidRequest("slates", f"names are {names}; give each its own, of 1 to {_MAX_NAME} characters")
 
     def check_events(self, count: int) -> None:
         _check_size("events", count, self.max_events)
@@ -63,25 +63,25 @@ class Limits:
         self._check_declared("tasks", tasks)
         return [self.names.index(name) for name in tasks] or list(range(len(self.tasks)))
 
-    def weights(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """Weight of each task in the ranking, (T,); the tasks file's where none is given."""
+    def weights(self, weights: Mapping[str, float], field: str = "task_weights") -> NDArray[np.float64]:
+        """Weight of each task in the ranking, (T,); the tasks file's where none is given. `field` is named in errors."""
         if not weights:
             return np.array([task.rank_weight for task in self.tasks])
-        self._check_declared("task_weights", list(weights))
+        self._check_declared(field, list(weights))
         if not all(map(math.isfinite, weights.values())) or not any(weights.values()):
-            raise InvalidRequest(f"task_weights: {dict(weights)}; give finite numbers, at least one of them other than 0")
+            raise InvalidRequest(field, f"{dict(weights)}; give finite numbers, at least one of them other than 0")
         return np.array([weights.get(name, 0.0) for name in self.names])
 
     def _check_declared(self, field: str, tasks: Sequence[str]) -> None:
         if unknown := sorted(set(tasks).difference(self.names)):
-            raise InvalidRequest(f"{field}: {', '.join(unknown)} is not declared; there are: {', '.join(self.names)}")
+            raise InvalidRequest(field, f"{', '.join(unknown)} is not declared; there are: {', '.join(self.names)}")
 
 
 def _check_size(field: str, size: int, limit: int) -> None:
     if not 0 < size <= limit:
-        raise InvalidRequest(f"{field}: got {size}, from 1 to {limit} can be answered at once")
+        raise InvalidRequest(field, f"got {size}, from 1 to {limit} are allowed")
 
 
 def _check_length(field: str, text: str, limit: int) -> None:
     if len(text) > limit:
-        raise InvalidRequest(f"{field}: {text[:20]!r}... has {len(text)} characters, {limit} are allowed")
+        raise InvalidRequest(field, f"{text[:20]!r}... has {len(text)} characters, {limit} are allowed")

@@ -45,7 +45,7 @@ def draw(
     section 2); item i gets a place with chance exp(s_i / t) over the sum of the same for all that are left.
     """
     best_first = np.lexsort((keys_C, -scores_C))
-    among_A = best_first[~closed_C[best_first]][: exploration.among or max(_AMONG, 2 * count)]
+    among_A = best_first[~closed_C[best_first]][: exploration.candidate_count or max(_AMONG, 2 * count)]
     logits_A = scores_C[among_A] / exploration.temperature
     order_A = np.argsort(-(logits_A + rng.gumbel(size=len(among_A))), kind="stable")
     in_order_A = logits_A[order_A]

@@ -10,7 +10,7 @@ from feature_repo.assembly.assemble import Assembled
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from serving.api.errors import InvalidRequest
-from serving.api.requests import RecommendQuery, SlateQuery
+from serving.api.requests import RecommendQuery, SlateQuery, located
 from serving.api.responses import Considered, RankedItem, RankedSlate
 from serving.inference.models import ServedModel
 from serving.inference.scoring import Predictions, predict, where_applicable
@@ -105,7 +105,7 @@ class Ranker:
         """For each list the row by place of what it pins, as far as the catalogue has it."""
         wanted = [pin.item_id for slate in slates for pin in slate.rules.pins]
         if twice := {item_id for item_id in wanted if wanted.count(item_id) > 1}:
-            raise InvalidRequest(f"rules.pins: {', '.join(sorted(twice))} is pinned in two slates; no item is shown twice")
+            raise InvalidRequest("slates", f"{', '.join(sorted(twice))} is pinned in two slates; no item is shown twice")
         return [{pin.position: row for pin in slate.rules.pins if (row := self._row(pin.item_id)) >= 0} for slate in slates]
 
     def _row(self, item_id: str) -> int:
@@ -145,8 +145,9 @@ class Ranker:
         rows_C, keys_C = found.rows_B[at_C], self._facets.keys(found.rows_B[at_C])
         scaled_CT = np.where(np.isnan(found.answered_BT[at_C]), np.nan, found.scaled_BT[at_C])
         added_C = found.context_B[at_C].copy()
-        for boost in slate.rules.boosts:
-            added_C += boost.add * self._facets.holds(boost.condition, rows_C)
+        for at, boost in enumerate(slate.rules.boosts):
+            with located(f"{slate.path}.rules.boosts[{at}].condition"):
+                added_C += boost.score_delta * self._facets.holds(boost.condition, rows_C)
         scores_C = blend(scaled_CT, weights_T) + added_C
         free = len(at_C) - len(places)  # what is pinned comes last
         closed_C, drawn = found.taken_B[at_C], None
@@ -158,7 +159,7 @@ class Ranker:
         constraints = Constraints(
             diversity=slate.diversity,
             vectors_CD=self._table.vectors[rows_C] if slate.diversity else None,
-            caps=[(self._facets.codes(cap.field, rows_C), cap.at_most) for cap in slate.rules.caps],
+            caps=self._caps(slate, rows_C),
             pins={position: free + number for number, position in enumerate(places)},
             closed_C=closed_C,
         )
@@ -191,6 +192,14 @@ class Ranker:
                 added_A=added_C[among_A],
             )
         return RankedSlate(name=slate.name, items=tuple(items), considered=considered)
+
+    def _caps(self, slate: SlateQuery, rows_C: NDArray[np.intp]) -> list[tuple[NDArray[np.int32], int]]:
+        """For each cap the candidates' codes of its field, and how often one may occur."""
+        found = []
+        for at, cap in enumerate(slate.rules.caps):
+            with located(f"{slate.path}.rules.caps[{at}]"):
+                found.append((self._facets.codes(cap.field, rows_C), cap.at_most))
+        return found
 
     def _nearness(self, rows_B: NDArray[np.intp], context_D: NDArray[np.float32] | None) -> NDArray[np.float64]:
         """What the request's words add to each rank score."""

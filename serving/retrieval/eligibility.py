@@ -1,5 +1,6 @@
 """Owns which items of the catalogue a list may draw from: live, of the kind asked for, and not excluded or acted on."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from serving.api.errors import InvalidRequest
-from serving.api.requests import Condition, SlateQuery
+from serving.api.requests import Condition, SlateQuery, located
 from serving.retrieval.facets import ItemFacets
 
 __all__ = ["eligible_rows"]
@@ -25,43 +26,40 @@ def eligible_rows(
     size = min(len(table), facets.capacity)
     allowed_M = table.live[:size].copy()
     if allowed_M.any():
-        _check_types(facets, slate.item_types)
+        _check_types(facets, slate)
     everything = slice(0, size)
     if slate.item_types:
         allowed_M &= facets.holds(Condition(field="type", any_of=tuple(slate.item_types)), everything)
-    for condition in slate.filter.conditions:
-        allowed_M &= facets.holds(condition, everything)
-    if slate.filter.published_within_seconds:
+    for at, condition in enumerate(slate.filter.conditions):
+        with located(f"{slate.path}.filter.conditions[{at}]"):
+            allowed_M &= facets.holds(condition, everything)
+    if math.isfinite(slate.filter.published_within_seconds):
         published_M = table.published_at[:size]
         allowed_M &= (published_M != 0.0) & (published_M >= now - slate.filter.published_within_seconds) & (published_M <= now)
-    rows = table.rows([*exclude, *_acted_on(slate, row, table, now)])
+    rows = table.rows([*exclude, *_left_out(slate, row, table, now)])
     allowed_M[rows[(rows >= 0) & (rows < size)]] = False
     return np.flatnonzero(allowed_M)
 
 
-def _check_types(facets: ItemFacets, item_types: frozenset[str]) -> None:
+def _check_types(facets: ItemFacets, slate: SlateQuery) -> None:
     known = facets.values("type")
-    if unknown := sorted(item_types.difference(known)):
+    if unknown := sorted(slate.item_types.difference(known)):
         raise InvalidRequest(
-            f"item_types: no item of the catalogue is of type {', '.join(unknown)}; there are: {', '.join(known)}"
+            f"{slate.path}.item_types",
+            f"no item of the catalogue is of type {', '.join(unknown)}; there are: {', '.join(known)}",
         )
 
 
-def _acted_on(slate: SlateQuery, row: UserRow, table: ItemTable, now: float) -> list[str]:
-    """Items that the user has acted on and that the list leaves out."""
-    if slate.include_seen:
-        return []
-    if not slate.filter.leave_out:
-        return row.recent_ids
+def _left_out(slate: SlateQuery, row: UserRow, table: ItemTable, now: float) -> list[str]:
+    """Items that the user has interacted with and that the list leaves out."""
     names = [task.name for task in table.vocabulary.tasks]
     left_out_R = np.zeros(len(row.recent_ids), dtype=bool)
-    for acted in slate.filter.leave_out:
-        if acted.task and acted.task not in names:
-            raise InvalidRequest(f"filter.leave_out: {acted.task} is not declared; there are: {', '.join(names)}")
-        matches_R = np.ones(len(left_out_R), dtype=bool)
-        if acted.task:
-            matches_R &= ~np.isnan(row.recent_R[:, 1 + names.index(acted.task)])
-        if acted.within_seconds:
-            matches_R &= row.recent_R[:, 0] >= now - acted.within_seconds
+    for at, interaction in enumerate(slate.leave_out):
+        if interaction.task and interaction.task not in names:
+            field = f"{slate.path}.leave_out.any_of[{at}].task"
+            raise InvalidRequest(field, f"{interaction.task} is not declared; there are: {', '.join(names)}")
+        matches_R = row.recent_R[:, 0] >= now - interaction.within_seconds
+        if interaction.task:
+            matches_R &= ~np.isnan(row.recent_R[:, 1 + names.index(interaction.task)])
         left_out_R |= matches_R
     return [row.recent_ids[at] for at in np.flatnonzero(left_out_R)]

@@ -109,7 +109,7 @@ class ItemFacets:
     def check(self, field: str) -> None:
         """Raises InvalidRequest for a field that no item has ever had; an empty catalogue leaves attributes unjudged."""
         if field not in self._fields and not (field.startswith(ATTRIBUTE) and not self._table.live.any()):
-            raise InvalidRequest(f"field {field!r} is not known; there are: {', '.join(sorted(self._fields))}")
+            raise InvalidRequest("field", f"{field!r} is not known; there are: {', '.join(sorted(self._fields))}")
 
     def values(self, field: str) -> list[str]:
         """Every value that a known field has had, in alphabetical order."""

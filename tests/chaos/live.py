@@ -10,8 +10,8 @@ import grpc
 
 from feature_repo.settings import StoreSettings
 from headwater.v1.catalogue_pb2 import CatalogueChange
-from headwater.v1.recommender_pb2 import RecommendRequest, RecommendResponse
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, RecommendResponse
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.offsets import standing
 from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
@@ -31,7 +31,7 @@ class Caller:
     def __init__(self, address: str) -> None:
         self.answers: list[RecommendResponse] = []
         self.errors: list[str] = []
-        self._stub = RecommenderStub(grpc.insecure_channel(address))
+        self._stub = RecommenderServiceStub(grpc.insecure_channel(address))
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -49,7 +49,7 @@ class Caller:
 
     def move_to(self, address: str) -> None:
         """Returns once what was asked of the former address has been answered."""
-        self._stub = RecommenderStub(grpc.insecure_channel(address))
+        self._stub = RecommenderServiceStub(grpc.insecure_channel(address))
         self.wait(2)
 
     def wait(self, calls: int) -> None:
@@ -59,7 +59,7 @@ class Caller:
 
     def _run(self) -> None:
         while not self._ended.wait(0.3):
-            request = RecommendRequest(user_id=f"u{len(self.answers) % USERS}", count=2 * ITEMS, include_seen=True)
+            request = RecommendRequest(user_id=f"u{len(self.answers) % USERS}", list=ListSpec(count=2 * ITEMS, include_seen=True))
             try:
                 self.answers.append(self._stub.Recommend(request, timeout=20.0))
             except grpc.RpcError as error:

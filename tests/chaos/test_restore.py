@@ -13,12 +13,13 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from feature_repo.store import apply
 from headwater.v1.recommender_pb2 import ScoreRequest, ScoreResponse
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import CATALOGUE
 from headwater.v1.topics import EVENTS as EVENTS_TOPIC
 from runtime.offsets import move
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
+from serving.client import by_task
 from tests.broker import running_broker
 from tests.chaos.crew import eventually
 from tests.chaos.live import EVENTS, Generation, Live, send_events, stop
@@ -72,7 +73,7 @@ def scored(server: WorkerProcess, address: str) -> list[ScoreResponse]:
     """Every item for every user, once the server has all that is known of the items."""
     eventually(lambda: server.total("headwater_mirror_lag_records") == 0, "the server has read the items")
     with grpc.insecure_channel(address) as channel:
-        stub, item_ids = RecommenderStub(channel), [f"i{number}" for number in range(ITEMS)]
+        stub, item_ids = RecommenderServiceStub(channel), [f"i{number}" for number in range(ITEMS)]
         requests = (ScoreRequest(user_id=f"u{number}", item_ids=item_ids) for number in range(USERS))
         return [stub.Score(request, timeout=20.0) for request in requests]
 
@@ -83,7 +84,7 @@ def scores(responses: list[ScoreResponse]) -> dict[tuple[int, str, str], float]:
         (user, item.item_id, task): score
         for user, response in enumerate(responses)
         for item in response.items
-        for task, score in item.scores.items()
+        for task, score in by_task(response.tasks, item.values).items()
     }
 
 

@@ -14,6 +14,7 @@ from feature_repo.vocabulary import Vocabulary
 from runtime.offsets import move, standing
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
+from serving.client import by_task
 from tests.broker import running_broker
 from tests.chaos.live import EVENTS, Caller, Generation, Live, retire, send_events, stop
 from tests.deploy.test_upgrades import MORE_TASKS
@@ -78,7 +79,7 @@ def test_other_tasks_take_over_without_a_failed_call(tmp_path: Path) -> None:
     assert sum(row.counters_CH[actions, -1] for row in rows.values()) == EVENTS
     assert caller.errors == []
     assert not [answer.info.degradations for answer in caller.answers if answer.info.degradations]
-    tasks = [set(answer.items[0].scores) for answer in caller.answers]
+    tasks = [set(by_task(answer.tasks, answer.items[0].values)) for answer in caller.answers]
     assert tasks[0] == OLD_TASKS
     assert tasks[moved:] == [NEW_TASKS] * len(tasks[moved:])
     assert {len(answer.items) for answer in caller.answers} == {ITEMS}

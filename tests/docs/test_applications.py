@@ -16,7 +16,7 @@ from google.protobuf.json_format import Parse
 from google.protobuf.message import Message
 
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
 from serving.api.servicer import Servicer
@@ -48,7 +48,7 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
             world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0
         )
         serving = grpc.aio.server()
-        add_RecommenderServicer_to_server(servicer, serving)
+        add_RecommenderServiceServicer_to_server(servicer, serving)
         port = serving.add_insecure_port("127.0.0.1:0")
         await serving.start()
         yield f"127.0.0.1:{port}"
@@ -67,7 +67,7 @@ async def test_python_of_the_guide_runs(server: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Item " in done.stdout
-    assert "degraded: NO_MODEL" in done.stdout
+    assert "degraded: REASON_NO_MODEL" in done.stdout
 
 
 async def test_python_of_the_front_page_runs(server: str, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_grpcurl_sends_what_the_method_takes(command: str) -> None:
     """Each question is JSON of the request of the method that it names."""
     words = shlex.split(command)
     service, _, method = words[-1].partition("/")
-    assert service == pb.DESCRIPTOR.services_by_name["Recommender"].full_name
+    assert service == pb.DESCRIPTOR.services_by_name["RecommenderService"].full_name
     request: Message = getattr(pb, f"{method}Request")()
     Parse(words[words.index("-d") + 1], request)
     assert request.ByteSize() > 0

@@ -19,10 +19,11 @@ from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import Degradation, ListSpec, RecommendRequest, RecordEventsRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import DEAD_LETTERS, EVENTS
 from runtime.settings import KafkaSettings
+from serving.client import by_task
 from streams.producer import EventProducer
 
 pytestmark = pytest.mark.timeout(400)
@@ -67,10 +68,10 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackState]:
 
 
 @pytest.fixture
-def stub(state: StackState) -> Iterator[RecommenderStub]:
+def stub(state: StackState) -> Iterator[RecommenderServiceStub]:
     """A client of the running server."""
     with grpc.insecure_channel(state.server) as channel:
-        yield RecommenderStub(channel)
+        yield RecommenderServiceStub(channel)
 
 
 def ratings(start: float) -> Iterator[Event]:
@@ -102,13 +103,13 @@ def eventually(look: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def likes(stub: RecommenderStub, user_id: str) -> list[float]:
+def likes(stub: RecommenderServiceStub, user_id: str) -> list[float]:
     """The chance of a like, by item."""
     response = stub.Score(ScoreRequest(user_id=user_id, item_ids=[f"i{n}" for n in range(ITEMS)]), timeout=10.0)
-    return [item.scores["like"] for item in response.items]
+    return [by_task(response.tasks, item.values)["like"] for item in response.items]
 
 
-def test_what_was_learned_is_served(stub: RecommenderStub) -> None:
+def test_what_was_learned_is_served(stub: RecommenderServiceStub) -> None:
     """A model scores, each half of the users is offered more of what it likes, and the best comes first."""
 
     def learned() -> bool:
@@ -116,11 +117,11 @@ def test_what_was_learned_is_served(stub: RecommenderStub) -> None:
         return sum(even[::2]) > 1.2 * sum(even[1::2]) and sum(odd[1::2]) > 1.2 * sum(odd[::2])
 
     eventually(learned, 120.0)
-    request = RecommendRequest(user_id="u0", count=5, include_seen=True, task_weights={"like": 1.0})
+    request = RecommendRequest(user_id="u0", list=ListSpec(count=5, include_seen=True, task_weights={"like": 1.0}))
     response = stub.Recommend(request, timeout=10.0)
     assert response.info.model_version
     assert not response.info.degradations
-    listed = [item.scores["like"] for item in response.items]
+    listed = [by_task(response.tasks, item.values)["like"] for item in response.items]
     assert len(listed) == 5
     assert listed == sorted(listed, reverse=True)
     assert int(response.items[0].item_id[1:]) % 2 == 0
@@ -133,10 +134,10 @@ def test_every_event_is_accounted_for(state: StackState) -> None:
     assert total(state, "features", "headwater_events_duplicate_total") == 0
 
 
-def test_ratings_change_the_scores_of_their_user(stub: RecommenderStub) -> None:
+def test_ratings_change_the_scores_of_their_user(stub: RecommenderServiceStub) -> None:
     """A user nobody knows is told so; a few ratings through RecordEvents, and stars are scored above bread."""
     first = stub.Score(ScoreRequest(user_id="ann", item_ids=["i0", "nowhere"]), timeout=10.0)
-    assert {flag.reason for flag in first.info.degradations} >= {Degradation.UNKNOWN_USER, Degradation.UNKNOWN_ITEM}
+    assert {flag.reason for flag in first.info.degradations} >= {Degradation.REASON_UNKNOWN_USER, Degradation.REASON_UNKNOWN_ITEM}
     assert [item.unknown_item for item in first.items] == [False, True]
     before = likes(stub, "ann")
     request = RecordEventsRequest()
@@ -153,9 +154,9 @@ def test_ratings_change_the_scores_of_their_user(stub: RecommenderStub) -> None:
     eventually(prefers_stars, 60.0)
 
 
-def test_a_deleted_item_leaves_the_lists_at_once(state: StackState, stub: RecommenderStub) -> None:
+def test_a_deleted_item_leaves_the_lists_at_once(state: StackState, stub: RecommenderServiceStub) -> None:
     """Within moments no list has it, scoring calls it unknown, and what users did with it is forgotten."""
-    everything = RecommendRequest(user_id="u0", count=ITEMS, include_seen=True)
+    everything = RecommendRequest(user_id="u0", list=ListSpec(count=ITEMS, include_seen=True))
     assert len(stub.Recommend(everything, timeout=10.0).items) == ITEMS
     with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
         producer.send_change(CatalogueChange(delete={"item_id": GONE}))

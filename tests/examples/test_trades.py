@@ -17,8 +17,9 @@ import pytest
 from deploy.dataset.project import load_project
 from deploy.local.state import DataDirectory, StackState
 from feature_repo.tasks import load_tasks
-from headwater.v1.recommender_pb2 import RecommendSlatesRequest, Slate
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import ListSpec, RecommendSlatesRequest, Slate
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
+from serving.client import by_task
 from tests.broker import free_port
 from training.simulation.synthetic_catalogue import load_synthetic_catalogue
 
@@ -67,14 +68,14 @@ def test_it_runs_by_its_one_command_and_answers_a_page(trade: str, tmp_path: Pat
     tasks = load_tasks(EXAMPLES / trade / "tasks.toml")
     kinds = list(load_synthetic_catalogue(EXAMPLES / trade / "synthetic.toml").types)
     with running(trade, tmp_path) as state, grpc.insecure_channel(state.server) as channel:
-        slates = [Slate(name=kind, count=2, item_types=[kind], include_seen=True) for kind in kinds]
+        slates = [Slate(name=kind, list=ListSpec(count=2, item_types=[kind], include_seen=True)) for kind in kinds]
         page = RecommendSlatesRequest(user_id="user-1", slates=slates)
-        answer = RecommenderStub(channel).RecommendSlates(page, timeout=10.0)
+        answer = RecommenderServiceStub(channel).RecommendSlates(page, timeout=10.0)
     assert [slate.name for slate in answer.slates] == kinds
     for kind, slate in zip(kinds, answer.slates, strict=True):
         about = {task.name for task in tasks if not task.item_types or kind in task.item_types}
         assert slate.items
-        assert all(item.type == kind and item.title and set(item.scores) == about for item in slate.items)
+        assert all(item.type == kind and item.title and set(by_task(answer.tasks, item.values)) == about for item in slate.items)
 
 
 def test_the_page_that_the_readme_asks_for(tmp_path: Path) -> None:

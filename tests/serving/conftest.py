@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.tracing import Traces
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import served
@@ -33,7 +33,7 @@ def metrics() -> ServerMetrics:
 
 
 @pytest.fixture
-async def stub(world: World, metrics: ServerMetrics) -> AsyncIterator[RecommenderStub]:
+async def stub(world: World, metrics: ServerMetrics) -> AsyncIterator[RecommenderServiceStub]:
     """A client of a server that answers from the world."""
     async with served(world, metrics, Traces()) as client:
         yield client

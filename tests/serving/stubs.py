@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import RecommenderStub, add_RecommenderServicer_to_server
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub, add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from runtime.tracing import Traces
 from serving.api.servicer import Servicer
@@ -18,7 +18,7 @@ __all__ = ["reasons", "served"]
 
 
 @asynccontextmanager
-async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncIterator[RecommenderStub]:
+async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncIterator[RecommenderServiceStub]:
     """A client of a server whose Kafka does not exist; at most two requests at once."""
     log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
     recorder = EventRecorder(log, world.limits, clock=lambda: NOW)
@@ -26,11 +26,11 @@ async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncI
         world.pipeline, world.explainer, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0, traces=traces
     )
     server = grpc.aio.server()
-    add_RecommenderServicer_to_server(servicer, server)
+    add_RecommenderServiceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield RecommenderStub(channel)
+        yield RecommenderServiceStub(channel)
     await server.stop(None)
 
 

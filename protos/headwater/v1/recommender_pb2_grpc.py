@@ -25,8 +25,9 @@ if _version_not_supported:
     )
 
 
-class RecommenderStub:
-    """Missing associated documentation comment in .proto file."""
+class RecommenderServiceStub:
+    """A call that fails says why in google.rpc details: BadRequest names the field, RetryInfo how long to wait, ResourceInfo what is missing.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -35,34 +36,35 @@ class RecommenderStub:
             channel: A grpc.Channel.
         """
         self.Score = channel.unary_unary(
-                '/headwater.v1.Recommender/Score',
+                '/headwater.v1.RecommenderService/Score',
                 request_serializer=headwater_dot_v1_dot_recommender__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_recommender__pb2.ScoreResponse.FromString,
                 _registered_method=True)
         self.Recommend = channel.unary_unary(
-                '/headwater.v1.Recommender/Recommend',
+                '/headwater.v1.RecommenderService/Recommend',
                 request_serializer=headwater_dot_v1_dot_recommender__pb2.RecommendRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_recommender__pb2.RecommendResponse.FromString,
                 _registered_method=True)
         self.RecommendSlates = channel.unary_unary(
-                '/headwater.v1.Recommender/RecommendSlates',
+                '/headwater.v1.RecommenderService/RecommendSlates',
                 request_serializer=headwater_dot_v1_dot_recommender__pb2.RecommendSlatesRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_recommender__pb2.RecommendSlatesResponse.FromString,
                 _registered_method=True)
         self.Explain = channel.unary_unary(
-                '/headwater.v1.Recommender/Explain',
+                '/headwater.v1.RecommenderService/Explain',
                 request_serializer=headwater_dot_v1_dot_recommender__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_recommender__pb2.ExplainResponse.FromString,
                 _registered_method=True)
         self.RecordEvents = channel.unary_unary(
-                '/headwater.v1.Recommender/RecordEvents',
+                '/headwater.v1.RecommenderService/RecordEvents',
                 request_serializer=headwater_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_recommender__pb2.RecordEventsResponse.FromString,
                 _registered_method=True)
 
 
-class RecommenderServicer:
-    """Missing associated documentation comment in .proto file."""
+class RecommenderServiceServicer:
+    """A call that fails says why in google.rpc details: BadRequest names the field, RetryInfo how long to wait, ResourceInfo what is missing.
+    """
 
     def Score(self, request, context):
         """Scores the given items for a user: one calibrated prediction for each task and item.
@@ -72,35 +74,35 @@ class RecommenderServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Recommend(self, request, context):
-        """Finds, scores and ranks items for a user.
+        """Finds, scores and ranks items for a user: one list.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecommendSlates(self, request, context):
-        """The same for several lists of one page, of which none repeats an item of another; the user is read and scored for once.
+        """The same for several lists of one page: no item appears twice, and the user is read and scored once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Says why an item gets its predictions: what moved each of them, and which of the user's past items pulled it.
+        """Explains the predictions of an item: what moved each of them, and which of the user's past items contributed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordEvents(self, request, context):
-        """Takes the events that Kafka takes, for applications that cannot reach it.
+        """Writes events to the event log, for applications that cannot reach Kafka.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
 
-def add_RecommenderServicer_to_server(servicer, server):
+def add_RecommenderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Score': grpc.unary_unary_rpc_method_handler(
                     servicer.Score,
@@ -129,14 +131,15 @@ def add_RecommenderServicer_to_server(servicer, server):
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'headwater.v1.Recommender', rpc_method_handlers)
+            'headwater.v1.RecommenderService', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('headwater.v1.Recommender', rpc_method_handlers)
+    server.add_registered_method_handlers('headwater.v1.RecommenderService', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
-class Recommender:
-    """Missing associated documentation comment in .proto file."""
+class RecommenderService:
+    """A call that fails says why in google.rpc details: BadRequest names the field, RetryInfo how long to wait, ResourceInfo what is missing.
+    """
 
     @staticmethod
     def Score(request,
@@ -152,7 +155,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/headwater.v1.Recommender/Score',
+            '/headwater.v1.RecommenderService/Score',
             headwater_dot_v1_dot_recommender__pb2.ScoreRequest.SerializeToString,
             headwater_dot_v1_dot_recommender__pb2.ScoreResponse.FromString,
             options,
@@ -179,7 +182,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/headwater.v1.Recommender/Recommend',
+            '/headwater.v1.RecommenderService/Recommend',
             headwater_dot_v1_dot_recommender__pb2.RecommendRequest.SerializeToString,
             headwater_dot_v1_dot_recommender__pb2.RecommendResponse.FromString,
             options,
@@ -206,7 +209,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/headwater.v1.Recommender/RecommendSlates',
+            '/headwater.v1.RecommenderService/RecommendSlates',
             headwater_dot_v1_dot_recommender__pb2.RecommendSlatesRequest.SerializeToString,
             headwater_dot_v1_dot_recommender__pb2.RecommendSlatesResponse.FromString,
             options,
@@ -233,7 +236,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/headwater.v1.Recommender/Explain',
+            '/headwater.v1.RecommenderService/Explain',
             headwater_dot_v1_dot_recommender__pb2.ExplainRequest.SerializeToString,
             headwater_dot_v1_dot_recommender__pb2.ExplainResponse.FromString,
             options,
@@ -260,7 +263,7 @@ class Recommender:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/headwater.v1.Recommender/RecordEvents',
+            '/headwater.v1.RecommenderService/RecordEvents',
             headwater_dot_v1_dot_recommender__pb2.RecordEventsRequest.SerializeToString,
             headwater_dot_v1_dot_recommender__pb2.RecordEventsResponse.FromString,
             options,

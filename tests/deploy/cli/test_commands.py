@@ -137,9 +137,9 @@ def test_a_producer_host_can_produce(kafka: KafkaSettings, tmp_path: Path) -> No
 
 def test_titles_with_brackets_come_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a catalogue says is text, and never taken for the markup of a terminal."""
-    item = RankedItem(item_id="[1]", title="Live [Remastered] [/b]", scores={"click": 0.5})
-    answer = RecommendResponse(items=[item])
-    page = RecommendSlatesResponse(slates=[RankedSlate(name="song", items=[item])])
+    item = RankedItem(item_id="[1]", title="Live [Remastered] [/b]", values=[0.5])
+    answer = RecommendResponse(tasks=["click"], items=[item])
+    page = RecommendSlatesResponse(tasks=["click"], slates=[RankedSlate(name="song", items=[item])])
     for arguments, output in ((("recommend", "u"), answer), (("page", "u", "song=1"), page)):
         monkeypatch.setattr(ask, "call", lambda address, question, output=output: output)
         printed = CliRunner().invoke(app, [*arguments, "--server", "127.0.0.1:1"])

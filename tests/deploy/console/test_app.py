@@ -16,7 +16,7 @@ from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
 from serving.api.tokens import TokenFile, new_token
@@ -35,7 +35,7 @@ async def running(directory: Path, *, read_only: bool = False, access: Access | 
         rows = Rows(lambda: RowStore(StoreSettings(directory=directory), VOCABULARY), VOCABULARY)
         app = console_app(
             vocabulary=VOCABULARY,
-            queries=Queries(RecommenderStub(channel), item_types=["song"], preview=read_only),
+            queries=Queries(RecommenderServiceStub(channel), item_types=["song"], preview=read_only),
             rows=rows,
             health=SystemHealth({"server": f"http://{away}/metrics"}, SnapshotStore(directory / "snapshots", clock=lambda: 0.0)),
             kafka=KafkaSettings(bootstrap_servers=away),

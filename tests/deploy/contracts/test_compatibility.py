@@ -67,8 +67,8 @@ def move_value(files: FileDescriptorSet) -> None:
         (unrepeat, "ScoreRequest.item_ids was field 2 label_repeated"),
         (rename, "ScoreRequest.tasks (field 3 label_repeated type_string) is gone"),
         (drop_message, "ScoreRequest (message) is gone"),
-        (drop_method, "Recommender.Score (call from .headwater.v1.ScoreRequest to .headwater.v1.ScoreResponse) is gone"),
-        (move_value, "Degradation.Reason.UNKNOWN_USER was value 1 and is value 77"),
+        (drop_method, "RecommenderService.Score (call from .headwater.v1.ScoreRequest to .headwater.v1.ScoreResponse) is gone"),
+        (move_value, "Degradation.Reason.REASON_UNKNOWN_USER was value 1 and is value 77"),
     ],
 )
 def test_each_kind_of_break_is_found(change: Callable[[FileDescriptorSet], None], words: str) -> None:

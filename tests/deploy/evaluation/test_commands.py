@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 
 from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from headwater.v1.topics import EVENTS, ITEM_CONTENT
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
@@ -53,7 +53,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answered]:
     world = World(directory=directory)
     world.rows.write_users([user_row()])
     world.publish(trained_model())
-    slate = SlateQuery(count=3, exploration=Exploration(temperature=0.5, among=8))
+    slate = SlateQuery(count=3, exploration=Exploration(temperature=0.5, candidate_count=8))
 
     async def answer(port: "Future[int]", leave: threading.Event) -> None:
         await world.watcher.refresh()
@@ -69,7 +69,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answered]:
             max_in_flight=4,
             default_deadline_seconds=5.0,
         )
-        add_RecommenderServicer_to_server(servicer, server)
+        add_RecommenderServiceServicer_to_server(servicer, server)
         port.set_result(server.add_insecure_port("127.0.0.1:0"))
         await server.start()
         await asyncio.to_thread(leave.wait)

@@ -14,8 +14,8 @@ import grpc
 import pytest
 
 from deploy.local.state import DataDirectory, StackState
-from headwater.v1.recommender_pb2 import Degradation, RecommendRequest, RecordEventsRequest, ScoreRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import Degradation, ListSpec, RecommendRequest, RecordEventsRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from tests.broker import free_port
 
 pytestmark = pytest.mark.timeout(300)
@@ -91,10 +91,10 @@ class TestRunning:
         )
         headwater("produce", "--catalogue", "--data-dir", str(up.data_dir), stdin=items)
         with grpc.insecure_channel(state.server) as channel:
-            stub = RecommenderStub(channel)
+            stub = RecommenderServiceStub(channel)
 
             def listed() -> set[str]:
-                response = stub.Recommend(RecommendRequest(user_id="ann", count=3), timeout=5.0)
+                response = stub.Recommend(RecommendRequest(user_id="ann", list=ListSpec(count=3)), timeout=5.0)
                 return {item.item_id for item in response.items}
 
             assert eventually(lambda: listed() == {"i0", "i1", "i2"}, 30.0), listed()
@@ -108,7 +108,7 @@ class TestRunning:
             event.click.SetInParent()
             event.occurred_at.GetCurrentTime()
             assert stub.RecordEvents(request, timeout=5.0).accepted == 1
-            assert eventually(lambda: Degradation.UNKNOWN_USER not in reasons(), 10.0)
+            assert eventually(lambda: Degradation.REASON_UNKNOWN_USER not in reasons(), 10.0)
 
     def test_other_commands_find_the_stack(self, up: Up) -> None:
         """score, recommend, features, topics and model talk to it by its data directory alone."""

@@ -22,8 +22,8 @@ from deploy.local.state import StackState
 from deploy.prometheus.catalogue import metrics
 from deploy.prometheus.files import groups
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2 import RecommendRequest, ScoreRequest
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, ScoreRequest
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import EVENTS
 from runtime.settings import KafkaSettings
 from streams.producer import EventProducer
@@ -92,9 +92,9 @@ def _traffic(state: StackState, prometheus: Prometheus) -> None:
         producer.flush(raise_on_failure=True)
         assert eventually(lambda: _total(prometheus, "headwater_model_version") >= 1)
         with grpc.insecure_channel(state.server) as channel:
-            stub = RecommenderStub(channel)
+            stub = RecommenderServiceStub(channel)
             for number in range(5):
-                stub.Recommend(RecommendRequest(user_id="ann", count=5), timeout=10.0)
+                stub.Recommend(RecommendRequest(user_id="ann", list=ListSpec(count=5)), timeout=10.0)
                 producer.send(_click(number))
                 producer.flush(raise_on_failure=True)
                 time.sleep(1.0)

@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
 from serving.api.servicer import Servicer
@@ -65,10 +65,10 @@ async def guarded(world: World, tmp_path: Path) -> AsyncIterator[Guarded]:
     server = grpc.aio.server(interceptors=[access])
     recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")), world.limits)
     servicer = Servicer(world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0)
-    add_RecommenderServicer_to_server(servicer, server)
+    add_RecommenderServiceServicer_to_server(servicer, server)
     states = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
     health_pb2_grpc.add_HealthServicer_to_server(states, server)
-    await states.set("headwater.v1.Recommender", health_pb2.HealthCheckResponse.SERVING)
+    await states.set("headwater.v1.RecommenderService", health_pb2.HealthCheckResponse.SERVING)
     made.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     yield made
@@ -86,7 +86,7 @@ async def test_token_with_the_scope_is_let_in(guarded: Guarded) -> None:
     """As if there were no tokens."""
     async with guarded.client("web") as client:
         assert (await client.score(ASK)).items
-        assert (await client.recommend(pb.RecommendRequest(user_id="ann", count=1))).items
+        assert (await client.recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1)))).items
     assert not guarded.refused
 
 
@@ -125,20 +125,22 @@ async def test_rate_is_kept_and_recovers(guarded: Guarded) -> None:
     """Two at once, then half a second for each; another client is not held up."""
     async with guarded.client("slow") as client, guarded.client("web") as other:
         for _ in range(2):
-            await client.recommend(pb.RecommendRequest(user_id="ann", count=1))
+            await client.recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1)))
         with pytest.raises(grpc.aio.AioRpcError, match="slow may make 2 requests a second") as refused:
-            await client.recommend(pb.RecommendRequest(user_id="ann", count=1))
+            await client.recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1)))
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         await other.score(ASK)
         guarded.monotonic += 0.5
-        await client.recommend(pb.RecommendRequest(user_id="ann", count=1))
+        await client.recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1)))
     assert set(guarded.refused) == {"rate"}
 
 
 async def test_health_needs_no_token(guarded: Guarded) -> None:
     """Orchestrators have none."""
     async with grpc.aio.insecure_channel(guarded.address) as channel:
-        found = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="headwater.v1.Recommender"))
+        found = await health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(service="headwater.v1.RecommenderService")
+        )
     assert found.status == health_pb2.HealthCheckResponse.SERVING
 
 

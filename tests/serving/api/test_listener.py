@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServicer_to_server
+from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.listener import TlsError, TlsFiles, listen
 from serving.api.servicer import Servicer
@@ -38,7 +38,7 @@ async def listening(world: World) -> AsyncIterator[Listening]:
         servicer = Servicer(
             world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0
         )
-        add_RecommenderServicer_to_server(servicer, server)
+        add_RecommenderServiceServicer_to_server(servicer, server)
         port = listen(server, "127.0.0.1:0", tls)
         await server.start()
         servers.append(server)

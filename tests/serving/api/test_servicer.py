@@ -6,6 +6,7 @@ import grpc
 import numpy as np
 import pytest
 import structlog
+from google.protobuf.duration_pb2 import Duration
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -17,8 +18,9 @@ from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2_grpc import RecommenderStub
+from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.tracing import Traces
+from serving.client import by_task
 from serving.events import impressions_of
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import reasons, served
@@ -29,19 +31,21 @@ Reason = pb.Degradation.Reason
 
 
 def with_filter(condition: pb.Condition) -> pb.RecommendRequest:
-    return pb.RecommendRequest(user_id="ann", count=1, filter=pb.Filter(conditions=[condition]))
+    return pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1, filter=pb.Filter(conditions=[condition])))
 
 
 def with_rules(*, pins: Sequence[pb.Pin] = (), caps: Sequence[pb.Cap] = ()) -> pb.RecommendRequest:
-    return pb.RecommendRequest(user_id="ann", count=1, rules=pb.Rules(pins=pins, caps=caps))
+    return pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1, rules=pb.Rules(pins=pins, caps=caps)))
 
 
 def slates(*names: str, pin: str = "") -> pb.RecommendSlatesRequest:
     rules = pb.Rules(pins=[pb.Pin(item_id=pin)] if pin else [])
-    return pb.RecommendSlatesRequest(user_id="ann", slates=[pb.Slate(name=name, count=1, rules=rules) for name in names])
+    return pb.RecommendSlatesRequest(
+        user_id="ann", slates=[pb.Slate(name=name, list=pb.ListSpec(count=1, rules=rules)) for name in names]
+    )
 
 
-async def test_whole_answer_carries_no_flag(world: World, stub: RecommenderStub, model: Recommender) -> None:
+async def test_whole_answer_carries_no_flag(world: World, stub: RecommenderServiceStub, model: Recommender) -> None:
     """Known user, known items, a model: scores in the order asked, and what the model learned shows in them."""
     world.rows.write_users([user_row()])
     world.publish(model)
@@ -53,38 +57,40 @@ async def test_whole_answer_carries_no_flag(world: World, stub: RecommenderStub,
     assert response.info.recommendation_id
     assert response.info.features_as_of.ToNanoseconds() == int((NOW - 60.0) * 1e9)
     liked, disliked, song = response.items
-    assert 0.0 <= disliked.scores["click"] < liked.scores["click"] <= 1.0
-    assert disliked.scores["stars"] < liked.scores["stars"]
-    assert set(song.scores) == {"click", "stars"}  # reading time is about articles
+    assert list(response.tasks) == ["click", "dwell", "stars"]
+    assert 0.0 <= disliked.values[0] < liked.values[0] <= 1.0
+    assert disliked.values[2] < liked.values[2]
+    assert set(by_task(response.tasks, song.values)) == {"click", "stars"}  # reading time is about articles
 
 
-async def test_every_shortcoming_is_flagged_and_still_answered(stub: RecommenderStub) -> None:
-    """Unknown user, unknown item, no model, words that cannot count: finite scores and the four reasons."""
-    request = pb.ScoreRequest(user_id="nobody", item_ids=["i0", "nope"], tasks=["stars", "click"], context_text="axis 1")
+async def test_every_shortcoming_is_flagged_and_still_answered(stub: RecommenderServiceStub) -> None:
+    """Unknown user, unknown item, no model: finite values of the tasks asked for, in their order, and the three reasons."""
+    request = pb.ScoreRequest(user_id="nobody", item_ids=["i0", "nope"], tasks=["stars", "click"])
     response = await stub.Score(request)
-    assert reasons(response.info) == {"UNKNOWN_USER", "UNKNOWN_ITEM", "NO_MODEL", "CONTEXT_SKIPPED"}
+    assert reasons(response.info) == {"REASON_UNKNOWN_USER", "REASON_UNKNOWN_ITEM", "REASON_NO_MODEL"}
     assert [item.unknown_item for item in response.items] == [False, True]
-    assert all(np.isfinite(value) for item in response.items for value in item.scores.values())
-    assert response.items[1].scores["click"] == pytest.approx(0.5)
+    assert list(response.tasks) == ["stars", "click"]
+    assert all(len(item.values) == 2 and np.isfinite(item.values).all() for item in response.items)
+    assert response.items[1].values[1] == pytest.approx(0.5)
     assert not response.info.HasField("features_as_of")
     assert all(one.detail for one in response.info.degradations)
 
 
-async def test_empty_catalogue_gives_an_empty_flagged_list(world: World, stub: RecommenderStub) -> None:
+async def test_empty_catalogue_gives_an_empty_flagged_list(world: World, stub: RecommenderServiceStub) -> None:
     """With item types asked for, too: nothing is known of which types there will be."""
     for item_id in list(world.table.ids):
         world.table.delete(item_id)
-    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3, item_types=["song"]))
+    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=3, item_types=["song"])))
     assert not response.items
-    assert "EMPTY_CATALOGUE" in reasons(response.info)
+    assert "REASON_EMPTY_CATALOGUE" in reasons(response.info)
 
 
-async def test_list_keeps_to_the_request(world: World, stub: RecommenderStub, model: Recommender) -> None:
+async def test_list_keeps_to_the_request(world: World, stub: RecommenderServiceStub, model: Recommender) -> None:
     """Type, exclusions and what was seen are honoured; the order is that of the rank scores; impressions are told of it."""
     world.rows.write_users([user_row()])
     world.publish(model)
     await world.watcher.refresh()
-    request = pb.RecommendRequest(user_id="ann", count=20, item_types=["song"], exclude_item_ids=["i1"])
+    request = pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=20, item_types=["song"]), exclude_item_ids=["i1"])
     response = await stub.Recommend(request)
     ids = [item.item_id for item in response.items]
     assert {"i1", "i3", "i11"}.isdisjoint(ids)
@@ -93,29 +99,64 @@ async def test_list_keeps_to_the_request(world: World, stub: RecommenderStub, mo
     ranks = [item.rank_score for item in response.items]
     assert ranks == sorted(ranks, reverse=True)
     assert [item.item_id for item in world.shown[0].slates[0].items] == ids
-    request.include_seen = True
+    request.list.include_seen = True
     assert {"i3", "i11"} <= {item.item_id for item in (await stub.Recommend(request)).items}
 
 
-async def test_weights_and_words_change_the_order(stub: RecommenderStub, world: World, model: Recommender) -> None:
+async def test_the_response_shows_the_tasks_that_are_asked_for(world: World, stub: RecommenderServiceStub) -> None:
+    """In their order, one value each; the ranking and the impressions keep all of them. A single list is one slate."""
+    spec = pb.ListSpec(count=5)
+    everything = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=spec, preview=True))
+    chosen = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=spec, tasks=["stars", "click"]))
+    assert (list(everything.tasks), list(chosen.tasks)) == (["click", "dwell", "stars"], ["stars", "click"])
+    for whole, part in zip(everything.items, chosen.items, strict=True):
+        assert (part.item_id, list(part.values)) == (whole.item_id, [whole.values[2], whole.values[0]])
+    [event, *_] = impressions_of(world.shown[0], VOCABULARY.fingerprint)
+    assert len(event.impression.served.predictions) == 3
+    slates = [pb.Slate(name="only", list=spec)]
+    page = await stub.RecommendSlates(pb.RecommendSlatesRequest(user_id="ann", slates=slates, tasks=["stars", "click"]))
+    assert page.tasks == chosen.tasks
+    assert page.slates[0].items == chosen.items
+
+
+async def test_durations_bound_what_is_drawn(world: World, stub: RecommenderServiceStub) -> None:
+    """i3 was acted on a minute ago: left out by two minutes, kept by half a minute; a duration of nothing is refused."""
+    world.rows.write_users([user_row(liked=("i3",))])
+
+    async def shows(**within: int) -> bool:
+        leave_out = pb.Interactions(any_of=[pb.Interaction(task="stars", within=Duration(**within))])
+        spec = pb.ListSpec(count=20, item_types=["song"], leave_out=leave_out)
+        response = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=spec))
+        return "i3" in {item.item_id for item in response.items}
+
+    assert not await shows(seconds=120)
+    assert await shows(seconds=29, nanos=10**9 - 1)
+    with pytest.raises(grpc.aio.AioRpcError, match=r"list.leave_out.any_of\[0\].within: got -1 s; give a positive duration"):
+        await shows(seconds=-1)
+    new = pb.Filter(published_within=Duration(seconds=964))
+    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=20, filter=new)))
+    assert {item.item_id for item in response.items} == {f"i{number}" for number in range(36, 40)}
+
+
+async def test_weights_and_words_change_the_order(stub: RecommenderServiceStub, world: World, model: Recommender) -> None:
     """A negative weight puts last what was first; context words bring their own items to the top."""
     world.publish(model)
     await world.watcher.refresh()
-    liked = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=20, task_weights={"stars": 1.0}))
-    hated = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=20, task_weights={"stars": -1.0}))
+    liked = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=20, task_weights={"stars": 1.0})))
+    hated = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=20, task_weights={"stars": -1.0})))
     assert [item.item_id for item in liked.items] == [item.item_id for item in hated.items][::-1]
-    words = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3, context_text="axis 6"))
+    words = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=3), context_text="axis 6"))
     assert all(int(item.item_id[1:]) % 8 == 6 for item in words.items)
 
 
-async def test_rules_shape_the_list(stub: RecommenderStub) -> None:
+async def test_rules_shape_the_list(stub: RecommenderServiceStub) -> None:
     """Pins stand where they were put, seen or not; a cap leaves room for others; a boost lifts; a lost pin is flagged."""
     rules = pb.Rules(
         pins=[pb.Pin(item_id="i2", position=1), pb.Pin(item_id="gone", position=0)],
         caps=[pb.Cap(field="type", at_most=2)],
-        boosts=[pb.Boost(condition=pb.Condition(field="type", any_of=["song"]), add=5.0)],
+        boosts=[pb.Boost(condition=pb.Condition(field="type", any_of=["song"]), score_delta=5.0)],
     )
-    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=10, rules=rules))
+    response = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=10, rules=rules)))
     assert [item.type for item in response.items] == ["song", "article", "song", "article"]
     assert [item.pinned for item in response.items] == [False, True, False, False]
     assert response.items[1].item_id == "i2"
@@ -123,18 +164,18 @@ async def test_rules_shape_the_list(stub: RecommenderStub) -> None:
     assert any("gone" in one.detail for one in response.info.degradations)
 
 
-async def test_diversity_spreads_the_list(stub: RecommenderStub) -> None:
+async def test_diversity_spreads_the_list(stub: RecommenderServiceStub) -> None:
     """Forty items on eight axes: eight unlike ones are found, which score alone does not."""
-    plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=8))
-    spread = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=8, diversity=0.9))
+    plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=8)))
+    spread = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=8, diversity=0.9)))
     assert len({int(item.item_id[1:]) % 8 for item in plain.items}) < 8
     assert len({int(item.item_id[1:]) % 8 for item in spread.items}) == 8
 
 
-async def test_slates_of_one_page_share_no_item(world: World, stub: RecommenderStub) -> None:
+async def test_slates_of_one_page_share_no_item(world: World, stub: RecommenderServiceStub) -> None:
     """Each list keeps to its own types, weights and rules; what one shows or pins no other shows; impressions tell them apart."""
-    songs = pb.Slate(name="songs", count=18, item_types=["song"], task_weights={"stars": 1.0})
-    mixed = pb.Slate(name="mixed", count=20, rules=pb.Rules(pins=[pb.Pin(item_id="i1", position=0)]))
+    songs = pb.Slate(name="songs", list=pb.ListSpec(count=18, item_types=["song"], task_weights={"stars": 1.0}))
+    mixed = pb.Slate(name="mixed", list=pb.ListSpec(count=20, rules=pb.Rules(pins=[pb.Pin(item_id="i1", position=0)])))
     response = await stub.RecommendSlates(pb.RecommendSlatesRequest(user_id="ann", slates=[songs, mixed]))
     assert [slate.name for slate in response.slates] == ["songs", "mixed"]
     first, second = ([item.item_id for item in slate.items] for slate in response.slates)
@@ -147,17 +188,19 @@ async def test_slates_of_one_page_share_no_item(world: World, stub: RecommenderS
     assert [(event.impression.slate, event.impression.position) for event in events[17:19]] == [("songs", 17), ("mixed", 0)]
 
 
-async def test_a_preview_makes_no_impressions(world: World, stub: RecommenderStub) -> None:
+async def test_a_preview_makes_no_impressions(world: World, stub: RecommenderServiceStub) -> None:
     """The same list, of which nothing is learned; the same of several slates."""
-    preview = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3, preview=True))
-    await stub.RecommendSlates(pb.RecommendSlatesRequest(user_id="ann", slates=[pb.Slate(name="a", count=1)], preview=True))
+    preview = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=3), preview=True))
+    await stub.RecommendSlates(
+        pb.RecommendSlatesRequest(user_id="ann", slates=[pb.Slate(name="a", list=pb.ListSpec(count=1))], preview=True)
+    )
     assert world.shown == []
-    shown = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3))
+    shown = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=3)))
     assert [item.item_id for item in shown.items] == [item.item_id for item in preview.items]
     assert len(world.shown) == 1
 
 
-async def test_item_is_explained_task_by_task(world: World, stub: RecommenderStub, model: Recommender) -> None:
+async def test_item_is_explained_task_by_task(world: World, stub: RecommenderServiceStub, model: Recommender) -> None:
     """What moved each prediction adds up; past items are named with what they did, in words; the prediction is that of Score."""
     world.rows.write_users([user_row(liked=("i3", "i11"))])
     world.publish(model)
@@ -166,17 +209,17 @@ async def test_item_is_explained_task_by_task(world: World, stub: RecommenderStu
     scored = await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i19"]))
     assert [task.task for task in response.tasks] == ["click", "stars"]  # i19 is a song: reading time is about articles
     for task in response.tasks:
-        assert task.prediction == pytest.approx(scored.items[0].scores[task.task], rel=1e-4)
+        assert task.prediction == pytest.approx(by_task(scored.tasks, scored.items[0].values)[task.task], rel=1e-4)
         assert sum(reason.contribution for reason in task.reasons) == pytest.approx(task.prediction - task.baseline, abs=0.02)
         sizes = [abs(reason.contribution) for reason in task.reasons]
         assert sizes == sorted(sizes, reverse=True)
         assert {past.item_id for past in task.past_items} == {"i3", "i11"}
-        assert all(past.title in past.words and past.acted_at.seconds for past in task.past_items)
+        assert all(past.title in past.summary and past.acted_at.seconds for past in task.past_items)
         assert len(task.features) == 10
     assert not response.info.degradations
 
 
-async def test_without_a_model_past_items_are_told_of_and_the_rest_is_flagged(world: World, stub: RecommenderStub) -> None:
+async def test_without_a_model_past_items_are_told_of_and_the_rest_is_flagged(world: World, stub: RecommenderServiceStub) -> None:
     """Running means have no gradients; leaving a past item out still tells what it did."""
     world.rows.write_users([user_row(liked=("i3",))])
     response = await stub.Explain(pb.ExplainRequest(user_id="ann", item_id="i19", tasks=["stars"]))
@@ -184,17 +227,19 @@ async def test_without_a_model_past_items_are_told_of_and_the_rest_is_flagged(wo
     assert not task.reasons
     assert [past.item_id for past in task.past_items] == ["i3"]
     assert task.past_items[0].contribution > 0.0  # it was rated 5
-    assert task.past_items[0].words == "having acted on 'Item 3' raises it by " + f"{task.past_items[0].contribution:.2f}"
-    assert reasons(response.info) == {"NO_MODEL"}
+    assert task.past_items[0].summary == "having acted on 'Item 3' raises it by " + f"{task.past_items[0].contribution:.2f}"
+    assert reasons(response.info) == {"REASON_NO_MODEL"}
 
 
-async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, stub: RecommenderStub) -> None:
+async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, stub: RecommenderServiceStub) -> None:
     """Off by default; by request each drawn item has a chance, and the first impression has the candidates."""
-    plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=3))
+    plain = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=3)))
     assert not any(item.HasField("propensity") for item in plain.items)
     rules = pb.Rules(pins=[pb.Pin(item_id="i1", position=0)])
-    exploration = pb.Exploration(temperature=0.5, among=10)
-    explored = await stub.Recommend(pb.RecommendRequest(user_id="ann", count=4, rules=rules, exploration=exploration))
+    exploration = pb.Exploration(temperature=0.5, candidate_count=10)
+    explored = await stub.Recommend(
+        pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=4, rules=rules, exploration=exploration))
+    )
     assert explored.items[0].item_id == "i1"
     assert [item.HasField("propensity") for item in explored.items] == [False, True, True, True]
     assert all(0.0 < item.propensity < 1.0 for item in explored.items[1:])
@@ -209,32 +254,48 @@ async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, s
 @pytest.mark.parametrize(
     ("method", "request_", "words"),
     [
-        ("Score", pb.ScoreRequest(item_ids=["i0"]), "user_id is empty"),
+        ("Score", pb.ScoreRequest(item_ids=["i0"]), "user_id: empty"),
         ("Score", pb.ScoreRequest(user_id="ann"), "item_ids: got 0, from 1 to 100"),
         ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0"] * 101), "item_ids: got 101"),
-        ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0", ""]), r"item_ids\[1\] is empty"),
+        ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0", ""]), r"item_ids\[1\]: empty"),
         ("Score", pb.ScoreRequest(user_id="a" * 257, item_ids=["i0"]), "user_id: .* has 257 characters, 256 are allowed"),
         ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i" * 257]), "item_ids: .* has 257 characters"),
         (
-            "Score",
-            pb.ScoreRequest(user_id="ann", item_ids=["i0"], context_text="a" * 4001),
+            "Recommend",
+            pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1), context_text="a" * 4001),
             "context_text: .* has 4001 characters",
         ),
         ("Score", pb.ScoreRequest(user_id="ann", item_ids=["i0"], tasks=["buy"]), "buy is not declared; there are: click"),
-        ("Recommend", pb.RecommendRequest(user_id="ann"), "count: got 0"),
-        ("Recommend", pb.RecommendRequest(user_id="ann", count=21), "count: got 21, from 1 to 20"),
-        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, item_types=["sonnet"]), "is of type sonnet"),
-        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"buy": 1.0}), "buy is not declared"),
-        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"click": float("nan")}), "finite"),
-        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, task_weights={"click": 0.0}), "other than 0"),
-        ("Recommend", pb.RecommendRequest(user_id="ann", count=1, diversity=1.5), "diversity is 1.5; give a number from 0 to 1"),
-        ("Recommend", with_filter(pb.Condition(field="colour", any_of=["red"])), "field 'colour' is not known; there are: categ"),
-        ("Recommend", with_filter(pb.Condition(field="type")), "condition on type: give any_of"),
+        ("Recommend", pb.RecommendRequest(user_id="ann"), "list.count: got 0"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=21)), "count: got 21, from 1 to 20"),
+        ("Recommend", pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1, item_types=["sonnet"])), "is of type sonnet"),
+        (
+            "Recommend",
+            pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1, task_weights={"buy": 1.0})),
+            "buy is not declared",
+        ),
+        (
+            "Recommend",
+            pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1, task_weights={"click": float("nan")})),
+            "finite",
+        ),
+        ("Recommend", pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1, task_weights={"click": 0.0})), "other than 0"),
+        (
+            "Recommend",
+            pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1, diversity=1.5)),
+            "list.diversity: got 1.5; give a number from 0 to 1",
+        ),
+        (
+            "Recommend",
+            with_filter(pb.Condition(field="colour", any_of=["red"])),
+            r"conditions\[0\].field: 'colour' is not known; there are: categ",
+        ),
+        ("Recommend", with_filter(pb.Condition(field="type")), "no condition on type; give any_of"),
         ("Recommend", with_rules(pins=[pb.Pin(item_id="i1", position=1)]), "a list of 1 has positions 0 to 0"),
-        ("Recommend", with_rules(caps=[pb.Cap(field="type")]), "rules.caps on type: at_most must be 1 or more"),
+        ("Recommend", with_rules(caps=[pb.Cap(field="type")]), r"list.rules.caps\[0\].at_most: 0 items per type; give 1 or more"),
         ("RecommendSlates", pb.RecommendSlatesRequest(user_id="ann"), "slates: got 0, from 1 to 16"),
-        ("RecommendSlates", slates("a", "a"), "give each one of its own"),
-        ("RecommendSlates", slates("a", ""), "give each one of its own"),
+        ("RecommendSlates", slates("a", "a"), "give each its own"),
+        ("RecommendSlates", slates("a", ""), "give each its own"),
         ("RecommendSlates", slates("a", "b", pin="i1"), "i1 is pinned in two slates"),
         ("Explain", pb.ExplainRequest(user_id="ann", item_id="nope"), "item_id: nope is not in the catalogue"),
         ("Explain", pb.ExplainRequest(user_id="ann", item_id="i0", tasks=["buy"]), "buy is not declared"),
@@ -242,7 +303,7 @@ async def test_exploration_is_logged_with_what_it_was_drawn_from(world: World, s
     ],
 )
 async def test_request_that_cannot_be_is_refused_in_words(
-    stub: RecommenderStub, metrics: ServerMetrics, method: str, request_: object, words: str
+    stub: RecommenderServiceStub, metrics: ServerMetrics, method: str, request_: object, words: str
 ) -> None:
     """INVALID_ARGUMENT, which field, and what would do; counted under its status."""
     with pytest.raises(grpc.aio.AioRpcError, match=words) as refused:
@@ -252,7 +313,7 @@ async def test_request_that_cannot_be_is_refused_in_words(
     assert metrics.registry.get_sample_value("grpc_server_handled_total", labels) == 1.0
 
 
-async def test_events_without_a_log_are_unavailable_unless_all_are_unsound(stub: RecommenderStub) -> None:
+async def test_events_without_a_log_are_unavailable_unless_all_are_unsound(stub: RecommenderServiceStub) -> None:
     """The caller learns to try again, and of an unsound event that trying again is no use."""
     sound = Event(event_id="e", user_id="u", item_id="i")
     sound.occurred_at.FromSeconds(int(NOW))
@@ -263,14 +324,15 @@ async def test_events_without_a_log_are_unavailable_unless_all_are_unsound(stub:
     response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
     assert response.accepted == 0
     assert response.rejected[0].detail == "item_id is missing"
+    assert response.rejected[0].code == pb.RejectedEvent.CODE_INVALID
 
 
-async def test_the_log_of_a_call_names_request_and_answer(world: World, stub: RecommenderStub) -> None:
+async def test_the_log_of_a_call_names_request_and_answer(world: World, stub: RecommenderServiceStub) -> None:
     """What the store's row was refused for is told with the caller's name of the request and the id that the answer got."""
     likes = Vocabulary(parse_tasks('[tasks.like]\nkind = "binary"\nevent = "like"\n'))
     RowStore(world.store_settings, likes).write_users([UserRow.empty("ann", likes)])
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
-        request = pb.RecommendRequest(user_id="ann", count=1)
+        request = pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=1))
         response = await stub.Recommend(request, metadata=(("x-request-id", "of the caller"),))
     [line] = [line for line in lines if line["event"] == "user_row_not_read"]
     assert (line["method"], line["request_id"]) == ("Recommend", "of the caller")
@@ -283,7 +345,9 @@ async def test_a_call_leaves_its_stages_in_its_callers_trace(world: World, metri
     provider.add_span_processor(SimpleSpanProcessor(memory))
     caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     async with served(world, metrics, Traces(provider)) as client:
-        response = await client.Recommend(pb.RecommendRequest(user_id="ann", count=2), metadata=[("traceparent", caller)])
+        response = await client.Recommend(
+            pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=2)), metadata=[("traceparent", caller)]
+        )
         with pytest.raises(grpc.aio.AioRpcError):
             await client.Score(pb.ScoreRequest(user_id=""))
     *stages, call, refused = memory.get_finished_spans()

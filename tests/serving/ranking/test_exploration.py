@@ -31,7 +31,7 @@ def chance(order: tuple[int, ...], scores: dict[int, float], temperature: float)
 
 def test_propensities_are_those_of_the_definition_and_of_the_frequencies() -> None:
     """20,000 draws of two among the best three: every pair comes as often as its chances say, within four standard errors."""
-    rng, exploration, draws = np.random.default_rng(1), Exploration(temperature=0.3, among=3), 20_000
+    rng, exploration, draws = np.random.default_rng(1), Exploration(temperature=0.3, candidate_count=3), 20_000
     counts: Counter[tuple[int, ...]] = Counter()
     for _ in range(draws):
         drawn = draw(SCORES_C, KEYS_C, OPEN_C, 2, exploration, rng)
@@ -72,9 +72,9 @@ def test_no_candidates_give_an_empty_draw() -> None:
 
 def test_what_would_make_chances_unknown_is_refused() -> None:
     """Caps and diversity make a place depend on more than the scores."""
-    with pytest.raises(InvalidRequest, match="exploration cannot be joined"):
+    with pytest.raises(InvalidRequest, match="exploration: cannot be combined"):
         SlateQuery(count=1, exploration=Exploration(temperature=1.0), diversity=0.5)
-    with pytest.raises(InvalidRequest, match="exploration cannot be joined"):
+    with pytest.raises(InvalidRequest, match="exploration: cannot be combined"):
         SlateQuery(count=1, exploration=Exploration(temperature=1.0), rules=Rules(caps=(Cap(field="type", at_most=1),)))
     with pytest.raises(InvalidRequest, match="fewer than the 5 items wanted"):
-        SlateQuery(count=5, exploration=Exploration(temperature=1.0, among=3))
+        SlateQuery(count=5, exploration=Exploration(temperature=1.0, candidate_count=3))

@@ -5,7 +5,7 @@ import pytest
 
 from feature_repo.rows import UserRow
 from serving.api.errors import InvalidRequest
-from serving.api.requests import Acted, Condition, Filter, SlateQuery
+from serving.api.requests import Condition, Filter, Interaction, SlateQuery
 from serving.retrieval.eligibility import eligible_rows
 from serving.retrieval.facets import ItemFacets
 from tests.serving.worlds import NOW, VOCABULARY, filled_table, user_row
@@ -43,24 +43,23 @@ def test_all_conditions_must_hold() -> None:
 @pytest.mark.parametrize(
     ("leave_out", "left"),
     [
-        ((), set()),
-        ((Acted(),), set()),
-        ((Acted(task="stars"),), {"i5"}),
-        ((Acted(within_seconds=90.0),), {"i7"}),
-        ((Acted(task="stars", within_seconds=90.0),), {"i5", "i7"}),
-        ((Acted(task="stars"), Acted(within_seconds=90.0)), set()),
+        ((Interaction(),), set()),
+        ((Interaction(task="stars"),), {"i5"}),
+        ((Interaction(within_seconds=90.0),), {"i7"}),
+        ((Interaction(task="stars", within_seconds=90.0),), {"i5", "i7"}),
+        ((Interaction(task="stars"), Interaction(within_seconds=90.0)), set()),
     ],
 )
-def test_what_was_acted_on_is_left_out_by_task_and_time(leave_out: tuple[Acted, ...], left: set[str]) -> None:
-    """i3: rated a minute ago; i5: clicked a minute ago; i7: rated long ago. Without rules all three are left out."""
+def test_what_was_acted_on_is_left_out_by_task_and_time(leave_out: tuple[Interaction, ...], left: set[str]) -> None:
+    """i3: rated a minute ago; i5: clicked a minute ago; i7: rated long ago. By default all three are left out."""
     row = user_row(liked=("i3",))
     row.engage("i5", NOW - 60.0, [1.0, np.nan, np.nan])
     row.engage("i7", NOW - 5000.0, [np.nan, np.nan, 4.0])
-    assert drawn(SlateQuery(count=1, filter=Filter(leave_out=leave_out)), row) & {"i3", "i5", "i7"} == left
-    assert drawn(SlateQuery(count=1, include_seen=True), row) >= {"i3", "i5", "i7"}
+    assert drawn(SlateQuery(count=1, leave_out=leave_out), row) & {"i3", "i5", "i7"} == left
+    assert drawn(SlateQuery(count=1, leave_out=()), row) >= {"i3", "i5", "i7"}
 
 
 def test_task_that_is_not_declared_is_named() -> None:
     """With the tasks that there are."""
     with pytest.raises(InvalidRequest, match="buy is not declared; there are: click, dwell, stars"):
-        drawn(SlateQuery(count=1, filter=Filter(leave_out=(Acted(task="buy"),))))
+        drawn(SlateQuery(count=1, leave_out=(Interaction(task="buy"),)))
