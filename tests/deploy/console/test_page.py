@@ -54,10 +54,14 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackState]:
             producer.send_bytes(EVENTS.name, "user-1", b"\xff not an event")
             producer.flush(raise_on_failure=True)
         deadline = time.monotonic() + 120.0
-        while scrape(state.metrics_ports["learner"]).total("headwater_snapshots_published_total") < 1:
-            stack.check()
-            assert time.monotonic() < deadline, "no model was published"
-            time.sleep(0.2)
+        for process, metric, number in (
+            ("learner", "headwater_snapshots_published_total", 1),
+            ("server", "headwater_catalogue_items", 60),
+        ):
+            while scrape(state.metrics_ports[process]).total(metric) < number:
+                stack.check()
+                assert time.monotonic() < deadline, f"{metric} has not reached {number}"
+                time.sleep(0.2)
         yield state
 
 
