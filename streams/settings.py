@@ -1,6 +1,7 @@
 """Owns the settings of the stream workers; each process reads them once, at its start."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,6 +37,12 @@ class WorkerSettings(BaseSettings):
     stall_seconds: float = Field(default=10.0, gt=0, description="Unhealthy when records wait and none was finished for so long.")
     exit_seconds: float = Field(
         default=120.0, gt=0, description="The worker ends itself when it has stood still for so long and a restart may help."
+    )
+
+    lost_records: Literal["stop", "continue"] = Field(
+        default="stop",
+        description="What a worker does when retention deleted records before it read them: stop and say how many of what time, "
+        "or count them and go on with what is left.",
     )
 
     def holding(self, most: int) -> "WorkerSettings":

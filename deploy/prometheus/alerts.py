@@ -38,6 +38,13 @@ ALERTS = (
         summary="{{ $value | humanize }} records of {{ $labels.topic }} wait for {{ $labels.job }}.",
     ),
     Alert(
+        name="RecordsLost",
+        expr="sum by (job, topic) (increase(headwater_records_lost_total[1h])) > 0",
+        hold="0m",
+        severity="page",
+        summary="{{ $value | humanize }} records of {{ $labels.topic }} were gone before {{ $labels.job }} read them.",
+    ),
+    Alert(
         name="DeadLettersHigh",
         expr=(
             "sum(rate(headwater_events_dead_lettered_total[15m])) "

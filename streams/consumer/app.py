@@ -1,4 +1,4 @@
-"""Owns how Faust is set up for one consumer group."""
+"""Faust app of one consumer group."""
 
 import tempfile
 from typing import Any
@@ -10,6 +10,8 @@ from streams.settings import WorkerSettings
 
 __all__ = ["faust_app"]
 
+_METADATA_MS = 30_000  # new partitions are read no later than this; aiokafka's own 5 minutes are too long
+
 
 def faust_app(name: str, *, kafka: KafkaSettings, settings: WorkerSettings, buffered: int) -> Any:
     """An app whose group is `name`: no tables, no web server, no topics of its own; `buffered` messages wait for its agent."""
@@ -20,7 +22,8 @@ def faust_app(name: str, *, kafka: KafkaSettings, settings: WorkerSettings, buff
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 4,
         broker_commit_interval=settings.commit_interval_seconds,
-        consumer_auto_offset_reset="earliest",
+        consumer_auto_offset_reset="none",  # what retention deleted is reported, not skipped
+        consumer_metadata_max_age_ms=_METADATA_MS,
         stream_buffer_maxsize=buffered,
         stream_wait_empty=False,  # what is not finished is read again; waiting for it would hold up the whole group
         store="memory://",

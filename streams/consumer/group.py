@@ -1,4 +1,4 @@
-"""Owns a consumer group's member: one Faust app that takes batches of one topic and acknowledges what is finished."""
+"""Member of a consumer group: one Faust app that takes batches of one topic and acknowledges what is finished."""
 
 import asyncio
 import time
@@ -15,7 +15,10 @@ from runtime.record import Record
 from runtime.settings import KafkaSettings
 from runtime.topics import log_ids
 from streams.consumer.app import faust_app
-from streams.consumer.transport import Chunk, unbroken_transport
+from streams.consumer.chunks import Chunk
+from streams.consumer.continuity import Continuity, Gap
+from streams.consumer.losses import Loss, RecordsLost, record_time
+from streams.consumer.transport import unbroken_transport
 from streams.settings import WorkerSettings
 
 __all__ = ["Group", "Position", "RecordBatch"]
@@ -40,7 +43,7 @@ class Position:
 
     partition: int
     end: int
-    """Offset behind the last record in the log."""
+    """Offset behind the last record that may be read."""
     committed: int
     lag: int
     """Records that are not finished."""
@@ -51,9 +54,10 @@ class Group:
 
     def __init__(self, name: str, topic: Topic, *, kafka: KafkaSettings, settings: WorkerSettings, heartbeat: Heartbeat) -> None:
         self.name, self.topic = name, topic
-        self._settings, self._heartbeat = settings, heartbeat
+        self._kafka, self._settings, self._heartbeat = kafka, settings, heartbeat
+        self._observe_loss: Callable[[Loss], None] = lambda loss: None
         self._finished: dict[TP, int] = {}
-        self._expected: dict[TP, int] = {}
+        self._continuity: Continuity[TP] = Continuity()
         self._committed: dict[TP, int] = {}
         self._committed_at = 0.0
         self._ready = asyncio.Event()
@@ -65,6 +69,7 @@ class Group:
             fetch_wait_seconds=settings.fetch_wait_seconds,
             chunk_size=max(settings.batch_size // _CHUNKS, 1),
             identify=lambda: log_ids(kafka, (topic.name,))[topic.name],
+            positioned=self._continuity.begin,
         )
         self.app.on_partitions_revoked.connect(self._revoked)
         self.app.on_partitions_assigned.connect(self._assigned)
@@ -82,15 +87,23 @@ class Group:
         """Registers what must happen before records of newly assigned partitions are taken."""
         self._assign_steps.append(step)
 
+    def on_loss(self, observe: Callable[[Loss], None]) -> None:
+        """Registers a callback for records that the log no longer has."""
+        self._observe_loss = observe
+
     async def batches(self, stream: Any) -> AsyncIterator[RecordBatch]:
         """Batches of records, each partition's in order and without a record missing.
 
-        What was buffered before the partitions were dealt anew is left out: it is read again by whoever owns it now. Faust
-        lets records flow while the steps of `on_assigned` are still under way, so each batch waits for them here.
+        What was buffered before a rebalance is left out: it is read again by whoever owns it now. Faust lets records flow while
+        the steps of `on_assigned` are still under way, so each batch waits for them here. A batch may have no records: control
+        records of transactions move the offsets, too.
+
+        Raises:
+            RecordsLost: retention deleted records before they were read, or the log lost its end.
         """
         async for events in stream.noack_take(_CHUNKS, within=self._settings.batch_within_seconds):
             await self._ready.wait()
-            begins = {tp.partition: self._expected.get(tp, start) for tp, start in self.app.consumer.starts.items()}
+            begins = {tp.partition: offset for tp, offset in self._continuity.expected.items()}
             chunks = await self._unbroken(events)
             if chunks:
                 records = [_record(record) for _, chunk in chunks for record in chunk.records]
@@ -100,7 +113,7 @@ class Group:
         """Reads these partitions again from there; what was fetched beyond is dropped."""
         consumer: Any = self.app.consumer
         back = {tp: offsets[tp.partition] for tp in consumer.assignment() if tp.partition in offsets}
-        self._expected.update(back)
+        self._continuity.move(back)
         await consumer.seek_wait(back)
 
     def acknowledge(self, ends: Mapping[TP, int]) -> None:
@@ -120,7 +133,7 @@ class Group:
         self._ready.clear()
         for step in self._revoke_steps:
             await step()
-        self._expected.clear()
+        self._continuity.begin({})
 
     def wait_for(self, what: str) -> None:
         """Nothing can be finished before another system answers; `what` says which, in words."""
@@ -131,7 +144,7 @@ class Group:
         consumer: Any = self.app.consumer
         found = []
         for tp in consumer.assignment():
-            end, committed = consumer.highwater(tp), consumer._committed_offset[tp]
+            end, committed = consumer.end_offset(tp), consumer._committed_offset[tp]
             finished = self._finished.get(tp, consumer.starts.get(tp))  # nothing need have been committed yet
             lag = 0 if end is None or finished is None else max(end - finished, 0)
             found.append(Position(partition=tp.partition, end=end or 0, committed=committed or 0, lag=lag))
@@ -146,29 +159,51 @@ class Group:
         return time.monotonic() - self._committed_at if self._committed_at else 0.0
 
     async def _unbroken(self, events: Sequence[Any]) -> list[tuple[TP, Chunk]]:
-        """Chunks of the current assignment, up to where a partition jumps ahead: from there it is read again.
+        """Chunks of the current assignment that follow on from what was handed out before.
 
-        Handling what lies behind a jump would move a row's position past records that were never folded. Within a chunk, which
-        comes from one fetch, a jump is a hole that compaction left.
+        Faust drops what it holds when a rebalance interrupts it. Handling what lies behind such a gap would move a row's position
+        past records that were never folded, so a partition with a gap is read again from there.
         """
-        consumer: Any = self.app.consumer
         kept: list[tuple[TP, Chunk]] = []
-        jumped: set[TP] = set()
+        gaps: dict[TP, Gap] = {}
         for event in events:
-            tp, chunk = event.message.tp, event.value
-            if tp in jumped or event.message.generation_id != self.app.consumer_generation_id:
+            tp = event.message.tp
+            if tp in gaps or event.message.generation_id != self.app.consumer_generation_id:
                 continue
-            if tp not in consumer.starts:
-                jumped.add(tp)  # fetched before it is known from where to read on
-                continue
-            expected = self._expected.get(tp, consumer.starts[tp])
-            if chunk.first > expected and not await consumer.is_hole(tp, expected, chunk.first):
-                _log.warning("records_read_again", group=self.name, partition=tp.partition, expected=expected, offset=chunk.first)
-                jumped.add(tp)
-                continue
-            self._expected[tp] = max(expected, chunk.end)
-            kept.append((tp, chunk))
+            taken = self._continuity.take(tp, event.value)
+            if isinstance(taken, Gap):
+                gaps[tp] = taken
+            elif taken is not None:
+                kept.append((tp, taken))
+        for tp, gap in gaps.items():
+            await self._close(tp, gap)
         return kept
+
+    async def _close(self, tp: TP, gap: Gap) -> None:
+        """Reads on from where the gap begins, or from behind what the log has lost."""
+        offset = gap.expected
+        if gap.out_of_range:
+            first, end = await self.app.consumer.span(tp)
+            if first <= offset <= end:
+                return  # the broker has it by now
+            offset = await self._lost(tp, offset, first, end)
+            self._continuity.move({tp: offset})
+        else:
+            _log.warning("records_read_again", group=self.name, partition=tp.partition, offset=offset)
+        await self.app.consumer.seek_wait({tp: offset})
+
+    async def _lost(self, tp: TP, expected: int, first: int, end: int) -> int:
+        """Where to read on after records that are gone; raises RecordsLost where the settings say to stop."""
+        at = await asyncio.to_thread(record_time, self._kafka, tp.topic, tp.partition, first) if expected < first else None
+        lost = Loss(topic=tp.topic, partition=tp.partition, expected=expected, first=first, end=end, until=at)
+        self._observe_loss(lost)
+        if self.topic.compacted and not lost.truncated:
+            _log.warning("records_lost", group=self.name, detail=str(lost))  # what is gone was replaced or deleted
+        elif self._settings.lost_records == "stop" or lost.truncated:
+            raise RecordsLost(f"{lost}. {lost.advice(self.name)}")
+        else:
+            _log.error("records_lost", group=self.name, detail=str(lost), hint="HEADWATER_WORKER_LOST_RECORDS=continue")
+        return first
 
     async def _revoked(self, *_: object, **__: object) -> None:
         self._heartbeat.revoke()

@@ -125,18 +125,20 @@ class Learner:
         else:
             _log.warning("examples_log_is_new", hint="its examples are learned from its beginning, on top of what is known")
 
-    def learn(self, records: Sequence[Record]) -> Learned:
-        """Takes records of the examples topic in order; every full batch is scored and then learned from."""
+    def learn(self, records: Sequence[Record], span: tuple[int, int] | None = None) -> Learned:
+        """Takes records of the examples topic in order; every full batch is scored and then learned from.
+
+        Args: `span` is the part of the log that these are all records of; by default, from the first to behind the last.
+        """
         done = Learned()
+        begin, end = span or ((records[0].offset, records[-1].offset + 1) if records else (self._next, self._next))
+        if begin > self._next:
+            missing = begin - self._next
+            _log.error("examples_missing", count=missing, hint="the checkpoint is older than the log or than the group's offsets")
         for record in records:
             if record.offset < self._next:
                 done.duplicates += 1
                 continue
-            if record.offset > self._next:
-                missing = record.offset - self._next
-                _log.error(
-                    "examples_missing", count=missing, hint="the checkpoint is older than the log or than the group's offsets"
-                )
             self._next = record.offset + 1
             example = decode_example(record.value, self._table.vocabulary)
             if example is None:
@@ -150,6 +152,7 @@ class Learner:
             self._waiting.append(example)
             if len(self._waiting) == self._settings.batch_size:
                 self._learn_batch(done)
+        self._next = max(self._next, end)
         return done
 
     def settle(self, *, leaving: bool = False) -> Checkpointed:

@@ -72,7 +72,8 @@ class LearnerAgent:
             async for taken in self._group.batches(stream):
                 self._unsaved.update(taken.ends)
                 began = time.time()
-                self._observe_learned(await self._run(partial(self._learner.learn, taken.records)))
+                span = taken.begins[0], next(iter(taken.ends.values()))  # the topic has one partition
+                self._observe_learned(await self._run(partial(self._learner.learn, taken.records, span)))
                 if self._spans.on:
                     self._spans.learned(taken.records, began, time.time())
                 self._group.finish(taken.ends)

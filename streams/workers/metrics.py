@@ -45,6 +45,12 @@ class WorkerMetrics:
         self.store_retries = Counter(
             "headwater_store_retries_total", "Attempts that the online store did not answer.", ["agent"], registry=registry
         )
+        self.records_lost = Counter(
+            "headwater_records_lost_total",
+            "Records that the log lost before they were read, by retention or by its broker.",
+            ["topic"],
+            registry=registry,
+        )
         self.store_rewinds = Counter(
             "headwater_store_rewinds_total",
             "Times that records were read again because the online store held less than was written to it.",

@@ -64,6 +64,8 @@ class Worker:
             self.metrics.rebalances.labels(topic.name).inc()
 
         group.on_assigned(count)
+        group.on_loss(lambda loss: self.metrics.records_lost.labels(topic.name).inc(loss.records))
+        self.metrics.records_lost.labels(topic.name)  # from 0 on, so that a rate sees the first one too
         return group
 
     def observe_seconds(self, agent: str, stage: str, seconds: float) -> None:
