@@ -262,6 +262,9 @@ def _served(served: ServedFeatures) -> Served | str:
     features, history = (np.frombuffer(values, dtype="<f4") for values in (packed.values, packed.history_values))
     if not (_finite(features) and _finite(history)):
         return "impression.served holds values that are not finite"
+    predictions = np.frombuffer(packed.predictions, dtype="<f4")
+    if np.isinf(predictions).any():
+        return "impression.served holds predictions that are not finite"
     if len(packed.history_item_ids) > _MAX_HISTORY:
         return f"impression.served names {len(packed.history_item_ids)} history items, {_MAX_HISTORY} are allowed"
     return Served(
@@ -269,6 +272,7 @@ def _served(served: ServedFeatures) -> Served | str:
         features=features,
         history_item_ids=packed.history_item_ids[:],
         history_values=history,
+        predictions=predictions if len(predictions) else None,
     )
 
 

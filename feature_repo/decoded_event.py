@@ -22,6 +22,8 @@ class Served:
     features: "NDArray[np.float32]"
     history_item_ids: Sequence[str]
     history_values: "NDArray[np.float32]"
+    predictions: "NDArray[np.float32] | None" = None
+    """What was answered for each declared task, in its unit; NaN where it is not about the item. None where nothing says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ import math
 import zlib
 from bisect import bisect_right, insort
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -24,6 +24,7 @@ ALLOWED_LATENESS = 60.0
 """Seconds by which an event may come behind later ones, or clocks differ, and still find the impression that it belongs to."""
 
 _NAN = float("nan")
+_SETTLED_FROM = 65_536  # index of the first example that an event settles of other users: beyond those of its own
 
 FeaturesOf = Callable[[UserRow, str, float], Served]
 """Makes the features of a user and an item at a time, from rows as they stand."""
@@ -40,7 +41,9 @@ class Folded:
     """What answers a wish to be forgotten, once the row is written; redelivered or repeated, it is answered again."""
     action: ItemAction | None = None
     examples: list[bytes] = field(default_factory=list)
-    """What it taught, in order: each an Example in protobuf."""
+    """What it taught, in order: each an Example in protobuf, one without labels for an impression that carries no predictions."""
+    labelled: int = 0
+    """How many of them have labels."""
 
 
 class UserFold:
@@ -54,6 +57,7 @@ class UserFold:
         self._tasks = vocabulary.tasks
         self._features_of = features_of
         self._implicit = [(at, task.window_seconds) for at, task in enumerate(self._tasks) if task.implicit]
+        self._awaited = [(at, seconds) for at, seconds in self._implicit if self._tasks[at].late == "wait"]
         self._observed = [float(task.implicit) for task in self._tasks]
         self._corrected = [at for at, task in enumerate(self._tasks) if task.late == "correct"]
         self._window = max(task.window_seconds for task in self._tasks)
@@ -95,7 +99,35 @@ class UserFold:
         delta_C = np.array([float(shown), float(not shown), *observations, *sums])
         row.updated_at = add(row.counters_CH, row.updated_at, delta_C, event.at)
         row.first_at = min(row.first_at, event.at) if row.first_at else event.at
-        return Folded(action=action, examples=[example.to_bytes(source, index) for index, example in enumerate(examples)])
+        return Folded(
+            action=action,
+            examples=[example.to_bytes(source, index) for index, example in enumerate(examples)],
+            labelled=sum(example.labelled for example in examples),
+        )
+
+    def settle(self, row: UserRow, now: float, source: SourcePosition, rank: int) -> list[bytes]:
+        """What is over by `now`, the time of the user's partition: the labelled examples, and a row that includes them.
+
+        Args:
+            source: the event by which it became so late; nothing happens where the row includes what followed from it already.
+            rank: the user's place among those of whom something is due by that event.
+        """
+        if (row.log, row.partition) != (source.log, source.partition) or source.offset <= row.offset:
+            return []
+        examples = self.expire(row, max(row.updated_at, now))
+        if not examples:
+            return []
+        row.offset = source.offset
+        first = _SETTLED_FROM + rank * (MAX_PENDING + 1)
+        return [example.to_bytes(source, index) for index, example in enumerate(examples, start=first)]
+
+    def due_at(self, row: UserRow) -> float:
+        """When the time for the next label of the row's impressions is over, Unix seconds; infinite where none is awaited."""
+        due = math.inf
+        for at, seconds in self._awaited:
+            open_ones = (one.shown_at for one in row.pending if one.labels[at] != one.labels[at])
+            due = min(due, next(open_ones, math.inf) + seconds + ALLOWED_LATENESS)
+        return due
 
     def expire(self, row: UserRow, now: float) -> list[LabelledExample]:
         """Settles as negative what no event has labelled within its window, and none that is late can any more, by `now`.
@@ -126,9 +158,10 @@ class UserFold:
         return age < self._window and not overdue
 
     def _impress(self, row: UserRow, event: DecodedEvent, examples: list[LabelledExample]) -> tuple[list[float], list[float]]:
-        pending = self._pending(row, event)
+        served = self._served(row, event)
+        pending = self._pending(row, event, served)
         at_once = [at for at in self._corrected if self._is_kept(pending, self._tasks[at])]
-        if at_once:
+        if at_once or served.predictions is None:
             # Its own labels stay open: a positive may still come.
             examples.append(pending.example(dict.fromkeys(at_once, 0.0), event.at))
         observations = self._observed.copy()
@@ -166,7 +199,7 @@ class UserFold:
             if pending is not None or not implicit:
                 settled[at] = label
         if settled or lower_bounds:  # a bound settles nothing: the whole read may still come
-            source = pending if pending is not None else self._pending(row, event)
+            source = pending if pending is not None else self._pending(row, event, self._served(row, event))
             examples.append(source.settle(settled, event.at, lower_bounds))
             if pending is not None and all(label == label for label in pending.labels):
                 row.pending.remove(pending)
@@ -182,11 +215,17 @@ class UserFold:
         row.engage(event.item_id, event.at, [labels.get(at, _NAN) for at in range(len(self._tasks))])
         return observations, sums
 
-    def _pending(self, row: UserRow, event: DecodedEvent) -> PendingImpression:
-        """The event as an impression: with the features that the server scored with, else as of now, before it counts."""
+    def _served(self, row: UserRow, event: DecodedEvent) -> Served:
+        """Features and predictions as the server scored; else features as of now, before the event counts."""
         served = event.served
         if served is None or served.fingerprint != self._vocabulary.fingerprint:
-            served = self._features_of(row, event.item_id, event.at)
+            return self._features_of(row, event.item_id, event.at)
+        if served.predictions is not None and len(served.predictions) != len(self._tasks):
+            return replace(served, predictions=None)
+        return served
+
+    def _pending(self, row: UserRow, event: DecodedEvent, served: Served) -> PendingImpression:
+        """The event as an impression."""
         return PendingImpression.of(
             user_id=row.user_id,
             item_id=event.item_id,

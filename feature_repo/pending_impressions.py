@@ -1,4 +1,4 @@
-"""Owns an impression that awaits its labels, and the examples that come of it: kept as the bytes in which they are written."""
+"""An impression that awaits its labels, and the examples that come of it: kept as the bytes in which they are written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,14 @@ from feature_repo.decoded_event import Served
 from headwater.internal.v1.packed_pb2 import PackedExample
 from headwater.internal.v1.streams_pb2 import Example, SourcePosition
 
-__all__ = ["LabelledExample", "PendingImpression"]
+__all__ = ["LabelledExample", "PendingImpression", "is_labelled"]
 
 _NAN = float("nan")
+
+
+def is_labelled(example: Example) -> bool:
+    """Whether an example teaches anything; one that does not only says what was shown."""
+    return bool(example.lower_bounds) or any(label == label for label in example.labels)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -42,6 +47,7 @@ class PendingImpression:
             features=served.features.astype("<f4", copy=False).tobytes(),
             history_item_ids=served.history_item_ids,
             history_values=served.history_values.astype("<f4", copy=False).tobytes(),
+            predictions=b"" if served.predictions is None else served.predictions.astype("<f4", copy=False).tobytes(),
         )
         return cls(
             user_id=user_id,
@@ -95,6 +101,11 @@ class LabelledExample(NamedTuple):
     labelled_at: float
     lower_bounds: Sequence[float] = ()
     """One for each task where a label is censored, NaN for the others; else none."""
+
+    @property
+    def labelled(self) -> bool:
+        """False for one that only says that the item was shown."""
+        return bool(len(self.lower_bounds)) or any(label == label for label in self.labels)
 
     def to_bytes(self, source: SourcePosition | None = None, index: int = 0) -> bytes:
         """An Example in protobuf."""

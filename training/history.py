@@ -1,7 +1,7 @@
-"""Owns the running of a recorded history through the stream's own fold, join, assembly and learning, without the stream."""
+"""A recorded history played through the stream's own fold, join, assembly and learning, without the stream."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,8 +10,10 @@ import torch
 
 from feature_repo.assembly.assemble import assemble_served
 from feature_repo.decoded_event import DecodedEvent
+from feature_repo.due import DueUsers
 from feature_repo.fold import UserFold, fold_item
 from feature_repo.items.table import ItemTable
+from feature_repo.pending_impressions import is_labelled
 from feature_repo.rows import ItemRow, UserRow
 from feature_repo.tasks import Task
 from headwater.internal.v1.streams_pb2 import Example, SourcePosition
@@ -22,12 +24,13 @@ from training.metrics.ranking import Ranking, rank_quality
 from training.model import Recommender
 from training.release.guard import Guard, GuardConfig, Verdict
 from training.release.holdout import holdout_mask
+from training.shown import ShownPredictions
 from training.trainer import StepReport, Trainer
 
 __all__ = ["HistoryFold", "HistoryRun", "Judged", "batch_of"]
 
 
-def batch_of(examples: list[Example], table: ItemTable) -> Batch:
+def batch_of(examples: Sequence[Example], table: ItemTable) -> Batch:
     """Examples as tensors; text vectors come from the table, zeros for items that it does not know."""
     return make_batch(
         features=np.array([example.features for example in examples], dtype=np.float32),
@@ -47,7 +50,7 @@ class Judged:
     """Every example that was learned from, in order; each array is (examples, T), in training space."""
 
     predictions: npt.NDArray[np.float32]
-    """Made before the example was learned from."""
+    """Made when its item was shown, by the weights and features of that moment; see `training.shown`."""
     labels: npt.NDArray[np.float32]
     """NaN where the example says nothing of the task."""
     item_means: npt.NDArray[np.float32]
@@ -109,10 +112,17 @@ class HistoryFold:
         self.events = 0
         self.duplicates = 0
         self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
+        self._due = DueUsers()
 
     def fold(self, event: DecodedEvent) -> list[Example]:
-        """The examples that this event settles, in order."""
-        folded = self._fold.fold(self.user(event.user_id), event, SourcePosition(log=1, partition=0, offset=self.events))
+        """The labelled examples that this event leads to, in order."""
+        return [example for example in self.fold_all(event) if is_labelled(example)]
+
+    def fold_all(self, event: DecodedEvent) -> list[Example]:
+        """All examples that the log would hold of this event: its own, what was shown too, then what is due of other users."""
+        source = SourcePosition(log=1, partition=0, offset=self.events)
+        row = self.user(event.user_id)
+        folded = self._fold.fold(row, event, source)
         self.events += 1
         if folded.action is None:
             self.duplicates += 1
@@ -121,13 +131,20 @@ class HistoryFold:
             item = self.items[event.item_id] = ItemRow.empty(event.item_id, self.table.vocabulary)
         fold_item(item, folded.action)
         self.table.set_activity(event.item_id, item.updated_at, item.counters_CH, item.audience())
-        return [Example.FromString(example) for example in folded.examples]
+        self._due.set(event.user_id, self._fold.due_at(row))
+        return [Example.FromString(example) for example in (*folded.examples, *self._settle(source, event.at))]
 
     def user(self, user_id: str) -> UserRow:
         """The user's row as it stands; a new one for a user not met before."""
         if (row := self.users.get(user_id)) is None:
             row = self.users[user_id] = UserRow.empty(user_id, self.table.vocabulary)
         return row
+
+    def _settle(self, source: SourcePosition, at: float) -> Iterator[bytes]:
+        for rank, user_id in enumerate(self._due.advance(at)):
+            row = self.users[user_id]
+            yield from self._fold.settle(row, self._due.time, source, rank)
+            self._due.set(user_id, self._fold.due_at(row))
 
 
 class HistoryRun:
@@ -141,6 +158,7 @@ class HistoryRun:
         self._guard = Guard(trainer, guard, seed=0) if guard else None
         self._batch_size = batch_size
         self._waiting: list[Example] = []
+        self._shown = ShownPredictions(tasks=len(table.vocabulary.tasks))
         self._judged: list[npt.NDArray[np.float32]] = []
         self._whose: list[tuple[int, int]] = []
         self._numbers: dict[str, int] = {}
@@ -150,10 +168,14 @@ class HistoryRun:
     def play(self, events: Iterable[DecodedEvent]) -> None:
         """Folds, joins and learns; examples short of a full batch wait, as they do in the learner."""
         for event in events:
-            self._waiting += self.fold.fold(event)
-            while len(self._waiting) >= self._batch_size:
-                self._learn(self._waiting[: self._batch_size])
-                del self._waiting[: self._batch_size]
+            for example in self.fold.fold_all(event):
+                if not is_labelled(example):
+                    self._shown.show(example)
+                    continue
+                self._waiting.append(example)
+                if len(self._waiting) == self._batch_size:
+                    self._learn(self._waiting)
+                    self._waiting = []
 
     def good(self) -> tuple[Recommender | None, int]:
         """The model to publish and how many examples it has seen: the last that passed the guard, None if none did."""
@@ -178,14 +200,17 @@ class HistoryRun:
         )
 
     def _learn(self, examples: list[Example]) -> None:
-        batch = batch_of(examples, self.fold.table)
+        table, model = self.fold.table, self.trainer.model
+        self._shown.predict(model, lambda shown: batch_of(shown, table))
+        batch = batch_of(examples, table)
         report = self._taught(batch, examples)
+        predictions_BT = self._shown.of(examples, report.answers_BT, model)
+        labels_BT = report.labels_BT.masked_fill(predictions_BT.isnan(), torch.nan)
         means = [batch.x_BF[:, columns].numpy() for columns in self._means]
-        index = self.fold.table.index
         for example in examples:
             user = self._numbers.setdefault(example.user_id, len(self._numbers))
-            self._whose.append((user, index[example.item_id]))
-        self._judged.append(np.stack((report.predictions_BT.numpy(), report.labels_BT.numpy(), *means)))
+            self._whose.append((user, table.index[example.item_id]))
+        self._judged.append(np.stack((predictions_BT.nan_to_num().numpy(), labels_BT.numpy(), *means)))
 
     def _taught(self, batch: Batch, examples: list[Example]) -> StepReport:
         if self._guard is None:

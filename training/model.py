@@ -183,6 +183,17 @@ class Recommender(nn.Module):
         """Outputs on the scale of the labels that are learned from: calibrated probabilities, other outputs as they are."""
         return torch.where(self.binary_T, self.calibration(outputs_BT).sigmoid(), outputs_BT)
 
+    def answers(self, outputs_BT: Tensor) -> Tensor:
+        """What a server would answer, on the scale of the labels that are learned from."""
+        return self.on_label_scale(self.in_units(outputs_BT))
+
+    def on_label_scale(self, values_BT: Tensor) -> Tensor:
+        """Predictions in units on the scale of the labels that are learned from: chances among these, and log1p of seconds."""
+        chances_BT = values_BT.clamp(1e-7, 1.0 - 1e-7)
+        logits_BT = torch.where(self.at_once_T, chances_BT.log(), chances_BT.logit()) - self.kept_log_T
+        values_BT = torch.where(self.calibration.duration_T, values_BT.clamp_min(0.0).log1p(), values_BT)
+        return torch.where(self.binary_T, logits_BT.sigmoid(), values_BT)
+
     def observe(self, batch: Batch) -> None:
         """Folds a batch into what the model knows of the scale of features and labels, and of who has a vector."""
         self.features.observe(self.visible(batch.x_BF))

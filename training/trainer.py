@@ -58,6 +58,8 @@ class StepReport:
 
     predictions_BT: Tensor
     """Made before learning: probabilities for binary tasks, training space for others (see `Recommender.expectation`)."""
+    answers_BT: Tensor
+    """What a server with these weights would have answered, on the scale of the labels (see `Recommender.answers`)."""
     labels_BT: Tensor
     losses_T: Tensor
     """Losses that were descended, replayed examples included."""
@@ -115,7 +117,7 @@ class Trainer:
         outputs_BT = self.model(mixed)
         # Weights change only below, so these outputs serve as the score too: that saves a forward pass.
         scored_BT = outputs_BT[: len(batch)].detach() if scored_BT is None else scored_BT
-        predictions_BT = self.model.expectation(scored_BT)
+        predictions_BT, answers_BT = self.model.expectation(scored_BT), self.model.answers(scored_BT)
         losses_T = self._losses(outputs_BT, mixed)
         known_T = (~(mixed.labels_BT.isnan() & mixed.lower_bounds_BT.isnan())).float().mean(0)
         norm = self._descend(losses_T, known_T)
@@ -133,6 +135,7 @@ class Trainer:
                 self.model.calibration.observe(scored_BT, labels_BT)
         return StepReport(
             predictions_BT=predictions_BT,
+            answers_BT=answers_BT,
             labels_BT=batch.labels_BT,
             losses_T=losses_T.detach(),
             gradient_norm=norm,

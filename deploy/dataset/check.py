@@ -1,4 +1,4 @@
-"""Owns what a project's data would teach: labels and rates by task, found by the stream's own fold, and what is missing."""
+"""What a project's data would teach: labels and rates by task, found by the stream's own fold, and what is missing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

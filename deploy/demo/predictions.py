@@ -25,7 +25,7 @@ class _Line(msgspec.Struct):
 
 
 def read_predictions(path: Path) -> dict[tuple[str, str], tuple[float, float]]:
-    """Probability of a like and expected stars, predicted before learning, by user and item; see `streams.learning.predictions`.
+    """Probability of a like and expected stars, predicted when shown, by user and item; see `streams.learning.predictions`.
 
     A last line that is not whole yet is left out; of two predictions for one pair, the first counts.
     """

@@ -120,7 +120,7 @@ def _play(
         users = list(dict.fromkeys(rating.user_id for rating in reversed(movielens.ratings)))
         with phases("measure", "Measuring latency and freshness"):
             measured = _measure(stub, flow, users[:50], list(movielens.titles)[:_CANDIDATES], state, batch)
-        with phases("judge", "Judging the predictions that were made before learning"):
+        with phases("judge", "Judging the predictions that were made when films were shown"):
             quality = judge(movielens.ratings, wait_for_predictions(predictions, flow.learned, stack.check))
         _show_lists(console, stub, movielens, users[:_USERS])
     result = {

@@ -1,4 +1,4 @@
-"""Owns the dashboard of learning: how good predictions were before their labels were learned, and what is published."""
+"""The dashboard of learning: how good predictions were when their items were shown, and what is published."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -12,7 +12,7 @@ def learning() -> Dashboard:
     return board(
         "headwater-learning",
         "Headwater: learning",
-        "Quality of each task by progressive validation (predict, then learn), and the models that are served.",
+        "Quality of each task by progressive validation (predicted when shown, then learned), and the models that are served.",
         row("Quality by task"),
         graph(
             "AUC",

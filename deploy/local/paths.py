@@ -25,7 +25,7 @@ class StackConfig:
     tasks_file: Path
     partitions: int = 4
     predictions_file: Path | None = None
-    """Where the learner writes each prediction that it made before learning; None for nowhere."""
+    """Where the learner writes each prediction that it made when an item was shown; None for nowhere."""
     server_port: int | None = None
     broker_port: int | None = None
     redis_url: str | None = None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 import structlog
 
 from feature_repo.items.table import ItemTable
+from feature_repo.pending_impressions import is_labelled
 from headwater.internal.v1.streams_pb2 import Example
 from runtime.record import Record
 from streams.learning.examples import batch_of, decode_example, identity
@@ -20,6 +21,7 @@ from training.release.champion_challenger import ChampionChallenger, Comparison
 from training.release.guard import Guard
 from training.release.holdout import holdout_mask
 from training.release.promotion import PromotionNotes
+from training.shown import ShownPredictions
 from training.storage.checkpoints import CheckpointFile
 from training.storage.snapshots import SnapshotStore, version_name
 from training.trainer import StepReport
@@ -36,6 +38,8 @@ class Learned:
     examples: int = 0
     """Scored and learned from; at most a batch less one waits for more."""
     duplicates: int = 0
+    unjudged: int = 0
+    """Labels of impressions whose prediction is not known any more: learned from, and not in the figures."""
     unusable: int = 0
     skipped_batches: int = 0
     objections: list[Objection] = field(default_factory=list)
@@ -114,6 +118,8 @@ class Learner:
             return
         self._champion_challenger.load_state_dict(state["contest"])
         self._progress.load_state_dict(state["progress"])
+        if "shown" in state:  # an earlier release compared labels with predictions of when they were learned
+            self._shown.load_state_dict(state["shown"])
         self._seen = {where: tuple(last) for where, last in state["seen"].items()}
         self._seen_in_batches = dict(self._seen)
         self._published = tuple(state["published"])
@@ -149,6 +155,9 @@ class Learner:
                 done.duplicates += 1
                 continue
             self._seen[where] = last
+            if not is_labelled(example):
+                self._shown.show(example)
+                continue
             self._waiting.append(example)
             if len(self._waiting) == self._settings.batch_size:
                 self._learn_batch(done)
@@ -186,6 +195,7 @@ class Learner:
     def _begin(self, log: int) -> None:
         self._champion_challenger = self._make_contest()
         self._progress = Progress(self._table.vocabulary.tasks)
+        self._shown = ShownPredictions(tasks=len(self._table.vocabulary.tasks))
         self._drift = DriftWatch(self._table.vocabulary.tasks)
         self._log_id = log
         self._next = self._position = 0
@@ -196,23 +206,30 @@ class Learner:
 
     def _learn_batch(self, done: Learned) -> None:
         examples, self._waiting = self._waiting, []
+        self._predict_shown()
         taught = self._champion_challenger.learn(
             batch_of(examples, self._table), holdout_mask(examples, self._guard.config.share)
         )
         report, judgement = taught.report, taught.judgement
         if taught.promoted:
             _log.warning("challenger_promoted", by="rule", recipe=self._guard.recipe)
-        self._progress.add(report.predictions_BT, report.labels_BT)
+        predictions_BT = self._shown.of(examples, report.answers_BT, self._guard.trainer.model)
+        self._progress.add(predictions_BT, report.labels_BT.masked_fill(predictions_BT.isnan(), math.nan))
+        done.unjudged += int((predictions_BT.isnan() & ~report.labels_BT.isnan()).sum())
         done.drifts += self._watch(report)
         if judgement is not None and judgement.objection is not None:
             self._tell(judgement.objection, judgement.undone)
             done.objections.append(judgement.objection)
             done.undone += judgement.undone
         if self._predictions is not None:
-            self._predictions.append(examples, report.predictions_BT)
+            self._predictions.append(examples, predictions_BT)
         self._position, self._seen_in_batches = self._next, dict(self._seen)
         done.examples += len(examples)
         done.skipped_batches += report.skipped
+
+    def _predict_shown(self) -> None:
+        """Predicts what was shown since the last batch, by the weights as they still are."""
+        self._shown.predict(self._guard.trainer.model, lambda shown: batch_of(shown, self._table))
 
     def _watch(self, report: StepReport) -> list[Drift]:
         model = self._guard.trainer.model
@@ -270,6 +287,7 @@ class Learner:
         return True
 
     def _save(self) -> None:
+        self._predict_shown()
         self._checkpoint.save(
             {
                 "log": self._log_id,
@@ -277,6 +295,7 @@ class Learner:
                 "seen": {where: list(last) for where, last in self._seen_in_batches.items()},
                 "contest": self._champion_challenger.state_dict(),
                 "progress": self._progress.state_dict(),
+                "shown": self._shown.state_dict(),
                 "published": list(self._published),
                 "predictions_bytes": 0 if self._predictions is None else self._predictions.write(),
             }

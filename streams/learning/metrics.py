@@ -19,6 +19,11 @@ class LearnerMetrics:
         self.unusable = Counter(
             "headwater_examples_unusable_total", "Examples that do not fit this learner's tasks.", registry=registry
         )
+        self.unjudged = Counter(
+            "headwater_labels_unjudged_total",
+            "Labels of impressions whose prediction is not known any more: learned from, and in no figure.",
+            registry=registry,
+        )
         self.skipped = Counter(
             "headwater_batches_skipped_total", "Batches not learned from: their loss was not finite.", registry=registry
         )
@@ -49,7 +54,7 @@ class LearnerMetrics:
             for reason in REASONS:
                 self.rejected.labels(task, reason)
         self.auc = Gauge(
-            "headwater_progressive_auc", "AUC of predictions made before learning.", ["task", "window"], registry=registry
+            "headwater_progressive_auc", "AUC of predictions made when items were shown.", ["task", "window"], registry=registry
         )
         self.rmse = Gauge(
             "headwater_progressive_rmse", "RMSE of the same, in training space.", ["task", "window"], registry=registry

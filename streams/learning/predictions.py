@@ -1,4 +1,4 @@
-"""Owns the file of progressive predictions: one JSON line for each example, made before its labels were learned."""
+"""The file of progressive predictions: one JSON line for each example, of what was predicted when its item was shown."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ class PredictionsFile:
     """Appends lines, and goes back to a size that a checkpoint remembers, so that a restart leaves no line twice.
 
     A line: `{"user": .., "item": .., "shown_at": .., "labels": {task: ..}, "predictions": {task: ..}}`, with labels and
-    predictions in training space (probabilities; log1p seconds for durations) and only the labels that are known.
+    predictions in training space (probabilities; log1p seconds for durations) and only those that are known.
     """
 
     def __init__(self, path: Path, tasks: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ class PredictionsFile:
                 "item": example.item_id,
                 "shown_at": example.shown_at,
                 "labels": {task: label for task, label in zip(self._tasks, example.labels, strict=True) if label == label},
-                "predictions": dict(zip(self._tasks, predictions, strict=True)),
+                "predictions": {task: one for task, one in zip(self._tasks, predictions, strict=True) if one == one},
             }
             self._unwritten.append(encode(line) + b"\n")
 

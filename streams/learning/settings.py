@@ -85,7 +85,8 @@ class LearnerSettings(BaseSettings):
     norm_at_most: float = Field(default=2.0, gt=1, description="Times the last good weights' norm.")
     keep_snapshots: int = Field(default=20, ge=2, description="Latest snapshots that are kept, to roll back to.")
     predictions_file: Path | None = Field(
-        default=None, description="Every prediction made before learning goes here as a JSON line; grows without bound."
+        default=None,
+        description="Every prediction made when an item was shown goes here as a JSON line, with its label; grows without bound.",
     )
 
     @model_validator(mode="after")

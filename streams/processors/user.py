@@ -99,7 +99,7 @@ class UserProcessor:
                 work.forgotten += not (folded.duplicate or folded.erased_before)
                 continue
             work.late += late
-            work.examples += len(folded.examples)
+            work.examples += folded.labelled
             work.folded_appended_at.append(record.appended_at)
             work.folded_from.append(source)
             work.append_delays.append(record.appended_at - event.at)

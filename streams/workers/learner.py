@@ -112,6 +112,7 @@ class LearnerAgent:
     def _observe_learned(self, learned: Learned) -> None:
         self._metrics.learned.inc(learned.examples)
         self._metrics.duplicates.inc(learned.duplicates)
+        self._metrics.unjudged.inc(learned.unjudged)
         self._metrics.unusable.inc(learned.unusable)
         self._metrics.skipped.inc(learned.skipped_batches)
         self._metrics.undone.inc(learned.undone)

@@ -8,9 +8,11 @@ import pytest
 
 from feature_repo.decoded_event import IMPRESSION, DecodedEvent, Served
 from feature_repo.fold import ALLOWED_LATENESS
-from feature_repo.rows import MAX_PENDING
+from feature_repo.pending_impressions import is_labelled
+from feature_repo.rows import MAX_PENDING, UserRow
 from feature_repo.vocabulary import RECENT
-from tests.feature_repo.worlds import CLICK, DWELL, LIKE, VOCABULARY, event, fold_all
+from headwater.internal.v1.streams_pb2 import Example
+from tests.feature_repo.worlds import CLICK, DWELL, LIKE, VOCABULARY, at_offset, event, fold_all, fold_over, table_of
 
 
 def test_click_after_impression_labels_the_impression_with_the_features_it_was_shown_with() -> None:
@@ -117,3 +119,51 @@ def test_what_a_row_keeps_is_bounded() -> None:
     row, _, _ = fold_all(done)
     assert len(row.recent_ids) == len(row.recent_R) == RECENT
     assert row.recent_ids[0] == f"i{RECENT + 4}"
+
+
+def test_an_impression_without_predictions_is_told_of_at_once() -> None:
+    """Whoever learns predicts it then; it has no labels, and comes before what labels it."""
+    fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
+    shown = fold.fold(row, event(IMPRESSION), at_offset(0))
+    [example] = map(Example.FromString, shown.examples)
+    assert not is_labelled(example)
+    assert shown.labelled == 0
+    assert (example.item_id, example.shown_at, example.labelled_at) == ("i0", 1000.0, 1000.0)
+    [clicked] = map(Example.FromString, fold.fold(row, event("click", at=1010.0), at_offset(1)).examples)
+    assert (clicked.features, clicked.shown_at) == (example.features, 1000.0)
+
+
+def test_what_the_server_answered_reaches_the_example() -> None:
+    """An impression that carries its predictions is not told of, and its label comes with them; odd ones are left out."""
+    features = np.arange(len(VOCABULARY.features), dtype=np.float32)
+    answered = np.array([0.25, 30.0, np.nan], dtype=np.float32)
+    for predictions, expected in ((answered, answered.tolist()), (answered[:2], [])):
+        served = Served(
+            fingerprint=VOCABULARY.fingerprint,
+            features=features,
+            history_item_ids=(),
+            history_values=np.empty(0, dtype=np.float32),
+            predictions=predictions,
+        )
+        fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
+        shown = fold.fold(row, dataclasses.replace(event(IMPRESSION), served=served), at_offset(0))
+        assert len(shown.examples) == (0 if expected else 1)
+        [clicked] = map(Example.FromString, fold.fold(row, event("click", at=1010.0), at_offset(1)).examples)
+        np.testing.assert_array_equal(np.array(clicked.predictions, dtype=np.float32), np.array(expected, dtype=np.float32))
+
+
+def test_what_is_over_is_settled_without_another_event_of_the_user() -> None:
+    """By the time of the partition, from which a user who never comes back is late, too; once, however often it is asked."""
+    fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
+    fold.fold(row, event(IMPRESSION), at_offset(3))
+    due = fold.due_at(row)
+    assert due == 1000.0 + 600.0 + ALLOWED_LATENESS
+    assert fold.settle(row, due - 1.0, at_offset(8), 0) == []
+    assert row.offset == 3, "nothing happened, so nothing is included"
+    assert fold.settle(row, due, at_offset(9, partition=2), 0) == [], "the user is read from another partition by now"
+    [settled] = map(Example.FromString, fold.settle(row, due, at_offset(9), 2))
+    assert (settled.labels[CLICK], settled.labelled_at, settled.source.offset) == (0.0, due, 9)
+    assert row.offset == 9
+    assert math.isinf(fold.due_at(row))
+    assert fold.settle(row, due + 10.0, at_offset(9), 2) == [], "the row includes what followed from that event"
+    assert fold.fold(row, event("click", at=1010.0, event_id="late"), at_offset(7)).duplicate, "its place was passed by"

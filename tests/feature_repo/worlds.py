@@ -7,6 +7,7 @@ from feature_repo.assembly.assemble import assemble_served
 from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent
 from feature_repo.fold import UserFold
 from feature_repo.items.table import ItemTable
+from feature_repo.pending_impressions import is_labelled
 from feature_repo.rows import UserRow
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
@@ -53,12 +54,14 @@ def fold_over(table: ItemTable) -> UserFold:
 
 
 def fold_all(events: list[tuple[int, DecodedEvent]]) -> tuple[UserRow, list[Example], list[ItemAction]]:
-    """Folds (offset, event) pairs into one row; what they taught, and what items are told."""
+    """Folds (offset, event) pairs into one row; the labelled examples, and what items are told."""
     fold, row = fold_over(table_of()), UserRow.empty("u", VOCABULARY)
-    examples, actions = [], []
+    examples, actions = list[Example](), list[ItemAction]()
     for offset, decoded in events:
         folded = fold.fold(row, decoded, at_offset(offset))
-        examples += [Example.FromString(example) for example in folded.examples]
+        made = [Example.FromString(example) for example in folded.examples]
+        assert folded.labelled == sum(map(is_labelled, made))
+        examples += filter(is_labelled, made)
         actions += [folded.action] if folded.action else []
     return row, examples, actions
 

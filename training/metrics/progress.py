@@ -1,4 +1,4 @@
-"""Owns progressive validation: how good predictions were that were made before their labels were learned from."""
+"""Progressive validation: how good predictions were that were made when their items were shown."""
 
 import math
 from collections import deque
@@ -24,7 +24,7 @@ class Quality:
     rmse: float
     """Root mean squared error: of probabilities, log1p seconds, or values."""
     calibration: float
-    """Mean prediction over mean label: 1 is right, above 1 is too high."""
+    """Mean prediction over mean label, of durations in seconds: 1 is right, above 1 is too high."""
     auc: float = math.nan
     """Binary tasks: chance that a positive is scored above a negative; needs both."""
     log_loss: float = math.nan
@@ -101,7 +101,7 @@ def _quality(predictions_B: Tensor, labels_B: Tensor, *, kind: Kind) -> Quality:
         return Quality(count=0, rmse=math.nan, calibration=math.nan)
     rmse = float((predictions - labels).square().mean().sqrt())
     mean = float(labels.mean())
-    calibration = float(predictions.mean()) / mean if mean else math.nan
+    calibration = _ratio(*(each.expm1() if kind == "duration" else each for each in (predictions, labels)))
     # A prediction that is not finite has no rank and no bin; the NaN of the error says what happened.
     if not math.isfinite(rmse):
         return Quality(count=len(labels), rmse=rmse, calibration=calibration)
@@ -122,6 +122,11 @@ def _quality(predictions_B: Tensor, labels_B: Tensor, *, kind: Kind) -> Quality:
         normalised_entropy=log_loss / entropy,
         calibration_error=float(binary_calibration_error(predictions, classes, n_bins=15, validate_args=False)),
     )
+
+
+def _ratio(predictions: Tensor, labels: Tensor) -> float:
+    mean = float(labels.mean())
+    return float(predictions.mean()) / mean if mean else math.nan
 
 
 def _xauc(predictions: Tensor, labels: Tensor) -> float:

@@ -163,7 +163,7 @@ def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, spa
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-    console.print(_quality_table(figures, "all", "Each example predicted before it was learned from"))
+    console.print(_quality_table(figures, "all", "Each example predicted when its item was shown"))
     console.print(_quality_table(figures, "last_fifth", "The last fifth of them"))
     if any(windows["all"]["headwater"]["mae_seconds"] is not None for windows in figures.values()):
         console.print("RMSE of a duration is that of ln(1 + seconds).", style="dim")

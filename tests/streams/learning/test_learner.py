@@ -13,6 +13,7 @@ from feature_repo.items.table import ItemTable
 from headwater.internal.v1.streams_pb2 import Example
 from headwater.v1.topics import EXAMPLES
 from runtime.record import Record
+from streams.learning.examples import batch_of
 from streams.learning.learner import Learned, Learner
 from streams.learning.predictions import PredictionsFile
 from streams.learning.settings import LearnerSettings
@@ -129,6 +130,65 @@ def test_a_killed_learner_ends_in_the_same_weights_bit_for_bit(tmp_path: Path) -
     assert len(_lines(clean)) == 40, "two examples wait for a full batch"
     for name, weight in _weights(clean).items():
         assert torch.equal(weight, _weights(rough)[name]), name
+
+
+def _shown(offset: int, *, of: int) -> Record:
+    """The impression that record number `of` labels, told of at this offset."""
+    example = Example.FromString(_record(of).value or b"")
+    example.labels[:] = [float("nan")] * TASKS
+    example.source.CopyFrom(at_offset(10_000 + of))
+    return Record(topic=EXAMPLES.name, partition=0, offset=offset, key=b"u", value=example.SerializeToString(), appended_at=0.0)
+
+
+def _labelled(offset: int, *, of: int) -> Record:
+    """Its label, which comes a while after."""
+    example = Example.FromString(_record(of).value or b"")
+    example.labelled_at = example.shown_at + 60.0
+    example.source.CopyFrom(at_offset(20_000 + of))
+    return Record(topic=EXAMPLES.name, partition=0, offset=offset, key=b"u", value=example.SerializeToString(), appended_at=0.0)
+
+
+def test_figures_are_of_predictions_made_when_items_were_shown(tmp_path: Path) -> None:
+    """By the weights of then, whether the label comes soon or late; a kill in between changes neither them nor the weights."""
+    shown = [_shown(offset, of=100 + offset) for offset in range(8)]
+    between = [_record(8 + number, source=number) for number in range(64)]
+    labels = [_labelled(72 + number, of=100 + number) for number in range(8)]
+    records = [*shown, *between, *labels]
+    clean, rough, clock = tmp_path / "clean", tmp_path / "rough", Clock()
+    learner = _learner(clean, clock, config=EAGER)
+    untrained = learner._guard.trainer.model
+    learner.learn(shown)
+    learner._predict_shown()
+    expected = untrained.answers(
+        untrained(batch_of([Example.FromString(one.value or b"") for one in shown], learner._table))
+    ).tolist()
+    learner.learn([*between, *labels])
+    learner.settle(leaving=True)
+    lines = _lines(clean)[-8:]
+    for line, answers in zip(lines, expected, strict=True):
+        assert line["predictions"] == pytest.approx(dict(zip(TASK_NAMES, answers, strict=True)), rel=1e-5)
+
+    learner, read = _learner(rough, clock, config=EAGER, checkpoint_examples=8), 0
+    for size in (5, 20, 11, 30, 9):
+        learner.learn(records[read : read + size])
+        learner.settle()
+        read += size
+        learner = _learner(rough, clock, config=EAGER, checkpoint_examples=8)
+        learner.learn(records[:read])
+    learner.learn(records)
+    learner.settle(leaving=True)
+    assert _lines(rough) == _lines(clean)
+    for name, weight in _weights(clean).items():
+        assert torch.equal(weight, _weights(rough)[name]), name
+
+
+def test_a_label_whose_impression_is_forgotten_is_learned_and_not_judged(tmp_path: Path) -> None:
+    """It counts as unjudged, and the figures do without it."""
+    learner = _learner(tmp_path, Clock())
+    learned = learner.learn([_labelled(number, of=100 + number) for number in range(4)])
+    assert (learned.examples, learned.unjudged) == (4, 8), "two labels each"
+    learner.settle(leaving=True)
+    assert [line["predictions"] for line in _lines(tmp_path)] == [{}] * 4
 
 
 def test_the_order_in_which_items_were_read_leaves_no_trace_in_the_weights(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from headwater.internal.v1 import streams_pb2 as headwater_dot_internal_dot_v1_dot_streams__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/internal/v1/packed.proto\x12\x15headwater.internal.v1\x1a#headwater/internal/v1/streams.proto\"e\n\x0cPackedServed\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x07\x12\x0e\n\x06values\x18\x02 \x01(\x0c\x12\x18\n\x10history_item_ids\x18\x03 \x03(\t\x12\x16\n\x0ehistory_values\x18\x04 \x01(\x0c\"\xb8\x02\n\rPackedExample\x12\x35\n\x06source\x18\x01 \x01(\x0b\x32%.headwater.internal.v1.SourcePosition\x12\r\n\x05index\x18\x02 \x01(\r\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x19\n\x11recommendation_id\x18\x05 \x01(\t\x12\x10\n\x08shown_at\x18\x06 \x01(\x01\x12\x13\n\x0blabelled_at\x18\x07 \x01(\x01\x12\x13\n\x0b\x66ingerprint\x18\x08 \x01(\x07\x12\x10\n\x08\x66\x65\x61tures\x18\t \x01(\x0c\x12\x18\n\x10history_item_ids\x18\n \x03(\t\x12\x16\n\x0ehistory_values\x18\x0b \x01(\x0c\x12\x0e\n\x06labels\x18\x0c \x01(\x0c\x12\x14\n\x0clower_bounds\x18\r \x01(\x0c\"\xca\x01\n\x0ePackedAwaiting\x12\x13\n\x0bimpressions\x18\x01 \x03(\x0c\x12\x13\n\x0bseen_events\x18\x02 \x03(\x06\x12/\n\x07\x65rasure\x18\x03 \x01(\x0b\x32\x1e.headwater.internal.v1.Erasure\x12\x13\n\x0blabel_times\x18\x04 \x01(\x0c\x12\x39\n\tunmatched\x18\x05 \x03(\x0b\x32&.headwater.internal.v1.UnmatchedAction\x12\r\n\x05\x61lias\x18\x06 \x01(\x07\"~\n\x12PackedItemActivity\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\x07\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x17\n\x0f\x61udience_places\x18\x04 \x01(\x0c\x12\x19\n\x11\x61udience_opinions\x18\x05 \x01(\x0c\"\x1c\n\rPackedNumbers\x12\x0b\n\x03val\x18\x01 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"headwater/internal/v1/packed.proto\x12\x15headwater.internal.v1\x1a#headwater/internal/v1/streams.proto\"z\n\x0cPackedServed\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\x07\x12\x0e\n\x06values\x18\x02 \x01(\x0c\x12\x18\n\x10history_item_ids\x18\x03 \x03(\t\x12\x16\n\x0ehistory_values\x18\x04 \x01(\x0c\x12\x13\n\x0bpredictions\x18\x06 \x01(\x0c\"\xcd\x02\n\rPackedExample\x12\x35\n\x06source\x18\x01 \x01(\x0b\x32%.headwater.internal.v1.SourcePosition\x12\r\n\x05index\x18\x02 \x01(\r\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x19\n\x11recommendation_id\x18\x05 \x01(\t\x12\x10\n\x08shown_at\x18\x06 \x01(\x01\x12\x13\n\x0blabelled_at\x18\x07 \x01(\x01\x12\x13\n\x0b\x66ingerprint\x18\x08 \x01(\x07\x12\x10\n\x08\x66\x65\x61tures\x18\t \x01(\x0c\x12\x18\n\x10history_item_ids\x18\n \x03(\t\x12\x16\n\x0ehistory_values\x18\x0b \x01(\x0c\x12\x0e\n\x06labels\x18\x0c \x01(\x0c\x12\x14\n\x0clower_bounds\x18\r \x01(\x0c\x12\x13\n\x0bpredictions\x18\x0e \x01(\x0c\"\xca\x01\n\x0ePackedAwaiting\x12\x13\n\x0bimpressions\x18\x01 \x03(\x0c\x12\x13\n\x0bseen_events\x18\x02 \x03(\x06\x12/\n\x07\x65rasure\x18\x03 \x01(\x0b\x32\x1e.headwater.internal.v1.Erasure\x12\x13\n\x0blabel_times\x18\x04 \x01(\x0c\x12\x39\n\tunmatched\x18\x05 \x03(\x0b\x32&.headwater.internal.v1.UnmatchedAction\x12\r\n\x05\x61lias\x18\x06 \x01(\x07\"~\n\x12PackedItemActivity\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\x07\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x17\n\x0f\x61udience_places\x18\x04 \x01(\x0c\x12\x19\n\x11\x61udience_opinions\x18\x05 \x01(\x0c\"\x1c\n\rPackedNumbers\x12\x0b\n\x03val\x18\x01 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.internal.v1.packe
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PACKEDSERVED']._serialized_start=98
-  _globals['_PACKEDSERVED']._serialized_end=199
-  _globals['_PACKEDEXAMPLE']._serialized_start=202
-  _globals['_PACKEDEXAMPLE']._serialized_end=514
-  _globals['_PACKEDAWAITING']._serialized_start=517
-  _globals['_PACKEDAWAITING']._serialized_end=719
-  _globals['_PACKEDITEMACTIVITY']._serialized_start=721
-  _globals['_PACKEDITEMACTIVITY']._serialized_end=847
-  _globals['_PACKEDNUMBERS']._serialized_start=849
-  _globals['_PACKEDNUMBERS']._serialized_end=877
+  _globals['_PACKEDSERVED']._serialized_end=220
+  _globals['_PACKEDEXAMPLE']._serialized_start=223
+  _globals['_PACKEDEXAMPLE']._serialized_end=556
+  _globals['_PACKEDAWAITING']._serialized_start=559
+  _globals['_PACKEDAWAITING']._serialized_end=761
+  _globals['_PACKEDITEMACTIVITY']._serialized_start=763
+  _globals['_PACKEDITEMACTIVITY']._serialized_end=889
+  _globals['_PACKEDNUMBERS']._serialized_start=891
+  _globals['_PACKEDNUMBERS']._serialized_end=919
 # @@protoc_insertion_point(module_scope)

@@ -8,19 +8,21 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PackedServed(_message.Message):
-    __slots__ = ("fingerprint", "values", "history_item_ids", "history_values")
+    __slots__ = ("fingerprint", "values", "history_item_ids", "history_values", "predictions")
     FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
     HISTORY_ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
     HISTORY_VALUES_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     fingerprint: int
     values: bytes
     history_item_ids: _containers.RepeatedScalarFieldContainer[str]
     history_values: bytes
-    def __init__(self, fingerprint: _Optional[int] = ..., values: _Optional[bytes] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[bytes] = ...) -> None: ...
+    predictions: bytes
+    def __init__(self, fingerprint: _Optional[int] = ..., values: _Optional[bytes] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[bytes] = ..., predictions: _Optional[bytes] = ...) -> None: ...
 
 class PackedExample(_message.Message):
-    __slots__ = ("source", "index", "user_id", "item_id", "recommendation_id", "shown_at", "labelled_at", "fingerprint", "features", "history_item_ids", "history_values", "labels", "lower_bounds")
+    __slots__ = ("source", "index", "user_id", "item_id", "recommendation_id", "shown_at", "labelled_at", "fingerprint", "features", "history_item_ids", "history_values", "labels", "lower_bounds", "predictions")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +36,7 @@ class PackedExample(_message.Message):
     HISTORY_VALUES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     LOWER_BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     source: _streams_pb2.SourcePosition
     index: int
     user_id: str
@@ -47,7 +50,8 @@ class PackedExample(_message.Message):
     history_values: bytes
     labels: bytes
     lower_bounds: bytes
-    def __init__(self, source: _Optional[_Union[_streams_pb2.SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[bytes] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[bytes] = ..., labels: _Optional[bytes] = ..., lower_bounds: _Optional[bytes] = ...) -> None: ...
+    predictions: bytes
+    def __init__(self, source: _Optional[_Union[_streams_pb2.SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[bytes] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[bytes] = ..., labels: _Optional[bytes] = ..., lower_bounds: _Optional[bytes] = ..., predictions: _Optional[bytes] = ...) -> None: ...
 
 class PackedAwaiting(_message.Message):
     __slots__ = ("impressions", "seen_events", "erasure", "label_times", "unmatched", "alias")

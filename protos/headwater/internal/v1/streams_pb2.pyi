@@ -42,7 +42,7 @@ class ItemAction(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., source: _Optional[_Union[SourcePosition, _Mapping]] = ..., occurred_at: _Optional[float] = ..., impression: _Optional[bool] = ..., action: _Optional[bool] = ..., observations: _Optional[_Iterable[float]] = ..., label_sums: _Optional[_Iterable[float]] = ..., user_id: _Optional[str] = ..., alias: _Optional[int] = ..., deleted: _Optional[bool] = ...) -> None: ...
 
 class Example(_message.Message):
-    __slots__ = ("source", "index", "user_id", "item_id", "recommendation_id", "shown_at", "labelled_at", "fingerprint", "features", "history_item_ids", "history_values", "labels", "lower_bounds")
+    __slots__ = ("source", "index", "user_id", "item_id", "recommendation_id", "shown_at", "labelled_at", "fingerprint", "features", "history_item_ids", "history_values", "labels", "lower_bounds", "predictions")
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class Example(_message.Message):
     HISTORY_VALUES_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     LOWER_BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     source: SourcePosition
     index: int
     user_id: str
@@ -69,7 +70,8 @@ class Example(_message.Message):
     history_values: _containers.RepeatedScalarFieldContainer[float]
     labels: _containers.RepeatedScalarFieldContainer[float]
     lower_bounds: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, source: _Optional[_Union[SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[_Iterable[float]] = ..., labels: _Optional[_Iterable[float]] = ..., lower_bounds: _Optional[_Iterable[float]] = ...) -> None: ...
+    predictions: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, source: _Optional[_Union[SourcePosition, _Mapping]] = ..., index: _Optional[int] = ..., user_id: _Optional[str] = ..., item_id: _Optional[str] = ..., recommendation_id: _Optional[str] = ..., shown_at: _Optional[float] = ..., labelled_at: _Optional[float] = ..., fingerprint: _Optional[int] = ..., features: _Optional[_Iterable[float]] = ..., history_item_ids: _Optional[_Iterable[str]] = ..., history_values: _Optional[_Iterable[float]] = ..., labels: _Optional[_Iterable[float]] = ..., lower_bounds: _Optional[_Iterable[float]] = ..., predictions: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Awaiting(_message.Message):
     __slots__ = ("impressions", "seen_events", "erasure", "label_times", "unmatched", "alias")
