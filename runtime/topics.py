@@ -17,7 +17,7 @@ from runtime.broker.topic_config import Fault, TopicConfig, faults, replicas_wan
 from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 
-__all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "refused", "spans"]
+__all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "spans", "why_refused"]
 
 _FETCH_SECONDS = 5.0
 
@@ -68,7 +68,7 @@ def ensure_topics(kafka: KafkaSettings, *, partitions: int) -> list[str]:
                     "change partition and lose their order, so this is not corrected here: give the number of partitions that "
                     "there are, or delete the topics and replay the events"
                 )
-            if why := refused(kafka, existing):
+            if why := why_refused(kafka, existing):
                 raise TopicError(why)
             missing = [topic for topic in ALL_TOPICS if topic.name not in existing]
             if missing:
@@ -91,7 +91,7 @@ def ensure_topics(kafka: KafkaSettings, *, partitions: int) -> list[str]:
     return [topic.name for topic in missing]
 
 
-def refused(kafka: KafkaSettings, existing: dict[str, TopicConfig], topics: Iterable[Topic] = ALL_TOPICS) -> str | None:
+def why_refused(kafka: KafkaSettings, existing: dict[str, TopicConfig], topics: Iterable[Topic] = ALL_TOPICS) -> str | None:
     """Why nothing may be read from or written to topics as they are configured, and what corrects it; None if they may."""
     wrong = [
         (topic, fault)

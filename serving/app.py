@@ -18,6 +18,8 @@ from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1 import recommender_pb2
 from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
+from runtime.broker.access_watch import AccessWatch
+from runtime.broker.rights import PROCESSES
 from runtime.health import Pulse
 from runtime.probes import Probes
 from runtime.settings import KafkaSettings
@@ -84,6 +86,7 @@ class Application:
         self.metrics = ServerMetrics()
         self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
         self._log = EventLog(kafka)
+        self._broker = AccessWatch(kafka, PROCESSES["server"])
         self._impressions = ImpressionWriter(
             self._log,
             vocabulary.fingerprint,
@@ -115,7 +118,8 @@ class Application:
             settings.metrics_port,
             registry=self.metrics.registry,
             checks={
-                "/healthz": lambda: None if self._serving and self._pulse.alive() else "not ready, or draining",
+                "/healthz": lambda: self._broker.problem or self._unready(),
+                "/readyz": self._unready,
                 "/livez": lambda: None if self._pulse.alive() else "requests stand still: restart the server",
             },
         )
@@ -130,6 +134,7 @@ class Application:
         """Starts everything; returns as soon as requests are taken."""
         self._beating = asyncio.create_task(self._pulse.beat(), name="pulse")
         self._probes.start()
+        self._broker.start()
         self._index.start()
         self._mirror.start()
         self._log.start()
@@ -149,6 +154,7 @@ class Application:
             asyncio.create_task(self._models.watch(), name="models"),
             asyncio.create_task(self._contexts.warm(), name="warm-encoder"),
             asyncio.create_task(self._become_ready(), name="ready"),
+            asyncio.create_task(self._look_at_topics(), name="topics"),
         ]
         _log.info("server_started", address=self.address, metrics_port=self.metrics_port)
 
@@ -171,6 +177,7 @@ class Application:
         await self._impressions.stop(self._settings.drain_seconds)
         await self._log.stop()
         await asyncio.to_thread(self._mirror.stop)
+        await asyncio.to_thread(self._broker.stop)
         await asyncio.to_thread(self._index.stop)
         await asyncio.to_thread(self._probes.stop)
         await asyncio.to_thread(self._traces.stop)
@@ -231,6 +238,13 @@ class Application:
             )
         await self._set_health(serving=True)
         _log.info("server_ready", items=self._mirror.contents_applied)
+
+    async def _look_at_topics(self) -> None:
+        """Logs what is wrong with them; answers do not wait for it."""
+        await asyncio.to_thread(self._broker.refused_topics)
+
+    def _unready(self) -> str | None:
+        return None if self._serving and self._pulse.alive() else "not ready, or draining"
 
     async def _set_health(self, *, serving: bool) -> None:
         self._serving = serving

@@ -14,6 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -68,7 +69,8 @@ class Supervisor:
             settings.metrics_port,
             registry=registry,
             checks={
-                "/healthz": lambda: None if self._healthy() else "not ready, or draining",
+                "/healthz": lambda: self._problem("healthz"),
+                "/readyz": lambda: self._problem("readyz"),
                 "/livez": lambda: None if self._alive() else "requests stand still: restart the server",
             },
         )
@@ -109,7 +111,7 @@ class Supervisor:
         child = self._children[number]
         if child.process.poll() is None:
             child.scraped = self._ask(child, "metrics") or child.scraped
-            child.was_healthy = child.was_healthy or self._ask(child, "healthz") is not None
+            child.was_healthy = child.was_healthy or self._ask(child, "readyz") is not None
             return True
         _log.error("server_died", status=child.process.returncode, replaced=child.was_healthy)
         if child.was_healthy:
@@ -117,8 +119,12 @@ class Supervisor:
             self._children[number] = self._start()
         return child.was_healthy
 
-    def _healthy(self) -> bool:
-        return not self._stopping.is_set() and all(self._ask(child, "healthz") is not None for child in self._children)
+    def _problem(self, path: str) -> str | None:
+        """What the first child says that has one; None where all are well."""
+        if self._stopping.is_set():
+            return "draining"
+        answers = (self._answer(child, path) for child in self._children)
+        return next((scraped for status, scraped in answers if status != HTTPStatus.OK), None)
 
     def _alive(self) -> bool:
         """Whether no child stands still; one that died is replaced, which needs no new start of the whole."""
@@ -131,10 +137,17 @@ class Supervisor:
 
     def _ask(self, child: _Child, path: str) -> str | None:
         """The child's answer to GET; None unless it is 200."""
+        status, scraped = self._answer(child, path)
+        return scraped if status == HTTPStatus.OK else None
+
+    def _answer(self, child: _Child, path: str) -> tuple[int, str]:
+        """Status and body of the child's answer to GET; 0 and why where there is none."""
+        url = f"http://{self._settings.host}:{child.metrics_port}/{path}"
         try:
-            with urllib.request.urlopen(
-                f"http://{self._settings.host}:{child.metrics_port}/{path}", timeout=_ANSWER_SECONDS
-            ) as response:
-                return str(response.read().decode())
-        except (urllib.error.URLError, OSError):
-            return None
+            with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as response:
+                return HTTPStatus.OK, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode().strip()
+        except OSError as error:
+            return 0, f"a server process does not answer: {error}"

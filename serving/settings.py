@@ -29,7 +29,7 @@ class ServerSettings(BaseSettings):
         ge=0,
         le=65535,
         validation_alias=_shared("METRICS_PORT"),
-        description="Port of /healthz, /livez and /metrics.",
+        description="Port of /healthz, /readyz, /livez and /metrics.",
     )
     snapshot_dir: str = Field(
         default="data/snapshots",

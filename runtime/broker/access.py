@@ -20,6 +20,8 @@ __all__ = ["AdminClient", "access_error", "check_access", "connected", "missing_
 
 _COORDINATOR_SECONDS = 10.0
 _PAUSE_SECONDS = 0.1
+_HIDDEN = ["CREATE", "DESCRIBE_CONFIGS"]
+"""May be allowed on a topic that the broker does not show: all other operations would let it be seen."""
 
 
 class AdminClient(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
@@ -85,7 +87,7 @@ def _on_topics(admin: AdminClient, names: set[str]) -> dict[tuple[str, str], lis
     described = {entry["name"]: entry for entry in admin.describe_topics(sorted(names))} if names else {}
     refused = TopicAuthorizationFailedError.errno
     return {
-        ("topic", name): [] if entry["error_code"] == refused else entry.get("authorized_operations")
+        ("topic", name): _HIDDEN if entry["error_code"] == refused else entry.get("authorized_operations")
         for name, entry in described.items()
     }
 

@@ -29,6 +29,7 @@ __all__ = [
     "Right",
     "grants",
     "narrowed",
+    "with_prefixed",
 ]
 
 FEATURES_USERS_GROUP = "headwater-features-users"
@@ -74,6 +75,11 @@ def narrowed(rights: Iterable[Right], *names: str) -> list[Right]:
         for name in names
         if name == right.name or (right.prefix and name.startswith(right.prefix))
     ]
+
+
+def with_prefixed(rights: Iterable[Right], name: str) -> list[Right]:
+    """The same, for the one resource that a process uses of all those that a prefix covers."""
+    return [replace(right, name=name) if right.prefix else right for right in rights]
 
 
 def _topics(operation: str, *topics: Topic, optional: bool = False) -> tuple[Right, ...]:

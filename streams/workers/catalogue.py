@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
 from headwater.v1.topics import CATALOGUE
+from runtime.broker.rights import CATALOGUE_GROUPS, PROCESSES, with_prefixed
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
@@ -37,11 +38,14 @@ async def _run() -> int:
     log_settings(kafka, store_settings, settings, features, encoder_settings, own)
     cache = VectorCache(own.cache_dir / "vectors.db")
     encoder = CachedEncoder(TextEncoder(encoder_settings.items()), cache)
+    # The group is the encoder's own: another encoder reads the whole (compacted) catalogue again and encodes all of it.
+    group_name = f"{CATALOGUE_GROUPS}{encoder.version}"
     worker = Worker(
         "catalogue",
         kafka=kafka,
         settings=settings,
         registry=CollectorRegistry(),
+        rights=with_prefixed(PROCESSES["catalogue"], group_name),
         prepare_thread=partial(torch.set_num_threads, own.encoder_threads),
     )
     publisher, store = Publisher(kafka), RowStore(store_settings, features.vocabulary())
@@ -49,9 +53,10 @@ async def _run() -> int:
     pipeline = BatchPipeline(
         "catalogue", processor, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds
     )
-    # The group is the encoder's own: another encoder reads the whole (compacted) catalogue again and encodes all of it.
-    group = worker.group(f"headwater-catalogue-{encoder.version}", CATALOGUE)
+    group = worker.group(group_name, CATALOGUE)
     define_agent(worker, group, pipeline, observe=lambda work: worker.observe_rejected(work.rejected))
+    if not await worker.admitted():
+        return 1
     await publisher.start()
     try:
         return await worker.run()

@@ -13,6 +13,7 @@ from feature_repo.owned_rows import OwnedRows
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
 from headwater.v1.topics import EVENTS, ITEM_ACTIONS, Topic
+from runtime.broker.rights import FEATURES_ITEMS_GROUP, FEATURES_USERS_GROUP, PROCESSES
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
@@ -30,9 +31,6 @@ from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings
 
 __all__ = ["main"]
-
-
-_USERS, _ITEMS = "headwater-features-users", "headwater-features-items"
 
 
 class _TopicId:
@@ -77,16 +75,16 @@ async def _run() -> int:
     log_settings(kafka, store_settings, settings, features, encoder_settings, tracing)
     spans, vocabulary, encoder = traces(tracing, "features"), features.vocabulary(), TextEncoder(encoder_settings.items())
     table, registry = ItemTable(vocabulary, dimensions=encoder.dimension), CollectorRegistry()
-    worker = Worker("features", kafka=kafka, settings=settings, registry=registry)
+    worker = Worker("features", kafka=kafka, settings=settings, registry=registry, rights=PROCESSES["features"])
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
     mirror.on_failure(worker.fail_from_thread)
     publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
-    user_group, item_group = worker.group(_USERS, EVENTS), worker.group(_ITEMS, ITEM_ACTIONS)
+    user_group, item_group = worker.group(FEATURES_USERS_GROUP, EVENTS), worker.group(FEATURES_ITEMS_GROUP, ITEM_ACTIONS)
     events_log, actions_log = _TopicId(kafka, EVENTS), _TopicId(kafka, ITEM_ACTIONS)
     user_group.on_assigned(events_log.identify)
     item_group.on_assigned(actions_log.identify)
-    user_rows = OwnedRows(store, _USERS, log=lambda: events_log.id)
-    item_rows = OwnedRows(store, _ITEMS, log=lambda: actions_log.id)
+    user_rows = OwnedRows(store, FEATURES_USERS_GROUP, log=lambda: events_log.id)
+    item_rows = OwnedRows(store, FEATURES_ITEMS_GROUP, log=lambda: actions_log.id)
     cached = settings.cached_rows
     users = UserProcessor(table=table, store=user_rows, log=lambda: events_log.id, clock=time.time, cached_rows=cached)
     items = ItemProcessor(vocabulary, store=item_rows, clock=time.time, cached_rows=cached)
@@ -95,6 +93,8 @@ async def _run() -> int:
     define_agent(worker, user_group, pipeline("users", users, ownership=user_rows), observe=observer.users)
     define_agent(worker, item_group, pipeline("items", items, ownership=item_rows), observe=observer.items)
 
+    if not await worker.admitted():
+        return 1
     mirror.start()
     await publisher.start()
     try:

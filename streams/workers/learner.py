@@ -17,6 +17,7 @@ from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1.topics import EXAMPLES
+from runtime.broker.rights import LEARNER_GROUP, PROCESSES
 from runtime.logging import configure_logging, log_settings
 from runtime.settings import KafkaSettings
 from runtime.topics import log_ids
@@ -62,7 +63,7 @@ class LearnerAgent:
         self._spans = spans
         self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
         self._unsaved: dict[TP, int] = {}
-        self._group = worker.group("headwater-learner", EXAMPLES)
+        self._group = worker.group(LEARNER_GROUP, EXAMPLES)
         self._group.on_assigned(self._on_assigned)
         self._group.on_revoked(self._leave)
         self._group.agent(self._learn)
@@ -162,7 +163,14 @@ async def _run() -> int:
     table = ItemTable(vocabulary, dimensions=encoder.dimension)
     registry, tasks = CollectorRegistry(), [task.name for task in vocabulary.tasks]
     metrics = LearnerMetrics(registry, tasks)
-    worker = Worker("learner", kafka=kafka, settings=settings, registry=registry, prepare_thread=_use_one_core)
+    worker = Worker(
+        "learner",
+        kafka=kafka,
+        settings=settings,
+        registry=registry,
+        rights=PROCESSES["learner"],
+        prepare_thread=_use_one_core,
+    )
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
     mirror.on_failure(worker.fail_from_thread)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
@@ -184,6 +192,8 @@ async def _run() -> int:
         identify=lambda: log_ids(kafka, (EXAMPLES.name,))[EXAMPLES.name],
         spans=LearnerSpans(spans),
     )
+    if not await worker.admitted():
+        return 1
     mirror.start()
     try:
         if not await worker.items_ready(mirror):

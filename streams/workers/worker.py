@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from feature_repo.items.mirror import ItemMirror
 from headwater.v1.topics import Topic
+from runtime.broker.access_watch import AccessWatch
+from runtime.broker.rights import Right
 from runtime.health import Health, Problem, Watchdog
 from runtime.probes import Probes
 from runtime.settings import KafkaSettings
@@ -39,13 +41,15 @@ class Worker:
         kafka: KafkaSettings,
         settings: WorkerSettings,
         registry: CollectorRegistry,
+        rights: Iterable[Right],
         prepare_thread: Callable[[], object] | None = None,
     ) -> None:
-        """Args: `prepare_thread` is run first on the thread for all that blocks."""
+        """Args: `rights` are what it needs on the broker; `prepare_thread` is run first on the thread for all that blocks."""
         self.name = name
         self.metrics = WorkerMetrics(registry)
         self.executor = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=prepare_thread)
         self._kafka, self._settings = kafka, settings
+        self._access = AccessWatch(kafka, rights)
         self._health = Health(stall_seconds=settings.stall_seconds)
         self._watchdog = Watchdog(self._health, exit_seconds=settings.exit_seconds, end=self._end)
         checks = {"/healthz": self._problem}
@@ -87,6 +91,11 @@ class Worker:
         """The same for who runs in a thread of their own."""
         self._loop.call_soon_threadsafe(self.fail, error)
 
+    async def admitted(self) -> bool:
+        """Whether the broker lets it do its work, on topics that lose no records; False, and why in the log, if not."""
+        refused = await asyncio.to_thread(self._access.look) or await asyncio.to_thread(self._access.refused_topics)
+        return refused is None
+
     async def items_ready(self, mirror: ItemMirror) -> bool:
         """Waits until the items are read; False, and why in the log, where that takes too long."""
         seconds = self._settings.ready_timeout_seconds
@@ -112,6 +121,7 @@ class Worker:
         for group in self._groups:
             self._health.part(group.name).progress()  # what was waited for until here is none of their doing
         self._probes.start()
+        self._access.start()
         self._watchdog.start()
         watch = asyncio.create_task(self._watch())
         try:
@@ -128,8 +138,11 @@ class Worker:
                 if self._failure is None:
                     await group.end_batches()
                 await group.app.stop()
+            if self._failure is not None:
+                await asyncio.to_thread(self._access.look)  # the clients do not say whom the broker refused what
             self.executor.shutdown()
             self._watchdog.stop()
+            await asyncio.to_thread(self._access.stop)
             self._probes.stop()
         return 0 if self._failure is None else 1
 
@@ -148,7 +161,7 @@ class Worker:
 
     def _problem(self) -> str | None:
         problem = self._health.problem()
-        return None if problem is None else problem.text
+        return self._access.problem or (None if problem is None else problem.text)
 
     def _end(self, problem: Problem) -> None:
         """Ends the process at once: what stands still would also stand in the way of an orderly end."""

@@ -51,6 +51,15 @@ class WorkerProcess:
         with log.open("ab") as output:
             self.process = subprocess.Popen([sys.executable, "-m", module], env=own, stdout=output, stderr=output)
 
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def log_text(self) -> str:
+        """What it has logged so far."""
+        return self._log.read_text()
+
     def total(self, name: str) -> float:
         """A counter's sum over its labels; 0 while nothing listens there."""
         try:

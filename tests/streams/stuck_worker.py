@@ -41,7 +41,7 @@ async def _run() -> int:
     kafka, settings = KafkaSettings(), WorkerSettings()
     configure_logging()
     log_settings(kafka, settings)
-    worker = Worker("stuck", kafka=kafka, settings=settings, registry=CollectorRegistry())
+    worker = Worker("stuck", kafka=kafka, settings=settings, registry=CollectorRegistry(), rights=())
     pipeline = BatchPipeline(
         "stuck", _Stuck(), publisher=Publisher(kafka), executor=worker.executor, observe_seconds=worker.observe_seconds
     )
