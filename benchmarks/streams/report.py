@@ -1,9 +1,10 @@
-"""Owns how the figures are shown: the part of benchmarks/README.md, and the figures that stand on top of the JSON."""
+"""Figures of the event path as shown: the part of benchmarks/README.md, and those that stand on top of the JSON."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.chart import line_chart
+from benchmarks.streams.brokers import BROKERS
 from benchmarks.streams.stages import STAGES
 
 __all__ = ["charts", "headline", "part"]
@@ -33,6 +34,7 @@ def part(results: Mapping[str, Any]) -> str:
     makers = {
         "throughput": _throughput,
         "two_workers": _two_workers,
+        "brokers": _brokers,
         "stages": _stages,
         "latency": _latency,
         "memory": _memory,
@@ -81,6 +83,28 @@ def _two_workers(found: Mapping[str, Any]) -> str:
     return (
         f"Two workers that share the partitions: {rates['two']:,.0f} events/s beside {rates['one']:,.0f} for one "
         f"({found['ratio_of_two_to_one']:.2f} times), with broker and Redis on the same {found['measured']['cores']} cores."
+    )
+
+
+def _brokers(found: Mapping[str, Any]) -> str:
+    brokers = found["brokers"]
+    latency = next(name for name in brokers["kafka"] if name.startswith("at_"))
+    rows = [
+        f"| {title} | {one['worker_events_per_s']:,.0f} | {one['noop_events_per_s']:,.0f} | {one['ratio_to_noop']:.2f} "
+        f"| {one['cpu_us']['workers']:.0f} | {one['cpu_us']['broker']:.0f} | {one['cpu_us']['redis']:.0f} "
+        f"| {1000 * one[latency]['p50_s']:.0f} ms | {1000 * one[latency]['p99_s']:.0f} ms |"
+        for broker, title in BROKERS.items()
+        for one in (brokers[broker],)
+    ]
+    columns = ("", "worker, events/s", "no-op agent", "ratio", "CPU of worker", "of broker", "of Redis", "p50", "p99")
+    return "\n\n".join(
+        (
+            "### On Apache Kafka",
+            f"The same backlog of {found['events']:,} events on one node of Apache Kafka and on the embedded broker, one worker "
+            "on Redis, and the agent that does nothing on the same broker; CPU in microseconds an event. The last two columns "
+            f"are the time from event to feature at {latency.split('_')[1]} events/s.",
+            "\n".join((f"| {' | '.join(columns)} |", "| --- |" + " ---: |" * (len(columns) - 1), *rows)),
+        )
     )
 
 

@@ -1,7 +1,8 @@
-"""Owns the rate of the features worker over a backlog of events, beside Faust and Kafka without it, and of two workers."""
+"""Rate of the features worker over a backlog of events, beside Faust and Kafka without it, and of two workers."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
@@ -9,10 +10,19 @@ from benchmarks.streams.plant import Plant, WorkerProcess, vocabulary
 from benchmarks.streams.workload import publications
 from runtime.record import Publication
 
-__all__ = ["measure", "measure_two", "rate"]
+__all__ = ["Drained", "drain", "measure", "measure_two", "rate"]
 
 _EVENTS, _ROUNDS = 40_000, 3
 _DRAIN_SECONDS = 300.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drained:
+    """How a backlog was finished."""
+
+    events_per_s: float
+    cpu_us: Mapping[str, float]
+    """CPU time an event, in microseconds, of broker, Redis and workers."""
 
 
 def measure(say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = _ROUNDS) -> dict[str, Any]:
@@ -30,7 +40,7 @@ def measure(say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = _
             for floor in ("getmany", "noop"):
                 command = ["-m", "benchmarks.streams.floors", floor, plant.kafka.bootstrap_servers, str(count)]
                 add(floor, float(plant.run(floor, command)))
-            add("redis", _drain(plant.start_workers(), count))
+            add("redis", drain(plant, plant.start_workers(), count).events_per_s)
     add("sqlite", rate("sqlite", served))
     add("redis_assembling", rate("redis", bare))
     return {
@@ -63,12 +73,12 @@ def rate(store: Literal["redis", "sqlite"], records: Sequence[Publication], *, w
     with Plant(store=store) as plant:
         running = plant.start_workers(workers)
         plant.publish(records)
-        return _drain(running, len(records))
+        return drain(plant, running, len(records)).events_per_s
 
 
-def _drain(workers: Sequence[WorkerProcess], count: int) -> float:
-    """Events/s of which both rows, the user's and the item's, are written; from when a tenth is done until all are."""
-    warm, began = 0.0, 0.0
+def drain(plant: Plant, workers: Sequence[WorkerProcess], count: int) -> Drained:
+    """Waits for events of which both rows, the user's and the item's, are written; from when a tenth is done until all are."""
+    warm, began, spent = 0.0, 0.0, plant.cpu_seconds()
     deadline = time.monotonic() + _DRAIN_SECONDS
     while time.monotonic() < deadline:
         readings = [worker.read() for worker in workers]
@@ -77,8 +87,10 @@ def _drain(workers: Sequence[WorkerProcess], count: int) -> float:
             sum(reading.total(f"headwater_{what}_folded_total") for reading in readings) for what in ("events", "item_actions")
         )
         if not warm and done >= count // 10:
-            warm, began = done, now
+            warm, began, spent = done, now, plant.cpu_seconds()
         if done >= count:
-            return (done - warm) / (now - began)
+            events = done - warm
+            cpu = {name: 1e6 * (seconds - spent[name]) / events for name, seconds in plant.cpu_seconds().items()}
+            return Drained(events_per_s=events / (now - began), cpu_us=cpu)
         time.sleep(0.1)
     raise TimeoutError(f"the workers did not finish {count} events in {_DRAIN_SECONDS:.0f} s")

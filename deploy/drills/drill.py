@@ -1,4 +1,4 @@
-"""Owns the drills: what each breaks, how it is mended, and what must have happened before the system counts as recovered."""
+"""Failure drills: what each breaks, how it is mended, and what must have happened before the system counts as recovered."""
 
 import time
 from collections.abc import Callable

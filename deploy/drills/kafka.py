@@ -165,6 +165,15 @@ class ApacheKafka:
         """Whether the process of a node is there; a frozen one is."""
         return node in self._children and not self._children[node].ended
 
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the nodes that run."""
+        return [child.pid for child in self._children.values() if not child.ended]
+
+    def serves(self, node: int) -> bool:
+        """Whether a node runs and takes connections."""
+        return self.running(node) and self._children[node].healthy()
+
     def output(self, node: int) -> str:
         """What a node has printed: warnings and errors."""
         log = self.directory / f"node-{node}.log"
@@ -236,6 +245,24 @@ class ApacheKafka:
                 printed = "".join(f"node {node}:\n{self.output(node)[-2000:]}" for node in self.nodes)
                 raise TimeoutError(f"not within {seconds:.0f} s; the nodes printed:\n{printed}")
             time.sleep(0.1)
+
+    def whole(self) -> bool:
+        """Whether each partition of every topic has its leader, and all of its copies are complete."""
+        try:
+            topics = self.ask(lambda admin: admin.describe_topics())
+        except KafkaError:
+            return False
+        partitions = [one for topic in topics for one in topic["partitions"]]
+        return all(one["leader_id"] >= 0 and set(one["isr_nodes"]) == set(one["replica_nodes"]) for one in partitions)
+
+    def limit_clients(self, settings: Mapping[str, int]) -> None:
+        """Sets quotas of every client, such as `producer_byte_rate` (bytes per second at each node); takes away those of 0."""
+        given = ",".join(f"{name}={value}" for name, value in settings.items() if value)
+        gone = ",".join(name for name, value in settings.items() if not value)
+        change = [*(("--add-config", given) if given else ()), *(("--delete-config", gone) if gone else ())]
+        tool = ("kafka.admin.ConfigCommand", "--bootstrap-server", self.inside.bootstrap_servers)
+        argv = self.home.command(*tool, "--alter", *change, "--entity-type", "clients", "--entity-default")
+        subprocess.run(argv, capture_output=True, text=True, check=True)
 
     def ask(self, question: Callable[[Any], Any]) -> Any:
         """The result of a function of an admin client (kafka-python's) of the super user."""

@@ -64,7 +64,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=10.0) as response:
                 return json.load(response)["data"]
         except urllib.error.HTTPError as error:
-            raise PrometheusError(f"{parameters}: {json.load(error).get('error', error)}") from error
+            # Not JSON while it starts.
+            raise PrometheusError(f"{parameters}: {error}: {error.read().decode(errors='replace')}") from error
 
 
 @contextmanager

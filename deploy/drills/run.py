@@ -60,6 +60,7 @@ def run(drill: Drill, system: System, say: Callable[[str], None]) -> Outcome:
         running_prometheus(directory, system.state.metrics_ports, hurry=_HURRY) as prometheus,
     ):
         watch = _Watch(system, load, prometheus, users)
+        system.tick = watch.tick
         if not watch.until(lambda: watch.whole() and _has_model(system), _READY_SECONDS):
             raise DrillError(f"{drill.name}: the system is not whole before it is broken; logs are in {system.directory}")
         watch.for_seconds(_WARM_SECONDS)
@@ -89,6 +90,7 @@ def run(drill: Drill, system: System, say: Callable[[str], None]) -> Outcome:
         watch.for_seconds(2.0)
         answers, counted = load.answers(), system.counted(users)
         dropped_now = system.reading("server").total("headwater_impressions_dropped_total")
+    system.tick = system.supervise
     drill.put_back(system)
     failed, degraded = answers.failed - before.failed, answers.degraded - before.degraded
     return Outcome(
@@ -128,13 +130,17 @@ class _Watch:
         """Watches until it comes true; False if it does not in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self._system.supervise()
-            self.fired |= self._firing()
+            self.tick()
             self.counted = self._system.counted(self._users)
             if look():
                 return True
             time.sleep(_TICK_SECONDS)
         return False
+
+    def tick(self) -> None:
+        """Starts again what has ended, and notes the alerts that fire."""
+        self._system.supervise()
+        self.fired |= self._firing()
 
     def _firing(self) -> set[str]:
         try:

@@ -1,4 +1,4 @@
-"""Owns the system that drills break: the embedded stack, Redis behind a slow proxy, and who starts again what has ended."""
+"""The system that drills break: the stack on its broker or on Apache Kafka, Redis behind a slow proxy, and an orchestrator."""
 
 import time
 from collections import Counter
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from deploy.drills.kafka import ApacheKafka
 from deploy.drills.proxy import SlowProxy
 from deploy.drills.redis import DurableRedis
 from deploy.local.stack import Stack, StackConfig
@@ -35,8 +36,20 @@ class DrillError(RuntimeError):
 class System:
     """A running stack beside Redis. `supervise` does what an orchestrator does: it starts again what has ended."""
 
-    def __init__(self, *, stack: Stack, state: StackState, redis: DurableRedis, proxy: SlowProxy, items: int) -> None:
+    def __init__(
+        self,
+        *,
+        stack: Stack,
+        state: StackState,
+        redis: DurableRedis,
+        proxy: SlowProxy,
+        items: int,
+        cluster: ApacheKafka | None = None,
+    ) -> None:
         self.stack, self.state, self.proxy = stack, state, proxy
+        self._cluster = cluster
+        self.tick: Callable[[], None] = self.supervise
+        """What is done again and again while a drill waits."""
         self.kafka = KafkaSettings(bootstrap_servers=state.bootstrap_servers)
         self.items = [f"item-{number}" for number in range(items)]
         self._redis = redis
@@ -46,6 +59,12 @@ class System:
         self._rows = RowStore(StoreSettings.model_validate(own), self._vocabulary)
         self._down: set[str] = set()
         self._ended_at: dict[str, float] = {}
+
+    @property
+    def cluster(self) -> ApacheKafka:
+        """The brokers, where they are not the stack's own."""
+        assert self._cluster is not None, "this system has the embedded broker"
+        return self._cluster
 
     @property
     def directory(self) -> Path:
@@ -77,8 +96,18 @@ class System:
                 self.stack.restart(name)
 
     def healthy(self) -> bool:
-        """Whether every part of the stack says so, and Redis too."""
-        return self.stack.healthy() and self._redis.healthy()
+        """Whether every part of the stack says so, Redis and the nodes of the cluster too."""
+        nodes = self._cluster is None or all(map(self._cluster.serves, self._cluster.nodes))
+        return self.stack.healthy() and self._redis.healthy() and nodes
+
+    def wait(self, look: Callable[[], bool], seconds: float, what: str) -> None:
+        """Returns once it is true; raises DrillError after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not look():
+            self.tick()
+            if time.monotonic() > deadline:
+                raise DrillError(f"not within {seconds:.0f} s: {what}; the logs are in {self.directory}")
+            time.sleep(0.2)
 
     def create_topics(self) -> None:
         """Creates the topics, and publishes the catalogue."""
@@ -108,8 +137,10 @@ class System:
 
 
 @contextmanager
-def running_system(directory: Path, *, snapshot_dir: Path | None, items: int = _ITEMS) -> Iterator[System]:
-    """A system whose catalogue is read, gone when the block ends.
+def running_system(
+    directory: Path, *, snapshot_dir: Path | None, items: int = _ITEMS, cluster: ApacheKafka | None = None
+) -> Iterator[System]:
+    """A system whose catalogue is read, gone when the block ends; on the embedded broker, or on a `cluster` that runs.
 
     Raises:
         RedisMissingError: `redis-server` is not installed.
@@ -123,13 +154,14 @@ def running_system(directory: Path, *, snapshot_dir: Path | None, items: int = _
         config = StackConfig(
             data_dir=directory,
             tasks_file=_TASKS,
-            partitions=2,
+            partitions=2 if cluster is None else len(cluster.nodes),  # each node leads one
+            bootstrap_servers=None if cluster is None else cluster.bootstrap_servers,
             redis_url=f"redis://127.0.0.1:{proxy.port}/0",
             snapshot_dir=snapshot_dir,
         )
         stack = cleanup.enter_context(Stack(config, report=lambda line: None, echo=lambda name, line: None))
         state = stack.start()
-        system = System(stack=stack, state=state, redis=redis, proxy=proxy, items=items)
+        system = System(stack=stack, state=state, redis=redis, proxy=proxy, items=items, cluster=cluster)
         system.create_topics()
         known = "headwater_catalogue_items"
         if not eventually(lambda: system.reading("server").total(known) >= items, _START_SECONDS):

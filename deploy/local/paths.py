@@ -28,6 +28,8 @@ class StackConfig:
     """Where the learner writes each prediction that it made when an item was shown; None for nowhere."""
     server_port: int | None = None
     broker_port: int | None = None
+    bootstrap_servers: str | None = None
+    """Brokers that run already; None for the embedded one, as a part of the stack."""
     redis_url: str | None = None
     """Online store; None for a SQLite file in `data_dir`."""
     encoder: str | None = None
@@ -67,7 +69,7 @@ class StackPaths:
 
     @property
     def bootstrap_servers(self) -> str:
-        return f"{HOST}:{self.broker_port}"
+        return self.config.bootstrap_servers or f"{HOST}:{self.broker_port}"
 
     @property
     def server(self) -> str:

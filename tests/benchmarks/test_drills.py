@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.drills.report import headline, part
+from deploy.drills.cluster import CLUSTER_DRILLS
 from deploy.drills.drill import DRILLS
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "drills.json"
@@ -55,7 +56,8 @@ def test_drills_are_listed_in_their_order_without_those_not_done() -> None:
             "alerts": ["ProcessDown"],
         },
     ]
-    page = part(results)
+    page, _, cluster = part(results | {"node_frozen": outcome(alerts=[])}).partition("### Three nodes of Apache Kafka")
+    assert "| node_frozen | 8 | 300 | 4 | 5 | 900 | 0 | 0 | 7 | 2.5 | none |" in cluster
     assert "| redis_killed | 8 | 300 | 4 | 5 | 900 | 0 | 0 | 7 | never | none |" in page
     assert "disk_full: not done, no root." in page
 
@@ -64,5 +66,8 @@ def test_the_published_drills_lost_nothing() -> None:
     """The list that is checked in is made of the figures beside it: every drill, none lost an event, all were recovered from."""
     published = msgspec.json.decode(RESULTS.read_bytes())
     assert published["drills"] == headline(published)["drills"]
-    assert [one["drill"] for one in published["drills"]] == [drill.name for drill in DRILLS]
+    assert [one["drill"] for one in published["drills"]] == [
+        drill.name for drill in (*DRILLS, *CLUSTER_DRILLS) if drill in DRILLS or drill.name in published
+    ]
+    assert [name for name, one in published.items() if name != "drills" and one["events_counted_twice"]] == []
     assert [one["drill"] for one in published["drills"] if one["events_lost"] or one["recovery_s"] is None] == []

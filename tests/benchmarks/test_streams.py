@@ -42,6 +42,20 @@ def test_a_rate_is_of_events_whose_rows_are_written() -> None:
     assert rate("sqlite", publications(vocabulary(), 12_000, served=True)) > 0.0  # several batches
 
 
+def test_the_page_sets_apache_kafka_beside_the_embedded_broker() -> None:
+    """Each broker has its row: worker, no-op agent, their ratio, CPU by process, time from event to feature."""
+    one = {
+        "worker_events_per_s": 5000.0,
+        "noop_events_per_s": 10_000.0,
+        "ratio_to_noop": 0.5,
+        "cpu_us": {"workers": 180.0, "broker": 60.0, "redis": 20.0},
+        "at_500_per_s": {"p50_s": 0.04, "p99_s": 0.11},
+    }
+    text = part({"brokers": {"events": 1000, "brokers": {"embedded": one, "kafka": one | {"worker_events_per_s": 4000.0}}}})
+    assert "| embedded broker | 5,000 | 10,000 | 0.50 | 180 | 60 | 20 | 40 ms | 110 ms |" in text
+    assert "| Apache Kafka | 4,000 | 10,000 | 0.50 | 180 | 60 | 20 | 40 ms | 110 ms |" in text
+
+
 def test_page_and_headline_come_from_the_figures() -> None:
     """Nothing of them is typed by hand."""
     assert headline(RESULTS) == {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.drills.prometheus import Prometheus
+from deploy.drills.prometheus import Prometheus, PrometheusError
 from deploy.local.ports import answers, free_ports
 from deploy.observe.scrape import scrape
 from headwater.v1.catalogue_pb2 import CatalogueChange
@@ -142,7 +142,7 @@ def up(prometheus: Prometheus) -> set[str]:
     """Jobs that are up; none while Prometheus itself is not."""
     try:
         return {one.labels["job"] for one in prometheus.query("up == 1")}
-    except OSError:
+    except (OSError, PrometheusError):
         return set()
 
 
