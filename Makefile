@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 # The pinned set was resolved for 3.11, so that comes first; ensurepip is what Debian's python3-venv adds.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
-PACKAGES := protos runtime feature_repo training streams serving deploy benchmarks tests
+PACKAGES := protos clients runtime feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
 .PHONY: help install docs demo drills soak capacity bench-quality bench-streams bench-serving test kafka chaos lint format protos generated requirements clean
@@ -13,14 +13,14 @@ PACKAGES := protos runtime feature_repo training streams serving deploy benchmar
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-$(STAMP): requirements.txt pyproject.toml
+$(STAMP): requirements.txt pyproject.toml clients/python/pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \
 		echo "Headwater needs Python 3.11 or newer with venv. On Debian or Ubuntu: apt-get install python3-venv; or: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "The Python in $(VENV) is older than 3.11, which Headwater needs: make clean, then make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e clients/python -e .
 	@touch $@
 
 install: $(STAMP) ## Create .venv with the pinned packages and the `headwater` command
@@ -83,7 +83,7 @@ docs: $(STAMP) ## Build the documentation site into build/docs
 requirements: ## Resolve pyproject.toml again into requirements.txt
 	test -x build/uv/bin/uv || { $(PYTHON) -m venv build/uv && build/uv/bin/pip install --disable-pip-version-check -q uv; }
 	build/uv/bin/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --no-emit-package headwater -q -o build/requirements.in
+		--no-emit-index-url --no-emit-find-links --no-emit-package headwater --no-emit-package headwater-client -q -o build/requirements.in
 	sed -E -e '/^(nvidia-|cuda-|triton)/d' -e 's/^(torch==[^+]+)\+.*/\1/' build/requirements.in > requirements.txt
 
 clean: ## Remove what runs and builds leave, .venv too

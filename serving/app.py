@@ -53,7 +53,7 @@ SERVICE: str = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
 
 _READY_WAIT_SECONDS = 2.0
 _OPTIONS = (
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # serving/client.py keeps idle connections alive
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients keep idle connections alive
     # Beyond 1,000 calls that were not looked at yet gRPC drops some, as cancelled; ours are refused in words.
     ("grpc.server.max_pending_requests", 10_000),
     ("grpc.server.max_pending_requests_hard_limit", 30_000),

@@ -10,6 +10,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.wheels import Wheels, build_wheels
+
 settings.register_profile("headwater", deadline=None)  # on a loaded machine any example may take long
 settings.load_profile("headwater")
 
@@ -18,3 +20,9 @@ settings.load_profile("headwater")
 def _one_thread() -> None:
     """With more threads, the order of a sum, and so its last bit, differs from run to run."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Wheels:
+    """The application's and the client's."""
+    return build_wheels(tmp_path_factory.mktemp("wheels"))

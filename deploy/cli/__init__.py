@@ -1,6 +1,8 @@
 """Owns the `headwater` command: one module for each group of commands, and what becomes of their errors."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -48,6 +50,21 @@ for _panel, _modules in _PANELS.items():
         _command.rich_help_panel = _panel
     for _group in app.registered_groups[_groups:]:
         _group.rich_help_panel = _panel
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"headwater {version('headwater')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass  # the callback has done it
 
 
 def main() -> None:

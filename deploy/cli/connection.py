@@ -21,8 +21,8 @@ from runtime.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from feature_repo.vocabulary import Vocabulary
+    from headwater.client import ClientOptions
     from runtime.broker.rights import Right
-    from serving.client import ClientOptions
     from training.storage.snapshots import SnapshotStore
 
 __all__ = [
@@ -115,7 +115,7 @@ class ClientSettings(BaseSettings):
     tls_server_name: str = Field(default="", description="Name in the server's certificate, where it is not the address.")
 
     def options(self, deadline_seconds: float) -> "ClientOptions":
-        from serving.client import ClientOptions, Tls
+        from headwater.client import ClientOptions, Tls
 
         tls = Tls(ca=self.tls_ca, certificate=self.tls_certificate, key=self.tls_key, server_name=self.tls_server_name)
         return ClientOptions(

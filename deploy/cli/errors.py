@@ -68,5 +68,5 @@ def _missing(module: str) -> str | None:
         return f"{module} is not installed here: this environment is older than the code; run `make install`, or install anew"
     return (
         f"this command needs {module}, which is not installed; in a clone of Headwater: make install; elsewhere: "
-        f"pip install 'CLONE[{extra}]', CLONE being the clone's path such as ./headwater"
+        f"pip install CLONE/clients/python 'CLONE[{extra}]', CLONE being the clone's path such as ./headwater"
     )

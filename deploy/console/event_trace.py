@@ -9,8 +9,8 @@ from typing import Any
 
 from deploy.console.queries import Queries
 from deploy.console.rows import Rows
+from headwater.client import by_task
 from headwater.v1.events_pb2 import Event
-from serving.client import by_task
 
 __all__ = ["UserAction", "follow"]
 

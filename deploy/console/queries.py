@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deploy.console.access import caller
+from headwater.client import by_task
 from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2 import (
     Condition,
@@ -23,7 +24,6 @@ from headwater.v1.recommender_pb2 import (
     Slate,
 )
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
-from serving.client import by_task
 
 __all__ = ["Queries"]
 

@@ -21,11 +21,11 @@ from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from deploy.observe.flow import Flow, FlowError
 from deploy.observe.scrape import quantile, scrape
+from headwater.client import by_task
 from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.metrics import FRESHNESS_METRIC
 from runtime.settings import KafkaSettings
-from serving.client import by_task
 from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer
 

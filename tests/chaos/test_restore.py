@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from feature_repo.store import apply
+from headwater.client import by_task
 from headwater.v1.recommender_pb2 import ScoreRequest, ScoreResponse
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import CATALOGUE
@@ -19,7 +20,6 @@ from headwater.v1.topics import EVENTS as EVENTS_TOPIC
 from runtime.offsets import move
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from serving.client import by_task
 from tests.broker import running_broker
 from tests.chaos.crew import eventually
 from tests.chaos.live import EVENTS, Generation, Live, send_events, stop

@@ -11,10 +11,10 @@ from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
+from headwater.client import by_task
 from runtime.offsets import move, standing
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from serving.client import by_task
 from tests.broker import running_broker
 from tests.chaos.live import EVENTS, Caller, Generation, Live, retire, send_events, stop
 from tests.deploy.test_upgrades import MORE_TASKS

@@ -16,6 +16,7 @@ from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from feature_repo.tasks import load_tasks
 from feature_repo.vocabulary import Vocabulary
+from headwater.client import by_task
 from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
@@ -23,7 +24,6 @@ from headwater.v1.recommender_pb2 import Degradation, ListSpec, RecommendRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import DEAD_LETTERS, EVENTS
 from runtime.settings import KafkaSettings
-from serving.client import by_task
 from streams.producer import EventProducer
 
 pytestmark = pytest.mark.timeout(400)

@@ -17,9 +17,9 @@ import pytest
 from deploy.dataset.project import load_project
 from deploy.local.state import DataDirectory, StackState
 from feature_repo.tasks import load_tasks
+from headwater.client import by_task
 from headwater.v1.recommender_pb2 import ListSpec, RecommendSlatesRequest, Slate
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
-from serving.client import by_task
 from tests.broker import free_port
 from training.simulation.synthetic_catalogue import load_synthetic_catalogue
 

@@ -12,6 +12,7 @@ import grimp
 __all__ = ["PRODUCT", "Module", "circles", "classes", "floors", "imports", "modules", "packages", "siblings"]
 
 ROOT = Path(__file__).parents[2]
+_BASES = (ROOT, ROOT / "protos", ROOT / "clients" / "python" / "src")
 PRODUCT = ("headwater", "runtime", "feature_repo", "training", "streams", "serving", "deploy")
 """What is installed; `benchmarks` stands above it."""
 _N = TypeVar("_N", bound=Hashable)
@@ -22,6 +23,7 @@ class Module:
     """One source file that is written by hand."""
 
     name: str
+    path: Path
     package: str
     lines: int
 
@@ -30,12 +32,12 @@ def modules(roots: Iterable[str]) -> list[Module]:
     """The modules below these packages; generated code and `__init__` files aside."""
     found = []
     for root in roots:
-        base = ROOT / "protos" if root == "headwater" else ROOT
-        for path in sorted((base / root).rglob("*.py")):
-            if path.stem != "__init__" and "_pb2" not in path.stem:
-                name = ".".join(path.relative_to(base).with_suffix("").parts)
-                lines = len(path.read_text(encoding="utf-8").splitlines())
-                found.append(Module(name=name, package=name.rpartition(".")[0], lines=lines))
+        for base in _BASES:
+            for path in sorted((base / root).rglob("*.py")):
+                if path.stem != "__init__" and "_pb2" not in path.stem:
+                    name = ".".join(path.relative_to(base).with_suffix("").parts)
+                    lines = len(path.read_text(encoding="utf-8").splitlines())
+                    found.append(Module(name=name, path=path, package=name.rpartition(".")[0], lines=lines))
     return found
 
 
@@ -43,8 +45,7 @@ def classes(roots: Iterable[str]) -> list[tuple[str, str]]:
     """Each public class at the top of a module, with the module."""
     found = []
     for module in modules(roots):
-        base = ROOT / "protos" if module.name.startswith("headwater.") else ROOT
-        tree = ast.parse((base / module.name.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8"))
+        tree = ast.parse(module.path.read_text(encoding="utf-8"))
         found += [(node.name, module.name) for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
     return found
 

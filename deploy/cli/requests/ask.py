@@ -13,8 +13,8 @@ from rich.table import Column, Table
 from deploy.cli.connection import ClientSettings, CliError, DataDir, Server, console, server_address
 
 if TYPE_CHECKING:
+    from headwater.client import Client
     from headwater.v1.recommender_pb2 import Condition, ItemScores, RankedItem, ResponseInfo
-    from serving.client import Client
 
 __all__ = ["call", "page", "print_info", "recommend", "register", "score", "weight_of"]
 
@@ -168,7 +168,7 @@ def call(address: str, question: "Callable[[Client], _Response]") -> _Response:
     """What the server at `address` answers; raises CliError for any status but OK."""
     import grpc
 
-    from serving.client import Client
+    from headwater.client import Client
 
     try:
         with Client(address, ClientSettings().options(_DEADLINE_SECONDS)) as client:

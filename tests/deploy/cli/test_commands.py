@@ -124,7 +124,7 @@ def test_a_producer_host_is_told_which_extra_a_command_needs(tmp_path: Path) -> 
     without = "import sys\nfor name in ('grpc', 'torch', 'feast', 'faust', 'numpy', 'pandas'): sys.modules[name] = None"
     done = headwater("score", "u", "i", "--server", "127.0.0.1:1", cwd=tmp_path, code=without)
     assert done.returncode == 1
-    assert "pip install 'CLONE[serving]'" in done.stderr
+    assert "pip install CLONE/clients/python 'CLONE[serving]'" in done.stderr
     assert headwater("produce", "--help", cwd=tmp_path, code=without).returncode == 0
 
 

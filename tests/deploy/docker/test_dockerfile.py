@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.docker.dockerfile import PATH, PROCESSES, environment, final, lineage, stages
-from tests.deploy.docker.images import ROOT, unpack
+from tests.deploy.docker.images import unpack
 from tests.deploy.settings import variables
+from tests.wheels import ROOT, Wheels
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -53,20 +54,23 @@ def test_stages_copy_what_there_is() -> None:
                 assert f"!{source}" in let_through
 
 
-def test_the_wheel_holds_all_that_the_sources_hold(wheel: Path) -> None:
-    """Every module, every file beside the modules, and the command."""
-    archive = zipfile.ZipFile(wheel)
-    packages = ("protos/headwater", "runtime", "feature_repo", "training", "streams", "serving", "deploy")
+def test_the_wheels_hold_all_that_the_sources_hold(wheels: Wheels) -> None:
+    """Every module and every file beside the modules, in one of the two, and the command."""
+    archive = zipfile.ZipFile(wheels.application)
+    packages = ("protos/headwater", "clients/python/src", "runtime", "feature_repo", "training", "streams", "serving", "deploy")
     listed = subprocess.run(["git", "ls-files", *packages], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {name.removeprefix("protos/") for name in listed.stdout.split()} - set(archive.namelist()) == set()
+    sources = {name.removeprefix("protos/").removeprefix("clients/python/src/") for name in listed.stdout.split()}
+    held = [set(one.namelist()) for one in (archive, zipfile.ZipFile(wheels.client))]
+    assert sources - held[0] - held[1] == set()
+    assert held[0] & held[1] == set(), "two distributions must not own one file"
     [entry_points] = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
     assert "headwater = deploy.cli:main" in archive.read(entry_points).decode()
 
 
 @pytest.mark.parametrize("target", [*PROCESSES, "console", "tools"])
-def test_a_process_needs_no_package_that_its_image_lacks(target: str, wheel: Path, tmp_path: Path) -> None:
-    """With the wheel, what the extras of its environment bring, and nothing else, process and command can be loaded."""
-    unpack(target, wheel, tmp_path)
+def test_a_process_needs_no_package_that_its_image_lacks(target: str, wheels: Wheels, tmp_path: Path) -> None:
+    """With the wheels, what the extras of its environment bring, and nothing else, process and command can be loaded."""
+    unpack(target, wheels, tmp_path)
     module = {**PROCESSES, "console": "deploy.console"}.get(target, "deploy.cli")
     main = f"{module}.__main__" if target in ("server", "console") else module
     # -S leaves out the packages of this interpreter; the path holds the ones of the image alone.

@@ -18,6 +18,7 @@ from tests.deploy.compose.test_compose import DEPLOY, SERVICES, environment_of
 from tests.deploy.docker.dockerfile import PROCESSES, final
 from tests.deploy.docker.images import unpack
 from tests.redis import redis_process
+from tests.wheels import Wheels
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -46,7 +47,7 @@ class Container:
 
 
 @pytest.fixture(scope="module")
-def containers(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Container]]:
+def containers(wheels: Wheels, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Container]]:
     """Of every service that is built from the Dockerfile, beside a broker and a Redis."""
     directory = tmp_path_factory.mktemp("containers")
     ours = {name: service["build"]["target"] for name, service in SERVICES.items() if "build" in service}
@@ -65,7 +66,7 @@ def containers(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         found = {}
         for name, target in ours.items():
             packages = directory / name
-            unpack(target, wheel, packages)
+            unpack(target, wheels, packages)
             environment = {key: _here(value, here) for key, value in environment_of(name).items()}
             environment |= {"HEADWATER_METRICS_PORT": ports[name], "HEADWATER_SERVER_PORT": ports["grpc"]}
             environment |= {"HEADWATER_CONSOLE_PORT": ports[name]} if name == "console" else {}

@@ -11,13 +11,13 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
+from headwater.client import AsyncClient, ClientOptions
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
 from serving.api.servicer import Servicer
 from serving.api.tokens import Caller, TokenFile, TokensError, new_token, parse_clients
-from serving.client import AsyncClient, ClientOptions
 from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
 from tests.serving.worlds import NOW, World

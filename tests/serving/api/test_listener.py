@@ -8,12 +8,12 @@ from pathlib import Path
 import grpc
 import pytest
 
+from headwater.client import AsyncClient, ClientOptions, Tls
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.listener import TlsError, TlsFiles, listen
 from serving.api.servicer import Servicer
-from serving.client import AsyncClient, ClientOptions, Tls
 from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
 from tests.certificates import Authority, Certificate

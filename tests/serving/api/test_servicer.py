@@ -16,11 +16,11 @@ from feature_repo.rows import UserRow
 from feature_repo.store import RowStore
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
+from headwater.client import by_task
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from runtime.tracing import Traces
-from serving.client import by_task
 from serving.events import impressions_of
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import reasons, served

