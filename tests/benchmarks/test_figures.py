@@ -39,17 +39,35 @@ def test_seeds_are_shown_as_mean_and_range() -> None:
     assert spread([{"auc": 0.5}, {"auc": 0.75}]) == {"auc": {"mean": 0.625, "min": 0.5, "max": 0.75}}
 
 
+def line_of(drawn: str, number: int) -> list[tuple[float, float]]:
+    """Points of a line in the drawing."""
+    [group] = [one for one in ElementTree.fromstring(drawn).iter() if one.get("id") == f"line-{number}"]
+    path = next(one.get("d") or "" for one in group.iter("{http://www.w3.org/2000/svg}path"))
+    numbers = [float(part) for part in path.replace("M", " ").replace("L", " ").split()]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
 def test_an_axis_from_zero_shows_what_is_flat_as_flat() -> None:
-    """A line between 600 and 610 stays near the top, and large steps are told without decimals."""
-    drawn = chart.line_chart("memory", "minutes", {"server": [(0, 600.0), (1, 610.0)]}, from_zero=True)
-    (_, first), (_, last) = (map(float, point.split(",")) for point in drawn.split('points="')[1].split('"')[0].split())
-    assert 0.0 < first - last < 10.0
-    assert ">0</text>" in drawn
-    assert ">610</text>" in drawn
+    """A line between 600 and 610 stays near the top of an axis that begins at 0."""
+    lines = {"server": [(0.0, 600.0), (1.0, 610.0)]}
+    flat, steep = (line_of(chart.line_chart("memory", "minutes", lines, from_zero=begins), 0) for begins in (True, False))
+    assert 0.0 < flat[0][1] - flat[1][1] < 10.0 < steep[0][1] - steep[1][1]
+    assert ">0</text>" in chart.line_chart("memory", "minutes", lines, from_zero=True)
 
 
 def test_a_chart_is_svg_and_leaves_out_what_is_not_finite() -> None:
-    """It parses, has one line a name, and escapes titles."""
-    drawn = chart.line_chart("a < b", "x", {"one": [(1, 0.5), (10, float("nan")), (100, 0.7)], "two": [(1, 0.1)]}, log_x=True)
-    lines = ElementTree.fromstring(drawn).findall("{http://www.w3.org/2000/svg}polyline")
-    assert [len((line.get("points") or "").split()) for line in lines] == [2, 1]
+    """It parses, has one line a name, escapes titles, and is the same each time."""
+    lines = {"one": [(1, 0.5), (10, float("nan")), (100, 0.7)], "two": [(1, 0.1), (2, 0.2)]}
+    drawn = chart.line_chart("a < b", "x", lines, log_x=True)
+    assert [len(line_of(drawn, number)) for number in range(2)] == [2, 2]
+    assert "a &lt; b" in drawn
+    assert "prefers-color-scheme: dark" in drawn
+    assert chart.line_chart("a < b", "x", lines, log_x=True) == drawn
+
+
+def test_many_decades_have_a_tick_each_and_few_values_their_own() -> None:
+    """On a logarithmic axis."""
+    few = chart.line_chart("t", "x", {"a": [(3, 1.0), (40, 2.0), (500, 3.0)]}, log_x=True)
+    assert all(f">{tick}</text>" in few for tick in (3, 40, 500))
+    many = chart.line_chart("t", "x", {"a": [(float(x), 1.0 + x) for x in range(1, 2000, 7)]}, log_x=True, log_y=True)
+    assert all(f">{tick}</text>" in many for tick in ("1", "10", "100", "1,000"))
