@@ -36,6 +36,7 @@ ALLOWED = frozenset(
     MIT
     MIT License
     MIT-0
+    MIT-CMU
     MPL-2.0
     Mozilla Public License 2.0 (MPL 2.0)
     PSF-2.0

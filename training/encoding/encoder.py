@@ -1,9 +1,9 @@
-"""Owns the frozen text encoder: any `transformers` model by name or path, from texts to vectors of length one."""
+"""The frozen text encoder: any `transformers` model by name or path, from texts to vectors of length one."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from runtime.errors import UserError
+from training.encoding.conventions import Pooling, Prompt, read_conventions
 
 __all__ = ["EncoderConfig", "EncoderError", "TextEncoder"]
 
 _SAMPLED_BYTES = 1 << 20
+_MAX_LENGTH = 256
 
 
 class EncoderError(UserError):
@@ -31,12 +33,15 @@ class EncoderConfig:
 
     model: str
     """Name on the Hugging Face hub, or path of a directory in its format."""
-    pooling: Literal["mean", "cls", "last"] = "mean"
-    """`mean` over the text's tokens; `cls`, the first token; `last`, the last token, for decoders."""
-    prefix: str = ""
-    """Put before each text, such as `passage: ` for E5 models."""
-    max_length: int = 256
-    """Tokens after which a text is cut."""
+    pooling: Pooling | None = None
+    """`mean` over the text's tokens; `cls`, the first token; `last`, the last token, for decoders. None: as the model declares,
+    else the mean."""
+    prompt: Prompt = "document"
+    """The role of the texts, for which the model may declare a prefix."""
+    prefix: str | None = None
+    """Put before each text, such as `passage: ` for E5 models. None: as the model declares, else nothing."""
+    max_length: int | None = None
+    """Tokens after which a text is cut. None: as the model declares, else 256."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     centre: Path | None = None
     """.npy file of a vector (D,) that is subtracted from each before it is given length one; see deploy/dataset/centre.py."""
@@ -44,7 +49,7 @@ class EncoderConfig:
     """Texts that go through the model at once."""
 
     def __post_init__(self) -> None:
-        if self.max_length < 1 or self.batch_size < 1:
+        if (self.max_length or 1) < 1 or self.batch_size < 1:
             raise ValueError(f"EncoderConfig: max_length and batch_size must be 1 or more, got {self}")
 
 
@@ -63,7 +68,8 @@ class TextEncoder:
 
         Weights enter by size and one mebibyte from their middle: that tells a retrained model, without reading gigabytes.
         """
-        settings = {name: value for name, value in asdict(self.config).items() if name not in ("model", "batch_size", "centre")}
+        aside = ("model", "prompt", "batch_size", "centre")
+        settings = {name: value for name, value in asdict(self._effective).items() if name not in aside}
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
         digest.update(b"" if self._centre_D is None else self._centre_D.tobytes())
         for path in sorted(self._directory.rglob("*")):
@@ -95,20 +101,21 @@ class TextEncoder:
         order = sorted((index for index, text in enumerate(texts) if text.strip()), key=lambda index: len(texts[index]))
         for start in range(0, len(order), self.config.batch_size):
             chosen = order[start : start + self.config.batch_size]
-            vectors[chosen] = self._encode_batch([self.config.prefix + texts[index] for index in chosen])
+            vectors[chosen] = self._encode_batch([f"{self._effective.prefix}{texts[index]}" for index in chosen])
         return vectors
 
     @torch.inference_mode()
     def _encode_batch(self, texts: list[str]) -> npt.NDArray[np.float32]:
         with self._tokenizing:
-            tokens = self._tokenizer(texts, padding=True, truncation=True, max_length=self.config.max_length, return_tensors="pt")
+            longest = self._effective.max_length
+            tokens = self._tokenizer(texts, padding=True, truncation=True, max_length=longest, return_tensors="pt")
         hidden_BLD: Tensor = self._model(**tokens).last_hidden_state.float()
         mask_BL: Tensor = tokens["attention_mask"]
-        if self.config.pooling == "mean":
+        if self._effective.pooling == "mean":
             pooled_BD = (hidden_BLD * mask_BL.unsqueeze(2)).sum(1) / mask_BL.sum(1, keepdim=True)
         else:
             # The first or last token that is not padding, whichever side the tokenizer pads on.
-            marks_BL = mask_BL if self.config.pooling == "cls" else mask_BL.cumsum(1) * mask_BL
+            marks_BL = mask_BL if self._effective.pooling == "cls" else mask_BL.cumsum(1) * mask_BL
             at_B = marks_BL.argmax(1)
             pooled_BD = hidden_BLD[torch.arange(len(texts)), at_B]
         unit_BD = torch.nn.functional.normalize(pooled_BD, dim=1)
@@ -116,6 +123,26 @@ class TextEncoder:
             unit_BD = torch.nn.functional.normalize(unit_BD - torch.from_numpy(self._centre_D), dim=1)
         encoded: npt.NDArray[np.float32] = unit_BD.numpy()
         return encoded
+
+    @cached_property
+    def _effective(self) -> EncoderConfig:
+        """The settings, completed by what the model declares; raises EncoderError where it asks for what there is not."""
+        config = self.config
+        if None not in (config.pooling, config.prefix, config.max_length):
+            return config
+        try:
+            declared = read_conventions(self._directory)
+        except ValueError as error:
+            raise EncoderError(
+                f"encoder {config.model!r}: {error}; set HEADWATER_ENCODER_POOLING, _PREFIX, _QUERY_PREFIX and _MAX_LENGTH to "
+                "encode without what it declares, or take another encoder"
+            ) from error
+        return replace(
+            config,
+            pooling=config.pooling or declared.pooling or "mean",
+            prefix=declared.prefix(config.prompt) if config.prefix is None else config.prefix,
+            max_length=config.max_length or declared.max_length or _MAX_LENGTH,
+        )
 
     @cached_property
     def _centre_D(self) -> npt.NDArray[np.float32] | None:

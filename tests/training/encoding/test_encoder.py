@@ -75,7 +75,7 @@ def test_version_follows_what_decides_the_vector(tmp_path: Path) -> None:
 
 
 def test_settings_name_all_that_decides_a_vector(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each variable arrives in the encoder; items and queries differ by their prefix alone."""
+    """Each variable arrives in the encoder; items and queries differ by their role and prefix alone."""
     np.save(tmp_path / "centre.npy", np.zeros(384))
     values = {"POOLING": "cls", "PREFIX": "passage: ", "QUERY_PREFIX": "query: ", "MAX_LENGTH": "8", "DTYPE": "bfloat16"}
     values["CENTRE"] = str(tmp_path / "centre.npy")
@@ -86,7 +86,7 @@ def test_settings_name_all_that_decides_a_vector(monkeypatch: pytest.MonkeyPatch
     assert items == EncoderConfig(
         model=MINILM, pooling="cls", prefix="passage: ", max_length=8, dtype="bfloat16", centre=tmp_path / "centre.npy"
     )
-    assert queries == replace(items, prefix="query: ")
+    assert queries == replace(items, prompt="query", prefix="query: ")
     versions = {TextEncoder(EncoderSettings().items()).version}
     for name in ("POOLING", "PREFIX", "MAX_LENGTH", "DTYPE"):
         monkeypatch.delenv(f"HEADWATER_ENCODER_{name}")
