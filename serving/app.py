@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import grpc
-import numpy as np
 import structlog
 import torch
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -195,7 +194,7 @@ class Application:
         )
         pipeline = Pipeline(
             table=table,
-            ranker=Ranker(table, ItemFacets(table), self._index, pool=self._settings.candidate_pool, rng=np.random.default_rng()),
+            ranker=Ranker(table, ItemFacets(table), self._index, pool=self._settings.candidate_pool),
             users=self._users,
             contexts=self._contexts,
             model=self._models.current,
@@ -211,6 +210,7 @@ class Application:
             self.metrics,
             max_in_flight=self._settings.max_in_flight,
             default_deadline_seconds=self._settings.default_deadline_seconds,
+            retry_bytes=self._settings.retry_megabytes * 2**20,
             traces=self._traces,
         )
 

@@ -43,6 +43,11 @@ class ServerMetrics:
         )
         for reason in DegradationReason:
             self.degraded.labels(reason.name.lower())
+        self.recommendations_repeated = Counter(
+            "headwater_recommendations_repeated_total",
+            "Recommendations given once more to a request of the same request_id.",
+            registry=registry,
+        )
         self.impressions_dropped = Counter(
             "headwater_impressions_dropped_total", "Impressions that were not written to the log.", registry=registry
         )

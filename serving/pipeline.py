@@ -93,6 +93,7 @@ class Pipeline:
     async def recommend(self, query: RecommendQuery) -> Recommendation:
         """Ranked lists, each at most `count` long: shorter where the catalogue has no more that fit. Raises as `score` does."""
         self._limits.check_user(query.user_id)
+        self._limits.check_request_id(query.request_id)
         self._limits.check_slates(query.slates)
         self._limits.check_context(query.context_text)
         weights = [self._limits.weights(slate.task_weights, f"{slate.path}.task_weights") for slate in query.slates]

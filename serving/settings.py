@@ -53,6 +53,12 @@ class ServerSettings(BaseSettings):
     max_wait_seconds: float = Field(
         default=0.05, gt=0, description="A request that would wait longer for those before it is refused at once."
     )
+    retry_megabytes: int = Field(
+        default=64,
+        ge=0,
+        description="Memory of each process for the recommendations of the last ten minutes, which answer retries of the "
+        "same request_id; 64 hold some 30,000 lists of ten items. When it is full, the oldest are forgotten.",
+    )
     max_context_characters: int = Field(default=4000, ge=1, description="Length of the context text that a request may carry.")
     default_deadline_seconds: float = Field(default=1.0, gt=0, description="Time for a request that sets no deadline.")
     store_timeout_seconds: float = Field(

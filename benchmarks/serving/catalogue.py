@@ -70,7 +70,7 @@ class _Lists:
         self._centres_SD = self._random.standard_normal((_SUBJECTS, world.dimensions), dtype=np.float32)
         self._table = ItemTable(world.vocabulary, dimensions=world.dimensions)
         self._index = CatalogueIndex(self._table, clock=time.time, exact=0)
-        self._ranker = Ranker(self._table, ItemFacets(self._table), self._index, pool=_POOL, rng=self._random)
+        self._ranker = Ranker(self._table, ItemFacets(self._table), self._index, pool=_POOL)
         self._weights = [np.array([task.rank_weight for task in world.vocabulary.tasks])]
         self._model = _served(world)
         self.indexed_per_second = 0.0

@@ -26,6 +26,7 @@ from serving.api.requests import (
     located,
 )
 from serving.api.responses import Info, RankedSlate, Recommendation, Scored
+from serving.api.retries import recommendation_id
 from serving.events import Recorded
 from serving.explain import Explained
 
@@ -138,8 +139,11 @@ def _fill(items: "RepeatedCompositeFieldContainer[pb.RankedItem]", slate: Ranked
 def _query(
     request: pb.RecommendRequest | pb.RecommendSlatesRequest, slates: tuple[SlateQuery, ...], seconds: float
 ) -> RecommendQuery:
+    named = {"recommendation_id": recommendation_id(request.user_id, request.request_id)} if request.request_id else {}
     return RecommendQuery(
+        **named,
         user_id=request.user_id,
+        request_id=request.request_id,
         slates=slates,
         tasks=list(request.tasks),
         exclude_item_ids=list(request.exclude_item_ids),

@@ -223,6 +223,7 @@ class RecommendQuery:
     exclude_item_ids: Sequence[str] = ()
     context_text: str = ""
     preview: bool = False
+    request_id: str = ""
     seconds: float
     recommendation_id: str = field(default_factory=_new_id)
 

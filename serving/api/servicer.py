@@ -16,6 +16,7 @@ from serving.api import conversion
 from serving.api.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
 from serving.api.requests import ExplainQuery, RecommendQuery, ScoreQuery
 from serving.api.responses import Recommendation, Scored
+from serving.api.retries import RecentRecommendations
 from serving.events import EventRecorder
 from serving.explain import Explainer
 from serving.metrics import ServerMetrics
@@ -51,6 +52,7 @@ class Servicer(RecommenderServiceServicer):
         *,
         max_in_flight: int,
         default_deadline_seconds: float,
+        retry_bytes: int = 2**20,
         traces: Traces = _NO_TRACES,
     ) -> None:
         self._pipeline = pipeline
@@ -59,6 +61,7 @@ class Servicer(RecommenderServiceServicer):
         self._metrics = metrics
         self._max_in_flight = max_in_flight
         self._default_deadline = default_deadline_seconds
+        self._recent = RecentRecommendations(max_bytes=retry_bytes, repeated=metrics.recommendations_repeated.inc)
         self._traces = traces
         self._in_flight = 0
 
@@ -70,16 +73,22 @@ class Servicer(RecommenderServiceServicer):
         return await self._answer("Score", context, answer)
 
     async def Recommend(self, request: pb.RecommendRequest, context: _Context) -> pb.RecommendResponse:
-        async def answer(seconds: float) -> tuple[pb.RecommendResponse, Recommendation]:
-            recommendation = await self._pipeline.recommend(_logged(conversion.recommend_query(request, seconds)))
-            return conversion.recommend_response(recommendation), recommendation
+        async def answer(seconds: float) -> tuple[pb.RecommendResponse, Recommendation | None]:
+            async def make() -> tuple[pb.RecommendResponse, Recommendation]:
+                recommendation = await self._pipeline.recommend(_logged(conversion.recommend_query(request, seconds)))
+                return conversion.recommend_response(recommendation), recommendation
+
+            return await self._recent.once(request, pb.RecommendResponse, make)
 
         return await self._answer("Recommend", context, answer)
 
     async def RecommendSlates(self, request: pb.RecommendSlatesRequest, context: _Context) -> pb.RecommendSlatesResponse:
-        async def answer(seconds: float) -> tuple[pb.RecommendSlatesResponse, Recommendation]:
-            recommendation = await self._pipeline.recommend(_logged(conversion.slates_query(request, seconds)))
-            return conversion.slates_response(recommendation), recommendation
+        async def answer(seconds: float) -> tuple[pb.RecommendSlatesResponse, Recommendation | None]:
+            async def make() -> tuple[pb.RecommendSlatesResponse, Recommendation]:
+                recommendation = await self._pipeline.recommend(_logged(conversion.slates_query(request, seconds)))
+                return conversion.slates_response(recommendation), recommendation
+
+            return await self._recent.once(request, pb.RecommendSlatesResponse, make)
 
         return await self._answer("RecommendSlates", context, answer)
 
@@ -175,6 +184,8 @@ class Servicer(RecommenderServiceServicer):
 def _logged(query: _Q) -> _Q:
     """The question; from here on each line of the log that it causes carries the answer's id."""
     structlog.contextvars.bind_contextvars(recommendation_id=query.recommendation_id)
+    if isinstance(query, RecommendQuery) and query.request_id:
+        structlog.contextvars.bind_contextvars(request_id=query.request_id)
     return query
 
 

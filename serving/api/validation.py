@@ -38,6 +38,9 @@ class Limits:
             raise InvalidRequest("user_id", "empty; send the id that the user's events carry (for a new user, its future one)")
         _check_length("user_id", user_id, _MAX_ID)
 
+    def check_request_id(self, request_id: str) -> None:
+        _check_length("request_id", request_id, _MAX_ID)
+
     def check_items(self, item_ids: Sequence[str]) -> None:
         _check_size("item_ids", len(item_ids), self.max_candidates)
         if not all(item_ids):

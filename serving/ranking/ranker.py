@@ -52,17 +52,14 @@ class _Candidates:
 class Ranker:
     """Makes the lists of a request from a table and its facets; each list draws at most `pool` candidates.
 
-    `rng` serves exploration, which draws lists at random where a request asks for it.
+    The recommendation's id seeds the draw of an explored list: a retry on another server draws the same from the same scores.
     """
 
-    def __init__(
-        self, table: ItemTable, facets: ItemFacets, index: CatalogueIndex, *, pool: int, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, table: ItemTable, facets: ItemFacets, index: CatalogueIndex, *, pool: int) -> None:
         self._table = table
         self._facets = facets
         self._index = index
         self._pool = pool
-        self._rng = rng
 
     def rank(
         self,
@@ -95,7 +92,10 @@ class Ranker:
             taken_B=np.zeros(len(rows_B), dtype=bool),
         )
         each = np.split(place, np.cumsum([len(rows_C) for rows_C in drawn])[:-1])
-        slates = tuple(map(self._fill, query.slates, weights, pins, each, [found] * len(drawn)))
+        slates = tuple(
+            self._fill(slate, weights_T, places, at_C, found, f"{query.recommendation_id}:{slate.name}")
+            for slate, weights_T, places, at_C in zip(query.slates, weights, pins, each, strict=True)
+        )
         watch.lap("rank")
         wanted = [pin.item_id for slate in query.slates for pin in slate.rules.pins]
         missing = tuple(item_id for item_id in wanted if self._row(item_id) < 0)
@@ -141,6 +141,7 @@ class Ranker:
         places: Mapping[int, int],
         at_C: NDArray[np.intp],
         found: _Candidates,
+        seed: str,
     ) -> RankedSlate:
         rows_C, keys_C = found.rows_B[at_C], self._facets.keys(found.rows_B[at_C])
         scaled_CT = np.where(np.isnan(found.answered_BT[at_C]), np.nan, found.scaled_BT[at_C])
@@ -154,7 +155,8 @@ class Ranker:
         order_C = scores_C
         if slate.exploration.temperature:
             closed_C = closed_C | (np.arange(len(at_C)) >= free)
-            drawn = draw(scores_C, keys_C, closed_C, slate.count - len(places), slate.exploration, self._rng)
+            rng = np.random.default_rng(int.from_bytes(seed.encode()))
+            drawn = draw(scores_C, keys_C, closed_C, slate.count - len(places), slate.exploration, rng)
             order_C, closed_C = drawn.as_scores(len(at_C))
         constraints = Constraints(
             diversity=slate.diversity,

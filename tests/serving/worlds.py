@@ -135,7 +135,7 @@ class World:
         self.limits = Limits(tasks=VOCABULARY.tasks, max_candidates=100, candidate_pool=20, max_events=10)
         self.pipeline = Pipeline(
             table=self.table,
-            ranker=Ranker(self.table, ItemFacets(self.table), self.index, pool=20, rng=np.random.default_rng(0)),
+            ranker=Ranker(self.table, ItemFacets(self.table), self.index, pool=20),
             users=self.users,
             contexts=self.contexts,
             model=self.watcher.current,

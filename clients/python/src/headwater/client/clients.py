@@ -4,7 +4,7 @@ import math
 import uuid
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import grpc
 
@@ -15,6 +15,8 @@ from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 
 __all__ = ["AsyncClient", "Client", "by_task"]
 
+_ListRequest = TypeVar("_ListRequest", pb.RecommendRequest, pb.RecommendSlatesRequest)
+
 
 class Client:
     """Calls the server from threads; one serves all threads of a process. Every method raises grpc.RpcError.
@@ -22,8 +24,8 @@ class Client:
     `addresses` is host:port, or several: calls then go round those whose health is good, and a retry goes to another one. A host
     name stands for all the addresses that DNS has for it; of several, each must be numeric.
 
-    A call that a server has shed unread is tried again. `score`, `explain` and `record_events` may be repeated without harm and
-    are also tried again where a server could not be reached or has gone; a list is not: its impressions may be on the log.
+    A call is retried, elsewhere where there is a choice, if the server rejected it under load, could not be reached or has gone.
+    That counts nothing twice: events carry their ids, and lists a request_id.
     """
 
     def __init__(self, addresses: str | Sequence[str], options: ClientOptions | None = None) -> None:
@@ -40,15 +42,15 @@ class Client:
         return answer
 
     def recommend(self, request: pb.RecommendRequest, *, deadline_seconds: float | None = None) -> pb.RecommendResponse:
-        """One ranked list."""
-        answer: pb.RecommendResponse = self._stub.Recommend(request, **self._to.call(deadline_seconds))
+        """One ranked list; a request without a request_id gets one, on a copy, so that retries count once."""
+        answer: pb.RecommendResponse = self._stub.Recommend(_named(request), **self._to.call(deadline_seconds))
         return answer
 
     def recommend_slates(
         self, request: pb.RecommendSlatesRequest, *, deadline_seconds: float | None = None
     ) -> pb.RecommendSlatesResponse:
-        """Several lists for one page, no item twice."""
-        answer: pb.RecommendSlatesResponse = self._stub.RecommendSlates(request, **self._to.call(deadline_seconds))
+        """Several lists for one page, no item twice; a request_id as for `recommend`."""
+        answer: pb.RecommendSlatesResponse = self._stub.RecommendSlates(_named(request), **self._to.call(deadline_seconds))
         return answer
 
     def explain(self, request: pb.ExplainRequest, *, deadline_seconds: float | None = None) -> pb.ExplainResponse:
@@ -89,15 +91,15 @@ class AsyncClient:
         return answer
 
     async def recommend(self, request: pb.RecommendRequest, *, deadline_seconds: float | None = None) -> pb.RecommendResponse:
-        """One ranked list."""
-        answer: pb.RecommendResponse = await self._stub.Recommend(request, **self._to.call(deadline_seconds))
+        """One ranked list; a request without a request_id gets one, on a copy, so that retries count once."""
+        answer: pb.RecommendResponse = await self._stub.Recommend(_named(request), **self._to.call(deadline_seconds))
         return answer
 
     async def recommend_slates(
         self, request: pb.RecommendSlatesRequest, *, deadline_seconds: float | None = None
     ) -> pb.RecommendSlatesResponse:
-        """Several lists for one page, no item twice."""
-        answer: pb.RecommendSlatesResponse = await self._stub.RecommendSlates(request, **self._to.call(deadline_seconds))
+        """Several lists for one page, no item twice; a request_id as for `recommend`."""
+        answer: pb.RecommendSlatesResponse = await self._stub.RecommendSlates(_named(request), **self._to.call(deadline_seconds))
         return answer
 
     async def explain(self, request: pb.ExplainRequest, *, deadline_seconds: float | None = None) -> pb.ExplainResponse:
@@ -137,4 +139,13 @@ def _complete(event: Event) -> Event:
         whole.event_id = uuid.uuid4().hex
     if not whole.HasField("occurred_at"):
         whole.occurred_at.GetCurrentTime()
+    return whole
+
+
+def _named(request: _ListRequest) -> _ListRequest:
+    if request.request_id:
+        return request
+    whole = type(request)()
+    whole.CopyFrom(request)
+    whole.request_id = uuid.uuid4().hex
     return whole

@@ -16,8 +16,7 @@ _KEEPALIVE_MS = 30_000
 _ATTEMPTS = 4
 # A failed attempt costs a token and a success gives back a tenth; with half of them gone nothing is tried again.
 _THROTTLING = {"maxTokens": 200, "tokenRatio": 0.1}
-_REPEATABLE = ("Score", "Explain", "RecordEvents")
-_LISTS = ("Recommend", "RecommendSlates")
+_RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,18 +71,22 @@ class Target:
 
 
 def _service_config() -> dict[str, object]:
-    """Retries by method, but none into an overload, health, and going round (https://github.com/grpc/grpc/blob/master/doc/service_config.md)."""
-    backoff = {"initialBackoff": "0.02s", "maxBackoff": "0.5s", "backoffMultiplier": 2, "maxAttempts": _ATTEMPTS}
+    """Retries, but none into an overload; health; round robin. https://github.com/grpc/grpc/blob/master/doc/service_config.md
 
-    def retried(methods: Sequence[str], codes: Sequence[str]) -> dict[str, object]:
-        names = [{"service": _SERVICE, "method": method} for method in methods]
-        return {"name": names, "retryPolicy": {**backoff, "retryableStatusCodes": codes}}
-
+    Every method may be retried: events carry their ids and lists a request_id.
+    """
+    policy = {
+        "initialBackoff": "0.02s",
+        "maxBackoff": "0.5s",
+        "backoffMultiplier": 2,
+        "maxAttempts": _ATTEMPTS,
+        "retryableStatusCodes": _RETRIED,
+    }
     return {
         "loadBalancingConfig": [{"round_robin": {}}],
         "healthCheckConfig": {"serviceName": _SERVICE},
         "retryThrottling": _THROTTLING,
-        "methodConfig": [retried(_REPEATABLE, ("UNAVAILABLE", "RESOURCE_EXHAUSTED")), retried(_LISTS, ("RESOURCE_EXHAUSTED",))],
+        "methodConfig": [{"name": [{"service": _SERVICE}], "retryPolicy": policy}],
     }
 
 
