@@ -120,6 +120,7 @@ def check_event(event: Event, now: float) -> DecodedEvent | Rejection:
         value=parsed.value,
         censored=body == "read" and event.read.censored,
         recommendation_id=event.recommendation_id,
+        position=event.impression.position if body == IMPRESSION else 0,
         served=parsed.served,
     )
 

@@ -43,4 +43,6 @@ class DecodedEvent:
     censored: bool = False
     """`value` is the least that it can have been, because the end of a read was not seen."""
     recommendation_id: str = ""
+    position: int = 0
+    """Of an impression: rank in its list, from 0."""
     served: Served | None = field(default=None, repr=False)

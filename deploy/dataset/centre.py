@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deploy.dataset.history_file import read_catalogue
+from deploy.dataset.project import Catalogue, Project
+from deploy.dataset.sources import read_sources
 from training.encoding.cache import item_text
 from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings
@@ -21,12 +22,12 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> None:
     """Writes the mean; to be named in HEADWATER_ENCODER_CENTRE of all processes."""
     parser = argparse.ArgumentParser(prog="python -m deploy.dataset.centre", description="Write the mean vector of items' texts.")
-    parser.add_argument("catalogue", type=Path, help="JSON lines of items, as `headwater produce --catalogue` takes them")
+    parser.add_argument("catalogue", type=Path, help="items, as `headwater produce --catalogue` takes them")
     parser.add_argument("out", type=Path, help=".npy file to write")
     given = parser.parse_args(arguments)
     if given.out.suffix != ".npy":
         parser.error(f"{given.out}: name a file that ends in .npy")
-    items = read_catalogue(given.catalogue, now=time.time())
+    items = read_sources(Project(catalogue=Catalogue(file=str(given.catalogue))), now=time.time()).items
     config = EncoderSettings(encoder_centre=None).items()
     vectors_ND = TextEncoder(config).encode([text for item in items if (text := item_text(item.title, item.text))])
     if not len(vectors_ND):

@@ -1,4 +1,4 @@
-"""Owns filling a running stack with a project's items and recorded events, paced and shown."""
+"""Filling a running stack with a project's items and recorded events, paced and shown."""
 
 import math
 import time
@@ -6,19 +6,18 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from deploy.dataset.messages import wire_event
 from deploy.dataset.sources import SourcesRead
 from deploy.local.state import StackState
 from deploy.observe.flow import Flow
 from deploy.observe.scrape import scrape
-from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from headwater.v1.catalogue_pb2 import CatalogueChange
-from headwater.v1.events_pb2 import Event
 from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer
 
-__all__ = ["LoadError", "load", "wire_event"]
+__all__ = ["LoadError", "load"]
 
 _CATALOGUE_STALLED_SECONDS = 120.0
 _MODEL_STALLED_SECONDS = 15.0  # the learner publishes at most every 10 s, and the server looks every second
@@ -52,32 +51,6 @@ def load(read: SourcesRead, state: StackState, *, check: Callable[[], None], con
         version = _await_model(flow, state.metrics_ports["server"])
     taught = f"scored by model {version:.0f}" if version else "no model yet: it takes 512 examples"
     console.print(f"{len(read.events):,} events published, {flow.learned:,} examples learned; {taught}", soft_wrap=True)
-
-
-def wire_event(decoded: DecodedEvent) -> Event:
-    """The event as producers send it.
-
-    >>> wire_event(DecodedEvent(event_id="e", user_id="u", item_id="i", at=1.5, kind="like")).action.name
-    'like'
-    """
-    event = Event(
-        event_id=decoded.event_id,
-        user_id=decoded.user_id,
-        item_id=decoded.item_id,
-        recommendation_id=decoded.recommendation_id,
-    )
-    event.occurred_at.FromMicroseconds(round(decoded.at * 1e6))
-    if decoded.kind in (IMPRESSION, "click"):
-        getattr(event, decoded.kind).SetInParent()
-    elif decoded.kind == "read":
-        event.read.seconds = decoded.value or 0.0
-    elif decoded.kind == "purchase":
-        event.purchase.amount = decoded.value or 0.0
-    else:
-        event.action.name = decoded.kind
-        if decoded.value is not None:
-            event.action.value = decoded.value
-    return event
 
 
 def _await_items(state: StackState, wanted: int, check: Callable[[], None]) -> None:

@@ -1,50 +1,30 @@
-"""Owns the reading of a project's files: events in order of time, items, and which rows could not be used and why."""
+"""The reading of a project's files: events in order of time, items, and which rows could not be used and why."""
 
 import math
 import random
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from google.protobuf.json_format import ParseDict, ParseError
-
-from deploy.dataset.history_file import RowError, check_width, checked_event, flat_event, number_of, read_event, time_of
-from deploy.dataset.project import VALUE_UNITS, Catalogue, History, Project
+from deploy.dataset.events import EventReader
+from deploy.dataset.files import Form, RowBatch, Source
+from deploy.dataset.items import ItemReader
+from deploy.dataset.project import Catalogue, History, Project
+from deploy.dataset.rejects import Rejects, RowError
 from deploy.dataset.sampled_impressions import SampledImpressions
-from deploy.dataset.tables import read_rows
 from deploy.dataset.timeline import VISIT_SECONDS, Row, in_moments, timeline
-from feature_repo.decode import check_change
 from feature_repo.decoded_event import IMPRESSION, DecodedEvent
-from headwater.v1.catalogue_pb2 import CatalogueChange, Item
+from headwater.v1.catalogue_pb2 import Item
 from training.simulation.synthetic import simulated
 
-__all__ = ["OLD_SECONDS", "Rejects", "Sources", "SourcesRead", "read_sources"]
+__all__ = ["OLD_SECONDS", "Progress", "Rejects", "Sources", "SourcesRead", "read_sources"]
 
 OLD_SECONDS = 7 * 86_400.0
 """Of the newest event: served as of now, a history that ended longer ago has only users who are long gone."""
 
-_EXAMPLES = 3
-_TYPE = re.compile(r"[^a-z0-9_.-]+")
-_YEARS = range(1000, 3000)
-
-
-@dataclass(kw_only=True, slots=True)
-class Rejects:
-    """Rows of one file that cannot be used: how many of each kind, and the first of them in words."""
-
-    rows: int = 0
-    repeats: int = 0
-    """Rows without an event id that say what an earlier one said, its time too; they are used, and count again."""
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, number: int, error: RowError) -> None:
-        self.counts[error.kind] += 1
-        shown = self.examples.setdefault(error.kind, [])
-        if len(shown) < _EXAMPLES:
-            shown.append(f"row {number}: {error}")
+Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +53,9 @@ class SourcesRead:
 class Sources:
     """Reads a project; sampled impressions are drawn from `rng`."""
 
-    def __init__(self, project: Project, *, now: float, rng: random.Random) -> None:
-        self._project, self._now, self._rng = project, now, rng
+    def __init__(self, project: Project, *, now: float, rng: random.Random, progress: Progress) -> None:
+        self._project, self._now, self._rng, self._progress = project, now, rng, progress
+        self._zone = ZoneInfo(project.time_zone)
         self._rejects: dict[str, Rejects] = {}
         self._kinds: Counter[str] = Counter()
 
@@ -84,7 +65,10 @@ class Sources:
         items = self._items(self._project.catalogue)
         events = in_moments(self._with_impressions(timeline(rows, now=self._now), rows, items or ()))
         if items is None:
-            items = [Item(item_id=item_id, type="item") for item_id in dict.fromkeys(event.item_id for event in events)]
+            items = [
+                Item(item_id=item_id, type=self._project.item_type)
+                for item_id in dict.fromkeys(event.item_id for event in events)
+            ]
         if self._project.simulate is not None:
             made, known = simulated(self._project.simulate, now=self._now)
             self._kinds.update(event.kind for event in made)
@@ -99,46 +83,59 @@ class Sources:
 
     def _rows(self, place: int, history: History) -> Iterator[Row]:
         """What each row says, checked."""
-        name = history.file.name
-        alike = sum(one.file.name == name for one in self._project.history)
+        name = Path(history.file).name
+        alike = sum(Path(one.file).name == name for one in self._project.history)
         rejects = self._rejects.setdefault(name if alike == 1 else f"{name} (history {place + 1})", Rejects())
-        seen: set[int] = set()
-        for number, row in read_rows(history.file, header=history.header):
-            rejects.rows += 1
-            try:
-                events = self._events(history, f"{place}/{name}:{number}", row)
-            except RowError as error:
-                rejects.add(number, error)
-                continue
-            if events and history.timed and not row.get(history.named.event_id):
-                key = hash(tuple((event.user_id, event.item_id, event.kind, event.value, event.at) for event in events))
-                rejects.repeats += key in seen
-                seen.add(key)
+        project, seen, ids = self._project, set[int](), dict[str, int]()
+        reader = EventReader(history, ways=project.normalize_ids, zone=self._zone, now=self._now)
+        source = Source(
+            location=history.file, form=Form(encoding=history.encoding, separator=history.separator, header=history.header)
+        )
+        for batch in self._batches(source, rejects):
+            for at, row in enumerate(batch.rows()):
+                made_id = f"{place}/{name}{batch.part and f'/{batch.part}'}:{batch.numbers[at]}"
+                try:
+                    found = reader.read(row, made_id)
+                    found = self._told_apart(found, made_id, ids, rejects, batch.place(at)) if found else []
+                except RowError as error:
+                    rejects.add(batch.place(at), error)
+                    continue
+                for note in reader.notes:
+                    rejects.note(batch.place(at), note)
+                if found and history.timed and history.named.event_id not in row:
+                    said = hash(tuple(_said(event) for events in found for event in events))
+                    rejects.repeats += said in seen
+                    seen.add(said)
+                for events in found:
+                    self._kinds.update(event.kind for event in events)
+                    yield Row(file=place, events=events, timed=history.timed)
+        for events in reader.past():
             self._kinds.update(event.kind for event in events)
-            if events:
-                yield Row(file=place, events=events, timed=history.timed)
+            yield Row(file=place, events=events, timed=history.timed)
 
-    def _events(self, history: History, made_id: str, row: dict[str, Any]) -> list[DecodedEvent]:
-        """What a row says; `made_id` names it where it has no event id."""
-        columns, unit = history.named, VALUE_UNITS[history.value_unit]
-        if history.outcomes:
-            happened = {IMPRESSION: "", **{kind: column for kind, column in history.outcomes.items() if _truthy(row.get(column))}}
-        else:
-            kind = history.event or history.names.get(str(row.get(columns.event)), "")
-            if kind == "skip":
-                return []
-            if history.timed and not kind and unit == 1.0:
-                forms = history.time_formats
-                return [read_event(row, columns, event="", event_id=made_id, now=self._now, time_formats=forms)]
-            happened = {kind: columns.value}
-        events = []
-        for kind, column in happened.items():
-            named = replace(columns, value=column)
-            at = None if history.timed else 1.0
-            message = flat_event(row, named, kind, at=at, unit=unit, time_formats=history.time_formats)
-            message.event_id = f"{message.event_id or made_id}{f'#{kind}' if history.outcomes else ''}"
-            events.append(checked_event(message, self._now))
-        return events
+    def _batches(self, source: Source, rejects: Rejects) -> Iterator[RowBatch]:
+        for batch in source.batches():
+            rejects.rows += len(batch)
+            for bad in batch.bad:
+                rejects.add_bad(bad)
+            yield batch
+            self._progress(source.location, rejects.rows)
+        rejects.notes = source.notes
+
+    def _told_apart(
+        self, found: list[list[DecodedEvent]], made_id: str, ids: dict[str, int], rejects: Rejects, place: str
+    ) -> list[list[DecodedEvent]]:
+        """What a row says; under the row's own id where the event id that it names stands for something else already."""
+        first = found[0][0]
+        said = hash(tuple(_said(event) for events in found for event in events))
+        if first.event_id.startswith(made_id) or ids.setdefault(first.event_id, said) == said:
+            return found
+        kind = "the event id stands for another row already: rows are taken as events of their own"
+        rejects.note(place, RowError(kind, f"event id {first.event_id!r} was an event of another user, item, kind or time"))
+        return [
+            [replace(event, event_id=f"{made_id}#{place}.{at}") for at, event in enumerate(events)]
+            for place, events in enumerate(found)
+        ]
 
     def _with_impressions(
         self, events: Sequence[DecodedEvent], rows: Sequence[Row], items: Iterable[Item]
@@ -166,58 +163,40 @@ class Sources:
 
     def _items(self, catalogue: Catalogue | None) -> list[Item] | None:
         """Items of the catalogue; None where the project has none."""
-        if catalogue is None:
+        if catalogue is None or not catalogue.file:
             return None
-        rejects = self._rejects.setdefault(catalogue.file.name, Rejects())
+        rejects = self._rejects.setdefault(Path(catalogue.file).name, Rejects())
+        reader = ItemReader(catalogue, ways=self._project.normalize_ids, zone=self._zone, now=self._now)
+        form = Form(encoding=catalogue.encoding, separator=catalogue.separator, header=catalogue.header)
         items: dict[str, Item] = {}
-        for number, row in read_rows(catalogue.file, header=catalogue.header):
-            rejects.rows += 1
-            try:
-                change = _change(row, catalogue)
-                if (rejection := check_change(change, self._now)) is not None:
-                    raise RowError(rejection.detail.partition(":")[0], rejection.detail)
+        for batch in self._batches(Source(location=catalogue.file, form=form), rejects):
+            for at, row in enumerate(batch.rows()):
+                try:
+                    change = reader.read(row)
+                except RowError as error:
+                    rejects.add(batch.place(at), error)
+                    continue
+                for note in reader.notes:
+                    rejects.note(batch.place(at), note)
                 if change.WhichOneof("change") == "upsert":
                     items[change.upsert.item_id] = change.upsert
                 else:
                     items.pop(change.delete.item_id, None)
-            except RowError as error:
-                rejects.add(number, error)
         return list(items.values())
 
 
-def read_sources(project: Project, *, now: float) -> SourcesRead:
-    """All that a project's files hold; the same files give the same, but for times where they have none."""
-    return Sources(project, now=now, rng=random.Random(0)).read()
+def _said(event: DecodedEvent) -> tuple[object, ...]:
+    return event.user_id, event.item_id, event.kind, event.value, event.at
 
 
-def _truthy(value: Any) -> bool:
-    number = number_of(value)
-    return str(value).strip().lower() not in ("", "false", "no", "none", "null", "nan") if number is None else number != 0
+def _silent(location: str, rows: int) -> None:
+    """Progress that nobody looks at."""
 
 
-def _change(row: dict[str, Any], catalogue: Catalogue) -> CatalogueChange:
-    if isinstance(row.get("upsert"), dict) or isinstance(row.get("delete"), dict):
-        try:
-            return ParseDict(row, CatalogueChange())
-        except ParseError as error:
-            raise RowError("no change in the JSON form of `headwater produce --catalogue`", str(error)) from error
-    check_width(row)
-    columns = catalogue.columns
-    if row.get(columns.item_id) is None:
-        kind = f"column {columns.item_id!r} is missing or empty"
-        raise RowError(kind, f"{kind}; the row has {', '.join(map(str, row)) or 'nothing'}")
-    upsert = Item(
-        item_id=str(row[columns.item_id]),
-        type=_TYPE.sub("_", str(row.get(columns.type) or catalogue.item_type).lower()).strip("_.-") or "item",
-        title=str(row.get(columns.title) or ""),
-        text=str(row.get(columns.text) or ""),
-        language=str(row.get(columns.language) or ""),
-    )
-    categories = row.get(columns.categories) or []
-    parts = categories if isinstance(categories, list) else str(categories).split("|")
-    upsert.categories.extend(part for part in (str(part).strip() for part in parts) if part)
-    if (published := row.get(columns.published_at)) is not None:
-        if number_of(published) in _YEARS:
-            published = f"{number_of(published):.0f}-01-01"
-        upsert.published_at.FromMicroseconds(round(time_of(published, columns.published_at, catalogue.time_formats) * 1e6))
-    return CatalogueChange(upsert=upsert)
+def read_sources(project: Project, *, now: float, progress: Progress = _silent) -> SourcesRead:
+    """All that a project's files hold; the same files give the same, but for times where they have none.
+
+    Args:
+        progress: is told the file and its rows read so far, every few thousand rows.
+    """
+    return Sources(project, now=now, rng=random.Random(0), progress=progress).read()

@@ -1,10 +1,9 @@
-"""Owns the text of a new project: headwater.toml with its comments, and a tasks file that fits the data."""
+"""The text of a new project: headwater.toml with its comments, and a tasks file that fits the data."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 __all__ = ["CatalogueDraft", "HistoryDraft", "project_text", "tasks_text"]
 
@@ -17,6 +16,13 @@ _NO_CATALOGUE = (
     '# item_id = "id"',
     '# title = "name"',
 )
+_ROWS = {
+    "lists": "one list of items a row, with what was done with them",
+    "parallel lists": "lists of what one user did, a row for each user",
+    "flags": "one item that was shown a row, with what came of it",
+    "matrix": "one user a row, with a column for each item",
+    "messages": "events as `headwater produce` takes them",
+}
 _SETTINGS = (
     "# Any HEADWATER_* variable of the reference; the shell's own go before these.",
     "[settings]",
@@ -29,12 +35,20 @@ _SETTINGS = (
 class HistoryDraft:
     """One `[[history]]` table to be; see deploy.dataset.project.History."""
 
-    file: Path
+    file: str
     header: bool = True
+    encoding: str = ""
+    separator: str = ""
+    form: str = "events"
+    """What it was recognized as."""
     columns: dict[str, str]
     event: str = ""
     names: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    amounts: dict[str, str] = field(default_factory=dict)
+    matrix: bool = False
     value_unit: str = ""
+    decimal: str = ""
     timed: bool = True
     time_formats: tuple[str, ...] = ()
     unused: Sequence[str] = ()
@@ -42,33 +56,62 @@ class HistoryDraft:
     imply_impressions: bool = False
     sampled_impressions: int = 0
     rated_up_to: float | None = None
+    held: set[str] = field(default_factory=set)
+    """Events of messages, which say themselves what they are."""
+    notes: list[str] = field(default_factory=list)
+    """What its user should look at."""
+    close_users: list[str] = field(default_factory=list)
+    """Columns between which the choice of the user was close."""
     besides: "HistoryDraft | None" = None
     """The same file once more, as what those of its rows are besides in which the value is not empty."""
 
     @property
     def kinds(self) -> set[str]:
         """Events that it holds."""
-        return {self.event} if self.event else set(self.names.values()) - {"skip"}
+        if self.held:
+            return self.held
+        kinds = {self.event} if self.event else set(self.names.values()) - {"skip"}
+        if self.outcomes or "shown" in self.columns:
+            kinds |= {"impression", *self.outcomes}
+        return kinds
 
 
 @dataclass(kw_only=True, slots=True)
 class CatalogueDraft:
-    """The `[catalogue]` table to be."""
+    """The `[catalogue]` table to be; `file` is empty where nothing but the type of the items is known."""
 
-    file: Path
+    file: str = ""
+    header: bool = True
+    encoding: str = ""
+    separator: str = ""
     item_type: str
-    columns: dict[str, str]
+    columns: dict[str, str] = field(default_factory=dict)
+    more_categories: Sequence[str] = ()
+    """Columns of categories beside the first."""
+    attributes: dict[str, str] = field(default_factory=dict)
+    categories_parted_by: str = ""
     time_formats: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     unused: Sequence[str] = ()
 
 
-def project_text(histories: Sequence[HistoryDraft], catalogue: CatalogueDraft | None) -> str:
+def project_text(
+    histories: Sequence[HistoryDraft],
+    catalogue: CatalogueDraft | None,
+    *,
+    time_zone: str = "",
+    normalize_ids: Sequence[str] = (),
+) -> str:
     """headwater.toml."""
     lines = [
         "# What your data means to Headwater. In this directory: `headwater check` says what it holds, `headwater replay` learns",
         "# from it offline, `headwater up` runs the whole system on it. Paths are relative to this file.",
         'tasks = "tasks.toml"  # what to predict',
     ]
+    if time_zone:
+        lines.append(f"time_zone = {_quoted(time_zone)}  # of times that name no zone")
+    if normalize_ids:
+        lines.append(f"normalize_ids = {_listed(normalize_ids)}  # differences between ids that are none")
     for history in histories:
         lines += ["", *_history_lines(history)]
     lines += ["", *(_NO_CATALOGUE if catalogue is None else _catalogue_lines(catalogue)), "", *_SETTINGS]
@@ -76,42 +119,65 @@ def project_text(histories: Sequence[HistoryDraft], catalogue: CatalogueDraft | 
 
 
 def _history_lines(history: HistoryDraft) -> list[str]:
-    lines = [
-        "[[history]]  # what users did, one event a row; repeat the table for more files",
-        f"file = {_quoted(history.file)}",
-    ]
-    if not history.header:
-        lines.append("header = false  # the columns are called 1, 2, 3, ...")
+    lines = [f"[[history]]  # {_ROWS.get(history.form, 'what users did, one event a row')}; repeat the table for more files"]
+    lines += _file_lines(history)
     if history.event:
-        lines.append(
-            f"event = {_quoted(history.event)}  # what each row is: impression, click, read, purchase or a name of yours"
-        )
-    if not history.timed:
+        what = "what each cell is" if history.matrix else "what was done" if history.form == "lists" else "what each row is"
+        lines.append(f"event = {_quoted(history.event)}  # {what}: impression, click, read, purchase or a name of yours")
+    if history.matrix:
+        lines.append("matrix = true  # a column for each item, or with item_id below one for each user")
+    if not history.timed and not history.held:
         lines.append("timed = false  # no column holds a time: rows count as following each other, up to now")
     lines += _formats(history.time_formats)
     if history.value_unit:
-        lines.append(f"value_unit = {_quoted(history.value_unit)}  # of the value column")
+        lines.append(f"value_unit = {_quoted(history.value_unit)}  # of times read or watched")
+    if history.decimal:
+        lines.append(f"decimal = {_quoted(history.decimal)}  # what parts fractions in numbers")
     if history.imply_impressions:
         lines.append("imply_impressions = true  # nothing says what was shown: an item acted on was shown just before")
     if history.sampled_impressions:
         lines.append(f"sampled_impressions = {history.sampled_impressions}  # what was passed over is not known: others stand in")
-    lines += ["[history.columns]  # our name = your column", *_pairs(history.columns)]
+    if history.columns:
+        lines += ["[history.columns]  # our name = your column", *_pairs(history.columns)]
     if history.names:
         column = history.columns["event"]
         lines += [f'[history.names]  # values of the column {column}, and the event that each is; "skip" leaves rows out']
         lines += _pairs(history.names)
+    if history.outcomes:
+        lines += ["[history.outcomes]  # event = the column that is neither empty, 0 nor false where it came about"]
+        lines += _pairs(history.outcomes)
+    if history.amounts:
+        lines += ["[history.amounts]  # event = the column of its value", *_pairs(history.amounts)]
     return lines
 
 
 def _catalogue_lines(catalogue: CatalogueDraft) -> list[str]:
-    return [
-        "[catalogue]  # the items, with the text by which new ones are understood",
-        f"file = {_quoted(catalogue.file)}",
-        f"item_type = {_quoted(catalogue.item_type)}  # where no column `type` says another",
-        *_formats(catalogue.time_formats),
-        "[catalogue.columns]  # also: text, type, categories (parted by |), language, published_at",
-        *_pairs(catalogue.columns),
-    ]
+    lines = ["[catalogue]  # the items, with the text by which new ones are understood"]
+    if not catalogue.file:
+        return [*lines, f"item_type = {_quoted(catalogue.item_type)}  # add file = and columns, as in docs/guides/your-data.md"]
+    lines += _file_lines(catalogue)
+    lines.append(f"item_type = {_quoted(catalogue.item_type)}  # where no column `type` says another")
+    lines += _formats(catalogue.time_formats)
+    sign = catalogue.categories_parted_by
+    if sign and sign != "|":
+        lines.append(f"categories_parted_by = {_quoted(sign)}  # what stands between several categories")
+    lines += ["[catalogue.columns]  # also: text, type, categories, language, published_at, attributes.NAME"]
+    several = [catalogue.columns.get("categories", ""), *catalogue.more_categories]
+    for name, column in catalogue.columns.items():
+        more = name == "categories" and len(several) > 1
+        lines.append(f"categories = {_listed(several)}" if more else f"{_key(name)} = {_quoted(column)}")
+    return lines + [f"attributes.{_key(name)} = {_quoted(column)}" for name, column in catalogue.attributes.items()]
+
+
+def _file_lines(table: HistoryDraft | CatalogueDraft) -> list[str]:
+    lines = [f"file = {_quoted(table.file)}"]
+    if not table.header:
+        lines.append("header = false  # the columns are called 1, 2, 3, ...")
+    if table.encoding:
+        lines.append(f"encoding = {_quoted(table.encoding)}")
+    if table.separator:
+        lines.append(f"separator = {_quoted(table.separator)}")
+    return lines
 
 
 def tasks_text(kinds: set[str], *, timed: bool, rated_up_to: float | None = None) -> str:
@@ -150,8 +216,7 @@ def _binary(name: str, question: str, window: str) -> str:
 
 def _formats(formats: Sequence[str]) -> list[str]:
     """The line about forms of times, where any are needed."""
-    listed = ", ".join(map(_quoted, formats))
-    return [f"time_formats = [{listed}]  # beside ISO 8601 and Unix seconds; a time without a zone is UTC"] if formats else []
+    return [f"time_formats = {_listed(formats)}  # beside ISO 8601 and Unix seconds"] if formats else []
 
 
 def _pairs(pairs: Mapping[str, str]) -> list[str]:
@@ -160,6 +225,10 @@ def _pairs(pairs: Mapping[str, str]) -> list[str]:
 
 def _key(name: str) -> str:
     return name if name.isascii() and name.replace("_", "").isalnum() else _quoted(name)
+
+
+def _listed(values: Sequence[str]) -> str:
+    return f"[{', '.join(map(_quoted, values))}]"
 
 
 def _quoted(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Owns how `replay` and `up` come to a project of the user's own data: by its place, else by headwater.toml where one is run."""
+"""How `replay` and `up` come to a project of the user's own data: by its place, else by headwater.toml where one is run."""
 
 import os
 import time
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from deploy.cli.connection import CliError, console
+from deploy.cli.progress import progress
 
 if TYPE_CHECKING:
     from deploy.dataset.project import Project
@@ -42,12 +43,12 @@ def read_project(project: "Project") -> "SourcesRead":
     """
     from deploy.dataset.sources import read_sources
 
-    with console.status("reading the project's files"):
-        read = read_sources(project, now=time.time())
+    with progress("reading the project's files") as told:
+        read = read_sources(project, now=time.time(), progress=told.rows)
     for name, rejects in read.rejects.items():
         if count := sum(rejects.counts.values()):
-            line = f"{escape(name)}: {count:,} of {rejects.rows:,} rows passed over"
-            console.print(f"[yellow]{line};[/] `headwater check` says why", soft_wrap=True)
+            passed = f"{escape(name)}: {count:,} of {rejects.rows:,} rows passed over"
+            console.print(f"[yellow]{passed};[/] `headwater check` says why", soft_wrap=True)
     if not read.events:
         raise CliError("the project's files hold no event that can be used; `headwater check` says why")
     return read

@@ -1,9 +1,9 @@
-"""Owns the questions that `headwater init` asks at a terminal; Enter takes the guess, a wrong answer is asked again."""
+"""The questions that `headwater init` asks at a terminal; Enter takes the guess, a wrong answer is asked again."""
 
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
@@ -11,7 +11,10 @@ from rich.markup import escape
 from deploy.cli.connection import console
 
 if TYPE_CHECKING:
-    from deploy.dataset.draft import Declared
+    from datetime import tzinfo
+
+    from deploy.dataset.guess.draft import Declared
+    from deploy.dataset.guess.profile import Profile
     from deploy.dataset.write import CatalogueDraft
 
 __all__ = ["ask_catalogue", "ask_catalogue_file", "ask_history", "ask_history_files"]
@@ -31,100 +34,113 @@ _VALUES = {"read": "how long it was read, watched or played", "rate": "the ratin
 """What the value column holds, by the event that it goes with."""
 
 
-def ask_history_files() -> list[Path]:
+def ask_history_files() -> list[str]:
     """One file of what users did, and more until the answer is empty."""
     first = typer.prompt("File of what users did (CSV, Parquet or JSON lines)", value_proc=_existing)
-    files = [Path(first)]
+    files = [str(first)]
     while answer := typer.prompt("Another one (Enter: no more)", default="", show_default=False, value_proc=_existing):
-        files.append(Path(answer))
+        files.append(str(answer))
     return files
 
 
-def ask_catalogue_file() -> Path | None:
+def ask_catalogue_file() -> str | None:
     """The file of the items, if there is one."""
     answer = typer.prompt(
         "File of the items with their titles (Enter: none)", default="", show_default=False, value_proc=_existing
     )
-    return Path(answer) if answer else None
+    return str(answer) if answer else None
 
 
-def ask_history(file: Path, declared: "Declared", *, header: bool, items: Set[str]) -> "Declared":
-    """What the columns of a file of events mean, beginning from what flags say and names and values tell.
-
-    Raises:
-        HistoryFileError: the file cannot be read.
-    """
-    from deploy.dataset.draft import Declared
-    from deploy.dataset.guesses import guess_history, guess_names, sample
+def ask_history(profile: "Profile", declared: "Declared", *, items: Set[str], zone: "tzinfo") -> "Declared":
+    """What the columns of a file of events mean, beginning from what flags say and names and values tell."""
+    from deploy.dataset.files import HistoryFileError
+    from deploy.dataset.guess.draft import Declared, draft_history
+    from deploy.dataset.guess.forms import plain_events
+    from deploy.dataset.guess.names import names_of_events, unit_called
     from deploy.dataset.project import VALUE_UNITS
 
-    rows = sample(file, header=header)
-    guess = guess_history(rows, declared.columns, items)
-    likely = guess.columns
+    try:
+        draft = draft_history(profile, declared, items=items, zone=zone)
+        if draft.form != "events":
+            console.print(f"\n[bold]{escape(profile.location)}[/] is recognized: {escape(draft.form)}", soft_wrap=True)
+            return declared
+        likely, notes = dict(draft.columns), draft.notes
+    except HistoryFileError:
+        likely, notes = {}, []
+    guess = plain_events(profile, declared.columns, items)
+    likely = {**guess.columns, **likely}
     wanted = ("occurred_at",) if declared.event else ("occurred_at", "event")
-    columns = _ask_columns(file, rows, likely, needed=("user_id", "item_id"), wanted=wanted)
+    columns = _ask_columns(profile, likely, needed=("user_id", "item_id"), wanted=wanted, notes=notes)
     event = declared.event
     if not event and not columns["event"]:
         event = typer.prompt("  each row is an impression, click, read, purchase, rate or NAME", default=guess.event or "click")
-    kinds = {event} if event else set(guess_names(rows, columns["event"])[0].values())
+    kinds = {event} if event else set(names_of_events(profile.columns[columns["event"]].counts).values())
     if meanings := [meaning for kind, meaning in _VALUES.items() if kind in kinds]:
         needed = bool(kinds & {"read", "rate"})
         question = " or ".join(meanings)
-        columns["value"] = _ask_column(rows, likely.get("value"), question, needed=needed)
+        columns["value"] = _ask_column(profile, guess.columns.get("value"), question, needed=needed)
     unit = declared.value_unit
     if "read" in kinds and not unit:
         units = [name for name in VALUE_UNITS if name]
-        unit = typer.prompt(f"  in {', '.join(units)}", default=guess.value_unit or "seconds", value_proc=partial(_one_of, units))
-    return Declared(columns={**declared.columns, **columns}, event=event, value_unit=unit)
+        likely_unit = unit_called(columns.get("value", "")) or "seconds"
+        unit = typer.prompt(f"  in {', '.join(units)}", default=likely_unit, value_proc=partial(_one_of, units))
+    return Declared(columns={**declared.columns, **columns}, event=event, value_unit=unit, form=declared.form or "events")
 
 
-def ask_catalogue(file: Path, item_type: str, declared: Mapping[str, str]) -> "CatalogueDraft":
-    """What the columns of a file of items mean, and what an item is.
+def ask_catalogue(profile: "Profile", item_type: str, declared: Mapping[str, str]) -> "CatalogueDraft":
+    """What the columns of a file of items mean, and what an item is."""
+    from deploy.dataset.files import HistoryFileError
+    from deploy.dataset.guess.catalogue import draft_catalogue
+    from deploy.dataset.messages import is_change
 
-    Raises:
-        HistoryFileError: the file cannot be read.
-    """
-    from deploy.dataset.draft import draft_catalogue
-    from deploy.dataset.guesses import guess_items, sample
-
-    rows = sample(file)
     columns = dict(declared)
-    if not isinstance(rows[0].get("upsert"), dict):
-        columns |= _ask_columns(
-            file, rows, guess_items(rows, declared), needed=("item_id",), wanted=("title", "text", "categories")
-        )
+    if not is_change(profile.sample[0]):
+        try:
+            likely = draft_catalogue(profile, item_type, declared).columns
+        except HistoryFileError:
+            likely = {}
+        columns |= _ask_columns(profile, likely, needed=("item_id",), wanted=("title", "text", "categories"))
     item_type = typer.prompt("  an item is a (product, article, video, ...)", default=item_type)
-    return draft_catalogue(file, item_type, columns)
+    return draft_catalogue(profile, item_type, columns)
 
 
 def _ask_columns(
-    file: Path, rows: Sequence[dict[str, Any]], guess: Mapping[str, str], *, needed: Sequence[str], wanted: Sequence[str]
+    profile: "Profile",
+    guess: Mapping[str, str],
+    *,
+    needed: Sequence[str],
+    wanted: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> dict[str, str]:
     """Shows the file's columns with their first values, and asks which column holds each field; an empty name is none."""
-    from deploy.dataset.evidence import columns_of
-
-    console.print(f"\n[bold]{escape(file.name)}[/] has these columns:")
-    for name in columns_of(rows):
-        values = list(dict.fromkeys(str(row[name]) for row in rows if row.get(name) not in (None, "")))[:_SHOWN]
+    console.print(f"\n[bold]{escape(Path(profile.location).name)}[/] has these columns:")
+    for name in profile.names:
+        values = list(dict.fromkeys(str(cell) for cell in profile.cells(name)))[:_SHOWN]
         console.print(f"  {name}: {', '.join(values)}", markup=False, no_wrap=True, overflow="ellipsis")
+    for note in notes:
+        console.print(f"  {note}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"Which one holds (Enter takes what stands in brackets, {_NONE} is none)", markup=False)
-    return {name: _ask_column(rows, guess.get(name), _QUESTIONS[name], needed=name in needed) for name in (*needed, *wanted)}
+    return {name: _ask_column(profile, guess.get(name), _QUESTIONS[name], needed=name in needed) for name in (*needed, *wanted)}
 
 
-def _ask_column(rows: Sequence[dict[str, Any]], guess: str | None, question: str, *, needed: bool) -> str:
+def _ask_column(profile: "Profile", guess: str | None, question: str, *, needed: bool) -> str:
     """The name of a column; empty for none, where that may be."""
-    from deploy.dataset.evidence import columns_of
-
-    choices = [*columns_of(rows), *([] if needed else [_NONE])]
+    choices = [*profile.names, *([] if needed else [_NONE])]
     default = guess if guess in choices else None if needed else _NONE
     answer = typer.prompt(f"  {question}", default=default, value_proc=partial(_one_of, choices))
     return "" if answer == _NONE else str(answer)
 
 
 def _existing(answer: str) -> str:
-    if answer and not Path(answer).expanduser().is_file():
-        raise typer.BadParameter(f"{answer} is no file")
-    return str(Path(answer).expanduser()) if answer else ""
+    from deploy.dataset.files import HistoryFileError
+    from deploy.dataset.files.locations import parts_of
+
+    if answer:
+        try:
+            parts_of(answer)
+        except HistoryFileError as error:
+            raise typer.BadParameter(f"{answer} is no file, directory or pattern of files ({error})") from error
+    return answer
 
 
 def _one_of(choices: Sequence[str], answer: str) -> str:

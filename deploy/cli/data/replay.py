@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,6 @@ from deploy.cli.connection import CliError, called, console
 from deploy.cli.data.own_data import project_here, read_project
 
 if TYPE_CHECKING:
-    from deploy.dataset.history_file import Columns
     from feature_repo.decoded_event import DecodedEvent
     from feature_repo.items.table import ItemTable
     from feature_repo.vocabulary import Vocabulary
@@ -112,12 +111,14 @@ def replay(
         read = read_project(project)
         events, items = read.events, read.items
         tasks, encoder = project.tasks, encoder or os.environ.get("HEADWATER_ENCODER")
+    elif not history:
+        raise CliError(f"there is no headwater.toml here ({Path.cwd()}); make one with `headwater init`, or name a history")
     elif history == _MOVIELENS:
         events, items = _movielens()
         tasks = tasks or _MOVIELENS_TASKS
     else:
         columns = _columns(column or ())
-        events, items = _files(Path(history), catalogue, columns, event=event, imply_impressions=imply_impressions)
+        events, items = _files(history, catalogue, columns, event=event, imply_impressions=imply_impressions)
     events = events[:first]
     table, encoder_version = _item_table(Vocabulary(load_tasks(tasks or _TASKS)), items, encoder, cache_dir)
     run, seconds = _play(events, table, seed=seed, batch_size=batch_size, guarded=guard)
@@ -191,24 +192,32 @@ def _publish(run: "HistoryRun", directory: Path, encoder_version: str, figures: 
 
 
 def _files(
-    history: Path, catalogue: Path | None, columns: "Columns", *, event: str, imply_impressions: bool
+    history: str, catalogue: Path | None, columns: dict[str, str], *, event: str, imply_impressions: bool
 ) -> "tuple[list[DecodedEvent], list[Item]]":
-    from deploy.dataset.history_file import read_catalogue, read_history
+    from deploy.dataset.project import Catalogue, History, Project
+    from deploy.dataset.timeline import in_moments
+    from feature_repo.decoded_event import IMPRESSION
 
-    now = time.time()
-    events = read_history(history, columns=columns, event=event, imply_impressions=imply_impressions, now=now)
-    return events, read_catalogue(catalogue, now=now) if catalogue else []
+    table = History(file=history, columns=columns, event=event)
+    items = Catalogue(file=str(catalogue)) if catalogue else None
+    read = read_project(Project(history=(table,), catalogue=items))
+    events = read.events
+    if imply_impressions:
+        acted = (one for one in events if one.kind != IMPRESSION)
+        shown = (replace(one, event_id=f"{one.event_id}#shown", kind=IMPRESSION, value=None) for one in acted)
+        events = in_moments([*events, *shown])
+    return events, read.items if catalogue else []
 
 
-def _columns(named: Sequence[str]) -> "Columns":
-    from deploy.dataset.history_file import Columns
+def _columns(named: Sequence[str]) -> dict[str, str]:
+    from deploy.dataset.project import Columns
 
     known = [field.name for field in fields(Columns)]
     pairs = dict(text.partition("=")[::2] for text in named)
     for name, column in pairs.items():
         if name not in known or not column:
             raise typer.BadParameter(f"--column {name}={column}: write FIELD=COLUMN, FIELD one of {', '.join(known)}")
-    return Columns(**pairs)
+    return pairs
 
 
 def _movielens() -> "tuple[list[DecodedEvent], list[Item]]":

@@ -1,13 +1,12 @@
-"""Owns `headwater produce`: events or catalogue changes from JSON lines onto Kafka."""
+"""`headwater produce`: events or catalogue changes from a file onto Kafka."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, TextIO, TypeVar
+from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.json_format import ParseDict, ParseError
 from rich.console import Console
 
 from deploy.cli.connection import BootstrapServers, CliError, DataDir, console, kafka_settings
@@ -19,7 +18,6 @@ from streams.producer import EventProducer
 
 __all__ = ["produce", "register"]
 
-_Message = TypeVar("_Message", Event, CatalogueChange)
 _SHOWN = 10
 
 
@@ -29,12 +27,14 @@ def register(app: typer.Typer) -> None:
 
 
 def produce(
-    file: Annotated[Path, typer.Argument(help="One JSON object a line; - for standard input.")] = Path("-"),
+    file: Annotated[
+        str, typer.Argument(help="One JSON object a line, or a table as `headwater init` reads it; - for standard input.")
+    ] = "-",
     catalogue: Annotated[bool, typer.Option("--catalogue", help="The lines are catalogue changes, not events.")] = False,
     bootstrap_servers: BootstrapServers = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Send events to Kafka from JSON lines.
+    """Send events to Kafka from JSON lines, or from a table whose columns are guessed as `headwater init` does.
 
     An absent event_id or occurred_at is filled in.
 
@@ -43,21 +43,23 @@ def produce(
     """
     topic = CATALOGUE if catalogue else EVENTS
     settings = kafka_settings(bootstrap_servers, data_dir, narrowed(COMMANDS["produce"], topic.name))
+    if file != "-" and not Path(file).exists() and "://" not in file:
+        raise CliError(f"{file} cannot be read: No such file or directory")
     bad = 0
-    with _lines(file) as lines, EventProducer(settings) as producer:
+    with EventProducer(settings) as producer:
         refuse = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
+        for place, message in _messages(file, catalogue):
             try:
-                if catalogue:
-                    _send(line, CatalogueChange(), producer.send_change)
+                if isinstance(message, str):
+                    raise ValueError(message)
+                if isinstance(message, CatalogueChange):
+                    producer.send_change(message)
                 else:
-                    _send(line, Event(), producer.send)
-            except (ParseError, ValueError) as error:
+                    producer.send(message)
+            except ValueError as error:
                 bad += 1
                 if bad <= _SHOWN:
-                    refuse.print(f"line {number} was not sent: {error}")
+                    refuse.print(f"{place} was not sent: {error}")
         delivery = producer.flush(raise_on_failure=True)
     noun = ("change" if catalogue else "event") + ("" if delivery.acknowledged == 1 else "s")
     console.print(f"{delivery.acknowledged:,} {noun} acknowledged by {settings.bootstrap_servers}")
@@ -65,17 +67,59 @@ def produce(
         raise CliError(f"{bad:,} lines were not sent; see above, and `headwater produce --help` for what a line holds")
 
 
-def _send(line: str, message: _Message, send: Callable[[_Message], object]) -> None:
-    send(Parse(line, message))
-
-
-@contextmanager
-def _lines(file: Path) -> Iterator[TextIO]:
-    if str(file) == "-":
-        yield sys.stdin
+def _messages(file: str, catalogue: bool) -> Iterator[tuple[str, Event | CatalogueChange | str]]:
+    """Each message with its place, or in words why it is none."""
+    if file == "-":
+        yield from _lines(catalogue)
         return
+    from deploy.dataset.files import Source
+    from deploy.dataset.messages import is_change, is_message
+
+    whole = is_change if catalogue else is_message
+    first: Mapping[str, Any] | None = None
+    for batch in Source(location=file).batches():
+        for bad in batch.bad:
+            yield _line(bad.place), bad.detail
+        for at, row in enumerate(batch.rows()):
+            if first is None and not whole(first := row) and not _may_be_message(row, catalogue):
+                yield from _table(file, catalogue)
+                return
+            yield _line(batch.place(at)), _parsed(row, catalogue)
+
+
+def _may_be_message(row: Mapping[str, Any], catalogue: bool) -> bool:
+    """Whether a row without a body is still meant as a message rather than as a row of a table."""
+    return False if catalogue else set(row) <= {"event_id", "user_id", "item_id", "occurred_at", "recommendation_id", "forget"}
+
+
+def _line(place: str) -> str:
+    return place.replace("row ", "line ", 1) if "(line" not in place else place
+
+
+def _lines(catalogue: bool) -> Iterator[tuple[str, Event | CatalogueChange | str]]:
+    """Messages from standard input, each as soon as its line is there."""
+    from deploy.dataset.files.objects import decoded
+    from deploy.dataset.files.text import without_mark
+
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        text = without_mark(line) if number == 1 else line
+        if text.strip():
+            try:
+                row = decoded(text)
+                yield f"line {number}", _parsed(row, catalogue) if isinstance(row, dict) else "it is no JSON object"
+            except ValueError as error:
+                yield f"line {number}", str(error)
+
+
+def _parsed(row: Mapping[str, Any], catalogue: bool) -> Event | CatalogueChange | str:
     try:
-        with file.open(encoding="utf-8") as lines:
-            yield lines
-    except OSError as error:
-        raise CliError(f"{file} cannot be read: {error.strerror}") from error
+        return ParseDict(dict(row), CatalogueChange() if catalogue else Event())
+    except ParseError as error:
+        return str(error)
+
+
+def _table(file: str, catalogue: bool) -> Iterator[tuple[str, Event | CatalogueChange | str]]:
+    """Messages from a table whose columns names and values tell."""
+    from deploy.dataset.outgoing import changes, events
+
+    yield from changes(file) if catalogue else events(file)

@@ -62,10 +62,10 @@ def test_a_tasks_file_that_is_not_utf8(tmp_path: Path) -> None:
 
 
 def test_a_history_that_is_not_utf8(tmp_path: Path) -> None:
-    """With the file's name."""
+    """An encoding that is none is refused by its name."""
     (tmp_path / "latin.csv").write_bytes(b"user_id,item_id,occurred_at\nu,caf\xe9,1\n")
-    assert "latin.csv: cannot be read" in (output := headwater("check", "latin.csv", cwd=tmp_path))
-    assert "save it as UTF-8" in output
+    flags = ("--history", "latin.csv", "--encoding", "klingon", "--yes")
+    assert "latin.csv: unknown encoding: klingon" in headwater("init", "p", *flags, cwd=tmp_path)
 
 
 def test_a_table_of_one_column_is_told_how_fields_are_parted(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli import app
 from deploy.cli.connection import CliError
+from deploy.dataset.files import HistoryFileError
 from deploy.dataset.project import load_project
-from deploy.dataset.tables import HistoryFileError
 
 ROOT = Path(__file__).parents[4]
 VIEWS = "visitor;Product;when;what\n" + "".join(

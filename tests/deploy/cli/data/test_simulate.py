@@ -8,7 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 from deploy.cli.data import simulate
-from deploy.dataset.history_file import read_catalogue, read_history
+from deploy.dataset.project import Catalogue, History, Project
+from deploy.dataset.sources import read_sources
 
 
 def test_what_is_simulated_can_be_read_back(tmp_path: Path) -> None:
@@ -19,8 +20,10 @@ def test_what_is_simulated_can_be_read_back(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*small, "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert "Synthetic" in done.output
-    events = read_history(tmp_path / "events.jsonl", now=time.time())
-    assert len(read_catalogue(tmp_path / "catalogue.jsonl", now=time.time())) == 50
+    history, catalogue = History(file=str(tmp_path / "events.jsonl")), Catalogue(file=str(tmp_path / "catalogue.jsonl"))
+    read = read_sources(Project(history=(history,), catalogue=catalogue), now=time.time())
+    assert not any(rejects.counts for rejects in read.rejects.values())
+    assert len(read.items) == 50
     oracle = [json.loads(line) for line in (tmp_path / "oracle.jsonl").read_text().splitlines()]
-    assert [rates["event_id"] for rates in oracle] == [event.event_id for event in events if event.kind == "impression"]
+    assert [rates["event_id"] for rates in oracle] == [event.event_id for event in read.events if event.kind == "impression"]
     assert all(0.0 <= rates["purchase"] <= rates["click"] <= 1.0 for rates in oracle)

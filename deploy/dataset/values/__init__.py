@@ -1,0 +1,1 @@
+"""Cells of recorded data as people write them: times, numbers, ids and lists."""
