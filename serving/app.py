@@ -23,6 +23,7 @@ from runtime.health import Pulse
 from runtime.probes import Probes
 from runtime.settings import KafkaSettings
 from runtime.tracing import Traces
+from serving.admission import Admission
 from serving.api.auth import Access
 from serving.api.listener import TlsFiles, listen
 from serving.api.servicer import Servicer
@@ -103,7 +104,12 @@ class Application:
             swapped=self._follow_model,
             rejected=self.metrics.snapshots_rejected.inc,
         )
-        self._queue = ScoringQueue(settings.scoring_threads, max_wait_seconds=settings.max_wait_seconds)
+        self._admission = Admission(
+            max_in_flight=settings.max_in_flight,
+            max_wait_seconds=settings.max_wait_seconds,
+            workers=settings.scoring_threads,
+        )
+        self._queue = ScoringQueue(settings.scoring_threads, self._admission)
         self._servicer = self._answering(table, vocabulary)
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
@@ -200,6 +206,7 @@ class Application:
             model=self._models.current,
             shown=self._impressions.offer,
             limits=limits,
+            admission=self._admission,
             queue=self._queue,
         )
         explainer = Explainer(table=table, users=self._users, model=self._models.current, limits=limits, threads=self._queue)
@@ -208,7 +215,7 @@ class Application:
             explainer,
             EventRecorder(self._log, limits),
             self.metrics,
-            max_in_flight=self._settings.max_in_flight,
+            admission=self._admission,
             default_deadline_seconds=self._settings.default_deadline_seconds,
             retry_bytes=self._settings.retry_megabytes * 2**20,
             traces=self._traces,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from feature_repo.vocabulary import HISTORY
+from serving.admission import Admission
 from serving.api.degradations import context_skipped, empty_catalogue, missing_pins, no_model, unknown_items
 from serving.api.requests import RecommendQuery, ScoreQuery
 from serving.api.responses import Degradation, Info, Recommendation, ResponseTimings, Scored
@@ -48,6 +49,7 @@ class Pipeline:
         model: Callable[[], ServedModel | None],
         shown: Callable[[Recommendation], None],
         limits: Limits,
+        admission: Admission,
         queue: ScoringQueue,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -58,13 +60,10 @@ class Pipeline:
         self._model = model
         self._shown = shown
         self._limits = limits
+        self._admission = admission
         self._queue = queue
         self._clock = clock
         self._freshness = FreshnessTracker()
-
-    def arrive(self) -> None:
-        """To be told of each question as it comes; raises Overloaded where it would be refused whatever it asks."""
-        self._queue.arrive()
 
     async def score(self, query: ScoreQuery) -> Scored:
         """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""
@@ -73,7 +72,7 @@ class Pipeline:
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         rows_B = self._table.rows(query.item_ids)
-        with self._queue.place(query.seconds):
+        with self._admission.place(query.seconds):
             user = await self._users.read(query.user_id, now, query.seconds * _READ_SHARE)
             watch.lap("feature_read")
             work = partial(self._score, user.row, rows_B, now, model, watch)
@@ -100,7 +99,7 @@ class Pipeline:
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         seconds = query.seconds * _READ_SHARE
-        with self._queue.place(query.seconds):
+        with self._admission.place(query.seconds):
             user, context_D = await asyncio.gather(
                 self._users.read(query.user_id, now, seconds), self._encode(query.context_text, seconds)
             )

@@ -12,6 +12,7 @@ import structlog
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from runtime.tracing import Traces
+from serving.admission import Admission
 from serving.api import conversion
 from serving.api.errors import DeadlinePassed, InvalidRequest, LogUnavailable, Overloaded, ServingError
 from serving.api.requests import ExplainQuery, RecommendQuery, ScoreQuery
@@ -41,7 +42,7 @@ _STATUS: dict[type[ServingError], grpc.StatusCode] = {
 
 
 class Servicer(RecommenderServiceServicer):
-    """Implements `headwater.v1.RecommenderService`; refuses at once what comes on top of `max_in_flight` requests."""
+    """Implements `headwater.v1.RecommenderService`; `admission` decides on each request before anything is done for it."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Servicer(RecommenderServiceServicer):
         recorder: EventRecorder,
         metrics: ServerMetrics,
         *,
-        max_in_flight: int,
+        admission: Admission,
         default_deadline_seconds: float,
         retry_bytes: int = 2**20,
         traces: Traces = _NO_TRACES,
@@ -59,11 +60,10 @@ class Servicer(RecommenderServiceServicer):
         self._explainer = explainer
         self._recorder = recorder
         self._metrics = metrics
-        self._max_in_flight = max_in_flight
+        self._admission = admission
         self._default_deadline = default_deadline_seconds
         self._recent = RecentRecommendations(max_bytes=retry_bytes, repeated=metrics.recommendations_repeated.inc)
         self._traces = traces
-        self._in_flight = 0
 
     async def Score(self, request: pb.ScoreRequest, context: _Context) -> pb.ScoreResponse:
         async def answer(seconds: float) -> tuple[pb.ScoreResponse, Scored]:
@@ -110,17 +110,17 @@ class Servicer(RecommenderServiceServicer):
         self, method: str, context: _Context, answer: Callable[[float], Awaitable[tuple[_R, Scored | Recommendation | None]]]
     ) -> _R:
         try:
-            self._check_room(method)
+            self._admission.enter(scoring=method in _SCORING)
         except Overloaded as error:
             self._metrics.handled.labels(method, "RESOURCE_EXHAUSTED").inc()
             await context.abort(_STATUS[Overloaded], str(error))
-        metadata = tuple(context.invocation_metadata() or ())
-        structlog.contextvars.bind_contextvars(method=method, request_id=_request_id(metadata))
+        metadata: tuple[tuple[str, Any], ...] = ()
         started, began, code, detail = time.perf_counter(), time.time(), grpc.StatusCode.OK, ""
         answered: Scored | Recommendation | None = None
-        self._in_flight += 1
-        self._metrics.in_flight.set(self._in_flight)
         try:
+            self._metrics.in_flight.set(self._admission.in_flight)
+            metadata = tuple(context.invocation_metadata() or ())
+            structlog.contextvars.bind_contextvars(method=method, request_id=_request_id(metadata))
             response, answered = await self._in_time(context, answer)
             if answered is not None:
                 self._metrics.observe_answer(answered.report, answered.info)
@@ -134,8 +134,8 @@ class Servicer(RecommenderServiceServicer):
             code, detail = grpc.StatusCode.INTERNAL, f"{method} failed by a fault of the server; its log says more"
             _log.exception("request_failed")
         finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.set(self._in_flight)
+            self._admission.leave()
+            self._metrics.in_flight.set(self._admission.in_flight)
             self._metrics.handled.labels(method, code.name).inc()
             self._metrics.handling.labels(method).observe(time.perf_counter() - started)
             if self._traces.on:
@@ -161,13 +161,6 @@ class Servicer(RecommenderServiceServicer):
         stages = {} if answered is None else answered.report.stages
         within = self._traces.of_call(metadata)
         self._traces.write(method, began, time.time(), within=within, stages=stages, attributes=about)
-
-    def _check_room(self, method: str) -> None:
-        """Raises Overloaded: before anything is done for a request, since what is refused must cost next to nothing."""
-        if self._in_flight >= self._max_in_flight:
-            raise Overloaded(f"{self._max_in_flight} requests are in flight, which is all this server takes: retry with backoff")
-        if method in _SCORING:
-            self._pipeline.arrive()
 
     async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_A]]) -> _A:
         remaining = context.time_remaining()

@@ -45,7 +45,12 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
         log.start()
         recorder = EventRecorder(log, world.limits)
         servicer = Servicer(
-            world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0
+            world.pipeline,
+            world.explainer,
+            recorder,
+            ServerMetrics(),
+            admission=world.admission,
+            default_deadline_seconds=5.0,
         )
         serving = grpc.aio.server()
         add_RecommenderServiceServicer_to_server(servicer, serving)

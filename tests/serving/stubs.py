@@ -23,7 +23,13 @@ async def served(world: World, metrics: ServerMetrics, traces: Traces) -> AsyncI
     log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
     recorder = EventRecorder(log, world.limits, clock=lambda: NOW)
     servicer = Servicer(
-        world.pipeline, world.explainer, recorder, metrics, max_in_flight=2, default_deadline_seconds=2.0, traces=traces
+        world.pipeline,
+        world.explainer,
+        recorder,
+        metrics,
+        admission=world.admission,
+        default_deadline_seconds=2.0,
+        traces=traces,
     )
     server = grpc.aio.server()
     add_RecommenderServiceServicer_to_server(servicer, server)

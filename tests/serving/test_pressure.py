@@ -62,7 +62,7 @@ async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stu
     with ExitStack() as places:
         with suppress(Overloaded):
             while True:
-                places.enter_context(world.queue.place(math.inf))
+                places.enter_context(world.admission.place(math.inf))
         with pytest.raises(grpc.aio.AioRpcError, match="of work waits before this request: retry with backoff"):
             await stub.Score(pb.ScoreRequest())
         response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))

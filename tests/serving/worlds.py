@@ -15,6 +15,7 @@ from feature_repo.store import RowStore, apply
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1.catalogue_pb2 import Item
+from serving.admission import Admission
 from serving.api.responses import Recommendation
 from serving.api.validation import Limits
 from serving.explain import Explainer
@@ -131,7 +132,8 @@ class World:
         self.users = UserReader(RowStore(self.store_settings, VOCABULARY), VOCABULARY, ttl_seconds=86_400.0, timeout_seconds=1.0)
         self.contexts = ContextEncoder(self.encoder, timeout_seconds=0.2)
         self.index = CatalogueIndex(self.table, clock=lambda: NOW)
-        self.queue = ScoringQueue(1, max_wait_seconds=1.0)
+        self.admission = Admission(max_in_flight=2, max_wait_seconds=1.0)
+        self.queue = ScoringQueue(1, self.admission)
         self.limits = Limits(tasks=VOCABULARY.tasks, max_candidates=100, candidate_pool=20, max_events=10)
         self.pipeline = Pipeline(
             table=self.table,
@@ -141,6 +143,7 @@ class World:
             model=self.watcher.current,
             shown=self.shown.append,
             limits=self.limits,
+            admission=self.admission,
             queue=self.queue,
             clock=lambda: NOW,
         )

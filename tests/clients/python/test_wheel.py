@@ -68,7 +68,14 @@ async def test_it_calls_a_server_with_grpcio_and_protobuf_alone(site_packages: P
     link(needed, tmp_path)
     world = World(directory=tmp_path / "world")
     recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")), world.limits)
-    servicer = Servicer(world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0)
+    servicer = Servicer(
+        world.pipeline,
+        world.explainer,
+        recorder,
+        ServerMetrics(),
+        admission=world.admission,
+        default_deadline_seconds=5.0,
+    )
     server = grpc.aio.server()
     add_RecommenderServiceServicer_to_server(servicer, server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

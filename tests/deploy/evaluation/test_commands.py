@@ -66,7 +66,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answered]:
             world.explainer,
             EventRecorder(log, world.limits),
             metrics,
-            max_in_flight=4,
+            admission=world.admission,
             default_deadline_seconds=5.0,
         )
         add_RecommenderServiceServicer_to_server(servicer, server)

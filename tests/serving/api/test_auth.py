@@ -64,7 +64,14 @@ async def guarded(world: World, tmp_path: Path) -> AsyncIterator[Guarded]:
     )
     server = grpc.aio.server(interceptors=[access])
     recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")), world.limits)
-    servicer = Servicer(world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0)
+    servicer = Servicer(
+        world.pipeline,
+        world.explainer,
+        recorder,
+        ServerMetrics(),
+        admission=world.admission,
+        default_deadline_seconds=5.0,
+    )
     add_RecommenderServiceServicer_to_server(servicer, server)
     states = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
     health_pb2_grpc.add_HealthServicer_to_server(states, server)

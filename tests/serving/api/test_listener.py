@@ -36,7 +36,12 @@ async def listening(world: World) -> AsyncIterator[Listening]:
         server = grpc.aio.server()
         recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")), world.limits)
         servicer = Servicer(
-            world.pipeline, world.explainer, recorder, ServerMetrics(), max_in_flight=8, default_deadline_seconds=5.0
+            world.pipeline,
+            world.explainer,
+            recorder,
+            ServerMetrics(),
+            admission=world.admission,
+            default_deadline_seconds=5.0,
         )
         add_RecommenderServiceServicer_to_server(servicer, server)
         port = listen(server, "127.0.0.1:0", tls)

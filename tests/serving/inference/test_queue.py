@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from serving.admission import Admission
 from serving.api.errors import Overloaded
 from serving.inference.queue import ScoringQueue
 
@@ -18,7 +19,8 @@ LITTLE, MUCH = 1000, 1001
 @pytest.mark.parametrize("candidates", [LITTLE, MUCH])
 async def test_work_that_would_wait_too_long_is_refused_at_once(candidates: int) -> None:
     """Once a piece of work is known to take a hundredth of a second, only so many may wait as the bound allows."""
-    queue = ScoringQueue(1, max_wait_seconds=0.25)
+    admission = Admission(max_in_flight=1000, max_wait_seconds=0.25)
+    queue = ScoringQueue(1, admission)
     work = partial(time.sleep, 0.01)
     for _ in range(60):  # until the mean has come near to what the work takes
         await queue.run(work, candidates=candidates)
@@ -27,7 +29,7 @@ async def test_work_that_would_wait_too_long_is_refused_at_once(candidates: int)
     async def ask() -> None:
         nonlocal answered, refused
         try:
-            with queue.place(5.0):
+            with admission.place(5.0):
                 await queue.run(work, candidates=candidates)
             answered += 1
         except Overloaded:
@@ -43,13 +45,14 @@ async def test_work_that_would_wait_too_long_is_refused_at_once(candidates: int)
 
 async def test_what_else_the_loop_does_between_two_pieces_counts_in_the_wait() -> None:
     """Pieces that take no time themselves, but come a hundredth of a second apart, are as many as may wait."""
-    queue, loop = ScoringQueue(1, max_wait_seconds=0.25), asyncio.get_running_loop()
+    admission = Admission(max_in_flight=1000, max_wait_seconds=0.25)
+    queue, loop = ScoringQueue(1, admission), asyncio.get_running_loop()
     for _ in range(60):
         await queue.run(lambda: loop.call_soon(time.sleep, 0.01), candidates=LITTLE)
     waiting = 0
     with ExitStack() as places, suppress(Overloaded):
         while waiting < 60:
-            places.enter_context(queue.place(5.0))
+            places.enter_context(admission.place(5.0))
             waiting += 1
     assert 5 <= waiting <= 30
     queue.shutdown()
@@ -57,12 +60,13 @@ async def test_what_else_the_loop_does_between_two_pieces_counts_in_the_wait() -
 
 async def test_caller_with_little_time_is_not_let_to_wait_in_vain() -> None:
     """The wait is within the bound, but beyond what this caller has left: it is told now; a patient one gets its place."""
-    queue = ScoringQueue(1, max_wait_seconds=10.0)
+    admission = Admission(max_in_flight=1000, max_wait_seconds=10.0)
+    queue = ScoringQueue(1, admission)
     queue.submit(time.sleep, 0.5).result()
-    with queue.place(10.0):
-        with pytest.raises(Overloaded, match="retry with backoff"), queue.place(0.001):
+    with admission.place(10.0):
+        with pytest.raises(Overloaded, match="retry with backoff"), admission.place(0.001):
             pass
-        with queue.place(10.0):
+        with admission.place(10.0):
             pass
     queue.shutdown()
 
@@ -70,11 +74,12 @@ async def test_caller_with_little_time_is_not_let_to_wait_in_vain() -> None:
 @pytest.mark.parametrize("candidates", [LITTLE, MUCH])
 async def test_a_place_is_given_back_whatever_happens(candidates: int) -> None:
     """Work that fails, and work whose caller is cancelled, leave the queue as empty as they found it."""
-    queue = ScoringQueue(1, max_wait_seconds=0.01)
+    admission = Admission(max_in_flight=1000, max_wait_seconds=0.01)
+    queue = ScoringQueue(1, admission)
     queue.submit(time.sleep, 0.5).result()
 
     async def ask() -> None:
-        with queue.place(5.0):
+        with admission.place(5.0):
             await queue.run(partial(time.sleep, 0.2), candidates=candidates)
 
     asked = asyncio.create_task(ask())
@@ -82,16 +87,17 @@ async def test_a_place_is_given_back_whatever_happens(candidates: int) -> None:
     asked.cancel()
     await asyncio.wait([asked])
     assert asked.cancelled()
-    with pytest.raises(ZeroDivisionError), queue.place(5.0):
+    with pytest.raises(ZeroDivisionError), admission.place(5.0):
         await queue.run(lambda: 1 // 0, candidates=candidates)
-    with queue.place(5.0):
+    with admission.place(5.0):
         pass
     queue.shutdown()
 
 
 async def test_little_is_done_on_the_loop_and_much_on_a_thread() -> None:
     """A long piece would stop the loop; where there are several threads, they share all of the work."""
-    one, several = ScoringQueue(1, max_wait_seconds=1.0), ScoringQueue(2, max_wait_seconds=1.0)
+    admission = Admission(max_in_flight=1000, max_wait_seconds=1.0)
+    one, several = ScoringQueue(1, admission), ScoringQueue(2, admission)
     assert await one.run(threading.current_thread, candidates=LITTLE) is threading.current_thread()
     for queue, candidates in ((one, MUCH), (several, LITTLE), (several, MUCH)):
         assert (await queue.run(threading.current_thread, candidates=candidates)).name.startswith("scoring")
@@ -101,10 +107,11 @@ async def test_little_is_done_on_the_loop_and_much_on_a_thread() -> None:
 
 async def test_where_more_comes_than_can_be_done_a_thread_works_and_the_loop_refuses() -> None:
     """Requests that come faster than their work is done turn it over to the thread; once fewer come, the loop does it again."""
-    queue, here = ScoringQueue(1, max_wait_seconds=1.0), threading.current_thread()
+    admission = Admission(max_in_flight=1000, max_wait_seconds=1.0)
+    queue, here = ScoringQueue(1, admission), threading.current_thread()
 
     async def ask() -> threading.Thread:
-        queue.arrive()
+        admission.enter(scoring=True)
         return await queue.run(work, candidates=LITTLE)
 
     def work() -> threading.Thread:
@@ -124,7 +131,8 @@ async def test_where_more_comes_than_can_be_done_a_thread_works_and_the_loop_ref
 
 async def test_pieces_take_turns_with_what_arrives_meanwhile() -> None:
     """In order of arrival, one piece at a time; what came over the network during one is looked at before the next begins."""
-    queue, log = ScoringQueue(1, max_wait_seconds=1.0), list[str]()
+    admission = Admission(max_in_flight=1000, max_wait_seconds=1.0)
+    queue, log = ScoringQueue(1, admission), list[str]()
     ours, theirs = socket.socketpair()
     with ours, theirs:
         asyncio.get_running_loop().add_reader(ours, lambda: log.append(f"after {ours.recv(1).decode()}"))
@@ -142,7 +150,8 @@ async def test_pieces_take_turns_with_what_arrives_meanwhile() -> None:
 
 async def test_no_work_is_done_for_a_caller_that_left_while_it_waited() -> None:
     """One's deadline passes during another's piece, one is cancelled by it; the last in the queue gets its turn."""
-    queue, done = ScoringQueue(1, max_wait_seconds=1.0), list[str]()
+    admission = Admission(max_in_flight=1000, max_wait_seconds=1.0)
+    queue, done = ScoringQueue(1, admission), list[str]()
 
     async def ask(name: str, seconds: float) -> None:
         async with asyncio.timeout(seconds):
