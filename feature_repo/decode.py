@@ -16,6 +16,7 @@ from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent, Served
 from headwater.internal.v1.packed_pb2 import PackedServed
 from headwater.v1.catalogue_pb2 import CatalogueChange, Item, ItemDelete
 from headwater.v1.events_pb2 import Action, Event, ServedFeatures
+from runtime.record import UnreadableBatch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,7 @@ __all__ = [
     "decode_change",
     "decode_event",
     "parse_event",
+    "unreadable",
 ]
 
 MAX_EVENT_BYTES = 64 * 1024
@@ -46,7 +48,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _RESERVED = frozenset((IMPRESSION, "click", "read", "purchase", FORGET))
 
-Reason = Literal["unparseable", "constraint", "future", "too_large"]
+Reason = Literal["unparseable", "constraint", "future", "too_large", "unreadable"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,12 +207,19 @@ def _check_item(item: Item) -> Rejection | None:
     return None
 
 
+def unreadable(batch: UnreadableBatch) -> Rejection:
+    """Why none of a batch's records can be used."""
+    return Rejection(reason="unreadable", detail=f"it cannot be read: {batch.reason}")
+
+
 _M = TypeVar("_M", Event, CatalogueChange)
 
 
 def _parse(value: bytes | None, kind: type[_M], limit: int) -> _M | Rejection:
     if value is None:
         return Rejection(reason="unparseable", detail="the record has no value")
+    if isinstance(value, UnreadableBatch):
+        return unreadable(value)
     if len(value) > limit:
         return Rejection(reason="too_large", detail=f"{len(value)} bytes, {limit} are allowed")
     if value.lstrip()[:1] != b"{":

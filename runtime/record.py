@@ -1,8 +1,20 @@
-"""Owns the plain forms of what workers take from and put on the log, free of any client library."""
+"""Plain forms of what is read from and written to the log, free of any client library."""
 
 from typing import NamedTuple
 
-__all__ = ["Publication", "Record"]
+__all__ = ["Publication", "Record", "UnreadableBatch"]
+
+
+class UnreadableBatch(bytes):
+    """The value of a record that stands for a batch, or the rest of one, that cannot be read: the batch as the log holds it."""
+
+    reason: str
+    """Why, in words."""
+
+    def __new__(cls, batch: bytes, reason: str) -> "UnreadableBatch":
+        made = super().__new__(cls, batch)
+        made.reason = reason
+        return made
 
 
 class Record(NamedTuple):

@@ -41,6 +41,21 @@ class KafkaSettings(BaseSettings):
         "thread; returns the token as text. Keep the token there until it is about to expire.",
     )
 
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        default="zstd", description="How what this process writes is compressed; every process reads all five."
+    )
+    max_batch_bytes: int = Field(
+        default=32 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Memory that one compressed batch may take once read: its bytes and 100 for each record. A larger one is "
+        "passed over and becomes a dead letter.",
+    )
+
+    @property
+    def compression_type(self) -> str | None:
+        """The option of that name, of both clients' producers."""
+        return None if self.compression == "none" else self.compression
+
     @field_validator("bootstrap_servers")
     @classmethod
     def _are_addresses(cls, servers: str) -> str:
@@ -56,9 +71,11 @@ class KafkaSettings(BaseSettings):
 
     def client_options(self) -> dict[str, object]:
         """Keyword arguments for any client of kafka-python; raises LoginError where settings of the login are missing."""
+        from runtime.broker.batches import bound_kafka_python
         from runtime.broker.metadata import AskingClient
         from runtime.broker.oauth import TokenProvider
 
+        bound_kafka_python(self.max_batch_bytes)
         options: dict[str, object] = {
             "kafka_client": AskingClient,
             "bootstrap_servers": [server.strip() for server in self.bootstrap_servers.split(",")],
@@ -72,9 +89,11 @@ class KafkaSettings(BaseSettings):
         """Keyword arguments for any client of aiokafka; raises LoginError where settings of the login are missing."""
         from aiokafka.helpers import create_ssl_context  # a producer host has kafka-python only
 
+        from runtime.broker.batches import bound_aiokafka
         from runtime.broker.metadata import stop_aiokafka_from_creating_topics
         from runtime.broker.oauth import aiokafka_provider
 
+        bound_aiokafka(self.max_batch_bytes)
         stop_aiokafka_from_creating_topics()
         options: dict[str, object] = {
             "bootstrap_servers": self.bootstrap_servers,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
@@ -15,10 +16,12 @@ from runtime.broker.errors import BrokerError
 from runtime.broker.rights import COMMANDS, Right, narrowed
 from runtime.broker.topic_config import Fault, TopicConfig, faults, replicas_wanted, topic_configs
 from runtime.errors import UserError
+from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 
 __all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "spans", "why_refused"]
 
+_log = structlog.get_logger(__name__)
 _FETCH_SECONDS = 5.0
 
 
@@ -200,7 +203,7 @@ _SILENT_SECONDS = 30.0
 
 
 def read_topic(kafka: KafkaSettings, topic: str) -> Iterator[ConsumerRecord]:
-    """Every record that the broker still holds, in the order of each partition.
+    """Every record that the broker still holds, in the order of each partition; batches that cannot be read are logged.
 
     Raises:
         TopicError: there is no such topic, or the broker stops answering.
@@ -222,7 +225,10 @@ def read_topic(kafka: KafkaSettings, topic: str) -> Iterator[ConsumerRecord]:
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > _SILENT_SECONDS:
                 raise TopicError(f"{kafka.bootstrap_servers} stopped sending {topic}: check that the broker runs")
-            for records in fetched.values():
-                yield from records
+            for record in (record for records in fetched.values() for record in records):
+                if isinstance(record.value, UnreadableBatch):
+                    _log.error("records_unreadable", topic=topic, partition=record.partition, reason=record.value.reason)
+                else:
+                    yield record
     finally:
         consumer.close()

@@ -9,6 +9,7 @@ from headwater.internal.v1.streams_pb2 import Erasure
 from headwater.v1.events_pb2 import Event, Forget
 from headwater.v1.topics import ERASURES
 from runtime.errors import UserError
+from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 from runtime.topics import TopicError
 from streams.producer import EventProducer
@@ -47,6 +48,8 @@ def forget(kafka: KafkaSettings, user_id: str, *, clock: Callable[[], float] = t
         deadline = time.monotonic() + wait_seconds
         while time.monotonic() < deadline:
             for record in (record for records in consumer.poll(timeout_ms=200).values() for record in records):
+                if isinstance(record.value, UnreadableBatch):
+                    continue
                 receipt = Erasure.FromString(record.value or b"")
                 if receipt.user_id == user_id and receipt.requested_at >= asked_at:
                     return receipt

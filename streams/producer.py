@@ -67,6 +67,7 @@ class EventProducer:
                 request_timeout_ms=int(answer_seconds * 1000),
                 delivery_timeout_ms=int(give_up_seconds * 1000),
                 batch_size=256 * 1024,
+                compression_type=kafka.compression_type,
                 allow_auto_create_topics=False,  # topics made by accident have the wrong partitions
                 **kafka.client_options(),
             )

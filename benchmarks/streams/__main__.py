@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from benchmarks.results import measure_sections
-from benchmarks.streams import brokers, latency, memory, report, stages, throughput
+from benchmarks.streams import brokers, codecs, latency, memory, report, stages, throughput
 from deploy.drills.kafka import KafkaMissingError, find_kafka
 
 _SECTIONS: dict[str, Any] = {
@@ -16,6 +16,7 @@ _SECTIONS: dict[str, Any] = {
     "stages": stages.measure,
     "latency": latency.measure,
     "memory": memory.measure,
+    "codecs": codecs.measure,
 }
 _QUICK: dict[str, dict[str, Any]] = {
     "throughput": {"count": 20_000, "rounds": 1},
@@ -24,6 +25,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     "stages": {"count": 16_000},
     "latency": {"seconds": 8.0},
     "memory": {"count": 60_000},
+    "codecs": {"count": 4_000},
 }
 
 

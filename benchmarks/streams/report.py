@@ -6,6 +6,7 @@ from typing import Any
 from benchmarks.chart import line_chart
 from benchmarks.streams.brokers import BROKERS
 from benchmarks.streams.stages import STAGES
+from runtime.broker.codecs import CODECS
 
 __all__ = ["charts", "headline", "part"]
 
@@ -38,9 +39,29 @@ def part(results: Mapping[str, Any]) -> str:
         "stages": _stages,
         "latency": _latency,
         "memory": _memory,
+        "codecs": _codecs,
     }
     made = [make(results[name]) for name, make in makers.items() if name in results]
     return "\n\n".join(("## The event path", *made))
+
+
+def _codecs(found: Mapping[str, Any]) -> str:
+    topics = {name: one for name, one in found.items() if name.startswith("headwater.")}
+    rows = [
+        f"| `{name}` | {one['bytes_a_record']:,.0f} | "
+        + " | ".join(f"{one[codec]['ratio']:.2f} ({one[codec]['written_mb_per_s']:,.0f} MB/s)" for codec in CODECS)
+        + " |"
+        for name, one in topics.items()
+    ]
+    return "\n\n".join(
+        (
+            "### Compression",
+            "Bytes in the log for a byte of keys and values, and how fast one core writes batches of 256 KiB of them, with the "
+            "client of the workers and the server. `HEADWATER_KAFKA_COMPRESSION` is zstd by default; that client packs lz4 at a "
+            "slow level.",
+            "\n".join((f"| records of | bytes each | {' | '.join(CODECS)} |", f"| --- | ---: |{' ---: |' * len(CODECS)}", *rows)),
+        )
+    )
 
 
 def charts(results: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import EVENTS
+from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 
 __all__ = ["recent_users"]
@@ -42,6 +43,8 @@ def recent_users(kafka: KafkaSettings, count: int) -> list[str]:
 
 
 def _user(value: bytes | None) -> str:
+    if isinstance(value, UnreadableBatch):
+        return ""
     try:
         return Event.FromString(value or b"").user_id
     except DecodeError:

@@ -19,6 +19,7 @@ from headwater.internal.v1.packed_pb2 import PackedItemActivity
 from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
 from runtime.broker.login import check_login
+from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 
 __all__ = ["ItemMirror"]
@@ -154,6 +155,8 @@ class ItemMirror:
     def _apply(self, record: ConsumerRecord) -> None:
         self.applied_at = record.timestamp / 1000.0 if record.timestamp else time.time()
         try:
+            if isinstance(record.value, UnreadableBatch):
+                raise ValueError(f"it cannot be read: {record.value.reason}")
             if record.key is None:
                 raise ValueError("a record without a key belongs to no item")
             if record.topic == ITEM_ACTIVITY.name:

@@ -17,7 +17,7 @@ async def start_producer(kafka: KafkaSettings, **options: object) -> Any:
     Raises:
         KafkaError: no broker answered, or the settings of the login are incomplete.
     """
-    producer = AIOKafkaProducer(**options, **kafka.aiokafka_options())
+    producer = AIOKafkaProducer(compression_type=kafka.compression_type, **options, **kafka.aiokafka_options())
     try:
         await producer.start()
     except BaseException as error:  # CancelledError is none of Exception

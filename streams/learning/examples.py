@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from feature_repo.items.table import ItemTable
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import Example
+from runtime.record import UnreadableBatch
 from training.batch import Batch, make_batch
 from training.ids import hashes
 
@@ -18,6 +19,8 @@ __all__ = ["batch_of", "decode_example", "identity"]
 
 def decode_example(value: bytes | None, vocabulary: Vocabulary) -> Example | None:
     """The example, if it can be read and was made for this vocabulary, of finite numbers; else None."""
+    if isinstance(value, UnreadableBatch):
+        return None
     try:
         example = Example.FromString(value or b"")
     except DecodeError:

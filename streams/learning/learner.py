@@ -9,7 +9,7 @@ import structlog
 from feature_repo.items.table import ItemTable
 from feature_repo.pending_impressions import is_labelled
 from headwater.internal.v1.streams_pb2 import Example
-from runtime.record import Record
+from runtime.record import Record, UnreadableBatch
 from streams.learning.examples import batch_of, decode_example, identity
 from streams.learning.predictions import PredictionsFile
 from streams.learning.settings import LearnerSettings
@@ -149,6 +149,8 @@ class Learner:
             example = decode_example(record.value, self._table.vocabulary)
             if example is None:
                 done.unusable += 1
+                if isinstance(record.value, UnreadableBatch):
+                    _log.error("examples_unreadable", offset=record.offset, reason=record.value.reason)
                 continue
             where, last = identity(example)
             if last <= self._seen.get(where, (-1, -1)):

@@ -8,13 +8,13 @@ from typing import Protocol
 from google.protobuf.message import DecodeError
 
 from feature_repo.codec import encode_activity
-from feature_repo.decode import Rejection
+from feature_repo.decode import Rejection, unreadable
 from feature_repo.fold import fold_item
 from feature_repo.rows import ItemRow
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import ItemAction
 from headwater.v1.topics import ITEM_ACTIVITY
-from runtime.record import Publication, Record
+from runtime.record import Publication, Record, UnreadableBatch
 from streams.dead_letters import dead_letter
 from streams.processors.row_cache import CacheUse, RowCache
 
@@ -82,6 +82,8 @@ class ItemProcessor:
         self._rows.clear()
 
     def _decode(self, record: Record) -> ItemAction | Rejection:
+        if isinstance(record.value, UnreadableBatch):
+            return unreadable(record.value)
         try:
             action = ItemAction.FromString(record.value or b"")
         except DecodeError as error:

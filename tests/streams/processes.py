@@ -30,7 +30,7 @@ def environment_of(kafka: KafkaSettings, store: StoreSettings, directory: Path) 
     (directory / "tasks.toml").write_text(TASKS)
     configured = kafka.model_dump(exclude_none=True, exclude={"sasl_password"})  # which comes from the environment alone
     return {
-        **{f"HEADWATER_KAFKA_{name.upper()}": value for name, value in configured.items()},
+        **{f"HEADWATER_KAFKA_{name.upper()}": str(value) for name, value in configured.items()},
         "HEADWATER_STORE_KIND": store.kind,
         "HEADWATER_STORE_DIRECTORY": str(store.directory),
         "HEADWATER_STORE_REDIS_URL": str(store.redis_url),

@@ -28,6 +28,7 @@ _MEANING = {
     "constraint": "It can be read but breaks a rule of the contract (protos/headwater/v1/*.proto). Correct it and send it again.",
     "future": "It says that it happened later than clocks allow. Once that time has come it can be sent back as it is.",
     "too_large": "It is larger than its topic allows. Send less text, or no features that the server did not send.",
+    "unreadable": "Its batch does not decompress, or to more than HEADWATER_KAFKA_MAX_BATCH_BYTES: none of its records was used.",
 }
 _MESSAGES: dict[str, Callable[[], Message]] = {EVENTS.name: Event, CATALOGUE.name: CatalogueChange, ITEM_ACTIONS.name: ItemAction}
 _SHOWN_BYTES = 512
