@@ -231,7 +231,8 @@ class EventReader:
         if kind == "rate" or kind == "purchase":
             value = number_of(cell, self._history.decimal)
         else:
-            value = seconds_of(cell, self._history.decimal, self._unit)
+            timed = kind == "read" or not self._history.outcomes  # beside a time that was read there are flags and counts
+            value = seconds_of(cell, self._history.decimal, self._unit if timed else 1.0)
         if value is None and column in self._history.outcomes.values() and not needed:
             return 0.0 if kind == "purchase" else None  # a flag, such as "yes"
         if value is None:

@@ -92,8 +92,10 @@ class Sources:
             location=history.file, form=Form(encoding=history.encoding, separator=history.separator, header=history.header)
         )
         for batch in self._batches(source, rejects):
+            again = 0
             for at, row in enumerate(batch.rows()):
-                made_id = f"{place}/{name}{batch.part and f'/{batch.part}'}:{batch.numbers[at]}"
+                again = again + 1 if at and batch.numbers[at] == batch.numbers[at - 1] else 0
+                made_id = f"{place}/{name}{batch.part and f'/{batch.part}'}:{batch.numbers[at]}{(again and f'.{again}') or ''}"
                 try:
                     found = reader.read(row, made_id)
                     found = self._told_apart(found, made_id, ids, rejects, batch.place(at)) if found else []

@@ -140,8 +140,9 @@ def _history_lines(history: HistoryDraft) -> list[str]:
     if history.columns:
         lines += ["[history.columns]  # our name = your column", *_pairs(history.columns)]
     if history.names:
-        column = history.columns["event"]
-        lines += [f'[history.names]  # values of the column {column}, and the event that each is; "skip" leaves rows out']
+        column = history.columns.get("event", "")
+        whose = f"the column {column}" if column else "cells"
+        lines += [f'[history.names]  # values of {whose}, and the event that each is; "skip" leaves rows out']
         lines += _pairs(history.names)
     if history.outcomes:
         lines += ["[history.outcomes]  # event = the column that is neither empty, 0 nor false where it came about"]
@@ -186,7 +187,7 @@ def tasks_text(kinds: set[str], *, timed: bool, rated_up_to: float | None = None
         "1800  # seconds within which it counts as following" if timed else "1  # the data has no times: what belongs together is"
     )
     blocks = []
-    others = sorted(kinds - {"impression", "click", "read", "purchase", "rate"})
+    others = sorted(kinds - {"impression", "click", "read", "purchase", "rate", "scroll"})
     if "click" in kinds:
         blocks.append(_binary("click", "is the item clicked after it was shown?", window))
     if "read" in kinds:
@@ -199,6 +200,8 @@ def tasks_text(kinds: set[str], *, timed: bool, rated_up_to: float | None = None
         blocks.append(_binary("purchase", "is it bought?", window) + given)
     blocks += [_binary(name, f"is there a {name} after it was shown?", window) for name in others]
     if "rate" in kinds:
+        if kinds == {"impression", "rate"}:
+            blocks.append(_binary("rate", "is it turned to, and rated, at all after it was shown?", window))
         top = 5 if rated_up_to is None else math.ceil(rated_up_to)
         blocks.append(f'[tasks.like]  # is it rated high?\nkind = "binary"\nevent = "rate"\nat_least = {0.8 * top:g}')
         blocks.append('[tasks.rating]  # how is it rated?\nkind = "regression"\nevent = "rate"')

@@ -235,8 +235,10 @@ def _report(directory: Path, drafts: "list[HistoryDraft]", items: "CatalogueDraf
             console.print("  [yellow]no column looks like a time:[/] its rows count as following each other", soft_wrap=True)
         if draft.sampled_impressions:
             console.print(
-                f"  [yellow]nothing says what was shown and passed over:[/] {draft.sampled_impressions} other items stand"
-                " in for it; scores then rank well but are no true probabilities"
+                f"  [yellow]nothing says what was shown and passed over:[/] without that a model learns how something is liked "
+                f"once it was chosen, and not what people turn to. {draft.sampled_impressions} other items stand in for it "
+                "(sampled_impressions); scores then rank well but are no true probabilities",
+                soft_wrap=True,
             )
     if items is not None and items.columns:
         _report_columns(items, f"items of type {items.item_type}", {**items.columns, **_dotted("attributes", items.attributes)})

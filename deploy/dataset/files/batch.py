@@ -1,7 +1,7 @@
 """Batches of rows as columns, and the rows of a file that cannot be read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.errors import UserError
@@ -49,6 +49,26 @@ class RowBatch:
         names = list(self.columns)
         for cells in zip(*self.columns.values(), strict=True) if names else ():
             yield {name: cell for name, cell in zip(names, cells, strict=True) if cell is not None}
+
+
+def exploded(batch: "RowBatch") -> "RowBatch":
+    """A row for each object of a list, where one column holds lists of objects, such as the events of a session."""
+    listed = [name for name, cells in batch.columns.items() if _holds_objects(cells)]
+    if len(listed) != 1:
+        return batch
+    column = listed[0]
+    places = [(at, one) for at, cell in enumerate(batch.columns[column]) for one in cell or () if isinstance(one, dict)]
+    kept = {name: cells for name, cells in batch.columns.items() if name != column}
+    columns: dict[str, list[Any]] = {name: [cells[at] for at, _ in places] for name, cells in kept.items()}
+    for name in dict.fromkeys(inner for _, one in places for inner in one):
+        columns[f"{column}.{name}" if name in kept else name] = [one.get(name) for _, one in places]
+    numbers, lines = ([values[at] for at, _ in places] if values else () for values in (batch.numbers, batch.lines))
+    return replace(batch, numbers=numbers, lines=lines, columns=columns)
+
+
+def _holds_objects(cells: Sequence[Any]) -> bool:
+    told = [cell for cell in cells if cell]
+    return bool(told) and all(isinstance(cell, list) and isinstance(cell[0], dict) for cell in told)
 
 
 def place_of(part: str, number: int, line: int | None = None) -> str:

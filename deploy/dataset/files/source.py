@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import IO, cast
 
-from deploy.dataset.files.batch import HistoryFileError, RowBatch
+from deploy.dataset.files.batch import HistoryFileError, RowBatch, exploded
 from deploy.dataset.files.delimited import delimited
 from deploy.dataset.files.dialect import Dialect, sniff
 from deploy.dataset.files.locations import Part, parts_of
@@ -52,6 +52,7 @@ class Source:
             several = part.name if len(parts) > 1 else ""
             try:
                 for batch in self._part(part, several):
+                    batch = exploded(batch)
                     missing = {name: value for name, value in part.partition.items() if name not in batch.columns}
                     if missing:
                         columns = {**batch.columns, **{name: [value] * len(batch) for name, value in missing.items()}}

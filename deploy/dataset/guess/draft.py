@@ -72,6 +72,8 @@ def draft_history(
     draft.event = declared.event or (
         "" if "event" in guess.columns or (draft.outcomes and guess.form == "flags") else guess.event
     )
+    if guess.matrix:
+        draft.names = _nothing(profile)
     if draft.event:
         guess.columns.pop("event", None)
     elif "event" in guess.columns:
@@ -102,6 +104,14 @@ def _under(prefix: str, declared: Mapping[str, str], profile: Profile) -> dict[s
     }
 
 
+def _nothing(profile: Profile) -> dict[str, str]:
+    """Zeros of a matrix, to be passed over where most cells hold one and the others do not."""
+    cells = [(value, count) for name in profile.names[1:] for value, count in profile.columns[name].counts.items()]
+    zeros = sum(count for value, count in cells if number_of(value) == 0.0)
+    most = zeros > 0.5 * sum(count for _, count in cells)
+    return {value: "skip" for value, _ in cells if number_of(value) == 0.0} if most else {}
+
+
 def _choose_user(profile: Profile, draft: HistoryDraft, zone: tzinfo) -> None:
     """Puts the likeliest column in place of the first whose name fits, where several do, and says which is next."""
     taken = [column for name, column in draft.columns.items() if name != "user_id"]
@@ -128,12 +138,15 @@ def _require_ids(profile: Profile, draft: HistoryDraft, items: Set[str]) -> None
     for name in () if lists else needed:
         column = draft.columns[name]
         if looks_like_lists(profile.cells(column), items):
-            example = profile.cells(column)[0]
-            raise HistoryFileError(
-                f"{profile.location}: column {column!r} holds lists ({str(example)[:60]!r}), not one {name} a row, and no known "
-                f"form explains them; say what they are: --column shown={column} (what was shown), acted={column} (those of them "
-                f"acted on), sequence={column} (acted on one after the other) or past={column} (acted on before)"
-            )
+            raise HistoryFileError(f"{profile.location}: {_lists_hint(column, profile.cells(column)[0])}")
+
+
+def _lists_hint(column: str, example: object) -> str:
+    return (
+        f"column {column!r} holds lists ({str(example)[:60]!r}) that no known form explains; say what they are: "
+        f"--column shown={column} (what was shown), acted={column} (those of them acted on), sequence={column} (acted on one "
+        f"after the other) or past={column} (acted on before)"
+    )
 
 
 def _finish_values(profile: Profile, draft: HistoryDraft, declared: Declared) -> None:
@@ -223,7 +236,10 @@ def _require(profile: Profile, columns: Mapping[str, str], needed: Mapping[str, 
         flags = " ".join(f"--column {name}=COLUMN" for name in missing)
         present = profile.names
         lone = " (a single one: fields are parted by , or ; or | or :: or a tab)" if len(present) == 1 else ""
+        listed = [name for name in present if "item_id" in missing and looks_like_lists(profile.cells(name), frozenset())]
         notes = f"; {'; '.join(profile.notes)}" if profile.notes else ""
+        if listed:
+            notes += f"; {_lists_hint(listed[0], profile.cells(listed[0])[0])}"
         raise HistoryFileError(
             f"{profile.location}: no column looks like {meanings}; say which it is: {flags}, of {', '.join(present)}{lone}{notes}"
         )
@@ -240,9 +256,10 @@ def finish_drafts(drafts: list[HistoryDraft]) -> set[str]:
     if not all(draft.timed for draft in drafts):
         drafts.sort(key=_course)
     kinds: set[str] = set().union(*(draft.kinds for draft in drafts))
-    if "impression" not in kinds and kinds - {"read", "rate"}:
+    if "impression" not in kinds:
+        chosen = kinds - {"read", "rate"} or kinds  # where something else was done, reads and ratings follow from that
         for draft in drafts:
-            draft.sampled_impressions = _SAMPLED if draft.kinds - {"read", "rate"} else 0
+            draft.sampled_impressions = _SAMPLED if draft.kinds & chosen else 0
         kinds.add("impression")
     return kinds
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from deploy.dataset.guess.names import event_called
 from deploy.dataset.guess.profile import Profile
+from deploy.dataset.values.lists import parted_by
 from deploy.dataset.values.numbers import number_of, says_nothing, seconds_of
 from deploy.dataset.values.times import formats_of, is_clock, number_forms
 
@@ -74,8 +75,8 @@ def item_evidence(profile: Profile, found: Mapping[str, str]) -> dict[str, str]:
     tests: dict[str, Callable[[Sequence[Any]], bool]] = {
         "item_id": _ids,
         "title": _titles,
-        "text": _texts,
         "categories": _categories,
+        "text": _texts,
         "published_at": are_times,
     }
     fits = {field: (lambda name, test=test: test(profile.cells(name))) for field, test in tests.items()}
@@ -138,7 +139,8 @@ def _texts(cells: Sequence[Any]) -> bool:
 
 
 def _categories(cells: Sequence[Any]) -> bool:
-    kinds = set(cells) if _words(cells) else set()
+    sign = parted_by(cells)
+    kinds = {part.strip() for cell in cells for part in (cell.split(sign) if sign else (cell,))} if _words(cells) else set()
     return 2 <= len(kinds) <= min(_FEW_CATEGORIES, len(cells) / 4) and not {kind.lower() for kind in kinds} <= _TRUTHS
 
 

@@ -62,12 +62,12 @@ def plain_events(profile: Profile, declared: Mapping[str, str], items: Set[str])
 
 
 _Recognizer = Callable[[Profile, Mapping[str, str], Set[str]], Guess | None]
-_IN_TURN: tuple[_Recognizer, ...] = (messages, matrix, lists, parallel, ratings, flags, plain_events)
+_IN_TURN: tuple[_Recognizer, ...] = (messages, matrix, parallel, lists, ratings, flags, plain_events)
 FORMATS: dict[str, tuple[_Recognizer, ...]] = {
     "events": (messages, plain_events),
     "mind": (lists,),
-    "ebnerd": (lists, parallel),
-    "sessions": (lists, parallel, plain_events),
+    "ebnerd": (parallel, lists),
+    "sessions": (parallel, lists, plain_events),
     "flags": (flags,),
     "movielens": (ratings, plain_events),
     "matrix": (matrix,),

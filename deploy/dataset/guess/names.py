@@ -50,7 +50,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "item_id": (
         *("itemid", "item", "iid", "productid", "product", "movieid", "videoid", "gameid", "articleid", "newsid", "songid"),
-        *("trackid", "adid", "bookid", "postid", "contentid", "asin", "sku", "aid", "reference", "id"),
+        *("trackid", "adid", "bookid", "postid", "contentid", "asin", "sku", "aid", "reference", "movie", "film", "video"),
+        *("song", "track", "book", "game", "article", "id"),
         *("商品id", "商品编号", "物品id", "编号", "artikel", "artikelnr", "artikelnummer", "produkt", "produit", "producto"),
     ),
     "occurred_at": (
@@ -103,7 +104,21 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 _EVENTS = {
     "impression": ("impression", "show", "shown", "seen", "exposure", "display", "displayed"),
-    "click": ("click", "clicked", "view", "viewed", "pv", "detail", "open", "opened", "visit", "pageview", "itemview"),
+    "click": (
+        "click",
+        "clicked",
+        "view",
+        "viewed",
+        "pv",
+        "detail",
+        "open",
+        "opened",
+        "visit",
+        "pageview",
+        "itemview",
+        "clickout",
+        "clickoutitem",
+    ),
     "read": ("read", "watch", "play", "listen", "dwell"),
     "purchase": ("purchase", "purchased", "buy", "bought", "transaction", "order", "ordered", "checkout"),
 }
@@ -179,7 +194,8 @@ def names_of_events(values: Iterable[str]) -> dict[str, str]:
 
 def event_called(value: str) -> str | None:
     """The event that a value means, where that is known."""
-    return next((event for event, aliases in _EVENTS.items() if plain(value) in aliases), None)
+    name = plain(value)
+    return next((event for event, aliases in _EVENTS.items() if name in aliases or name.removesuffix("s") in aliases), None)
 
 
 def event_of_value(column: str) -> str | None:

@@ -39,7 +39,9 @@ def matrix(profile: Profile, declared: Mapping[str, str], items: Set[str]) -> Gu
         return None
     if any(outcome_called(name) for name in others) or profile.columns[key].distinct < profile.rows - profile.bad:
         return None
-    of_items = not known and bool(items) and sum(value in items for value in profile.columns[key].counts) >= _HALF * profile.rows
+    keys = profile.columns[key].counts
+    catalogued = not known and bool(items) and sum(value in items for value in keys) >= _HALF * profile.rows
+    of_items = catalogued or plain(key) in FIELDS["item_id"]
     ones = {one for one in numbers if one} == {1.0}
     return Guess(
         form="matrix", columns={"item_id" if of_items else "user_id": key}, event="click" if ones else "rate", matrix=True

@@ -120,6 +120,8 @@ def _read(value: Any, formats: Sequence[str]) -> datetime | float:
         raise ValueError("no time")
     if _number(value):
         return _of_number(value, formats)
+    if not isinstance(value, str):
+        raise ValueError("no time")
     if (iso := _iso(value)) is not None:
         return iso
     for form in formats:
