@@ -110,9 +110,18 @@ class Group:
                 yield RecordBatch(records=records, begins=begins, ends={tp: chunk.end for tp, chunk in chunks})
 
     async def rewind(self, offsets: Mapping[int, int]) -> None:
-        """Reads these partitions again from there; what was fetched beyond is dropped."""
+        """Reads these partitions again from there, as far as the log still goes back; what was fetched beyond is dropped."""
         consumer: Any = self.app.consumer
         back = {tp: offsets[tp.partition] for tp in consumer.assignment() if tp.partition in offsets}
+        for tp, offset in back.items():
+            first, end = await consumer.span(tp)
+            if offset < first:
+                gone = Loss(topic=tp.topic, partition=tp.partition, expected=offset, first=first, end=end, until=None)
+                _log.error(
+                    "records_lost", group=self.name, detail=str(gone), hint="the store was older than the log's first record"
+                )
+                self._observe_loss(gone)
+                back[tp] = first
         self._continuity.move(back)
         await consumer.seek_wait(back)
 
@@ -188,6 +197,7 @@ class Group:
                 return  # the broker has it by now
             offset = await self._lost(tp, offset, first, end)
             self._continuity.move({tp: offset})
+            self.acknowledge({tp: offset})  # what is gone waits no longer
         else:
             _log.warning("records_read_again", group=self.name, partition=tp.partition, offset=offset)
         await self.app.consumer.seek_wait({tp: offset})

@@ -72,6 +72,8 @@ class UnbrokenConsumer(PromptConsumer):
         self._finished.clear()
         self.starts = {tp: offset or beginnings[tp] for tp, offset in committed.items()}
         self.positioned(self.starts)
+        # What was fetched meanwhile was dropped, since nobody knew yet where reading starts: it is fetched again.
+        await self.seek_wait(self.starts)
         return committed
 
     async def span(self, tp: TP) -> tuple[int, int]:
@@ -93,7 +95,7 @@ class UnbrokenConsumer(PromptConsumer):
         return {tp: list(chunk.split(self.chunk_size)) for tp, chunk in cast("Mapping[TP, Chunk]", fetched).items()}
 
     def _to_message(self, tp: TP, record: Chunk) -> Any:
-        last = record.records[-1] if record.records else _ControlRecord(tp.topic, tp.partition, max(record.end - 1, 0))
+        last = record.records[-1] if record.records else _ControlRecord(tp.topic, tp.partition, record.end)
         message: Any = super()._to_message(tp, last)
         message.key, message.value = None, record
         return message

@@ -52,8 +52,11 @@ class Reader:
         return sum(position.lag for position in self.group.positions())
 
     async def until(self, condition: Any) -> None:
-        """Waits for it; the test's timeout ends it."""
-        while not condition():  # noqa: ASYNC110  what is waited for has no event
+        """Waits for it; fails with where the reader stands."""
+        deadline = time.monotonic() + 60.0
+        while not condition():
+            state = f"{len(self.values)} records, {self.group.positions()}, {self.losses}, {self.error}"
+            assert time.monotonic() < deadline, state
             await asyncio.sleep(0.05)
 
 
@@ -82,15 +85,16 @@ async def send(kafka: KafkaSettings, topic: str, values: Sequence[tuple[bytes | 
 
 async def transact(kafka: KafkaSettings, topic: str, values: Sequence[bytes], *, commit: bool) -> None:
     """Writes records to partition 0 in one transaction."""
-    producer = AIOKafkaProducer(transactional_id="test", **kafka.aiokafka_options())
-    await producer.start()
-    try:
-        await producer.begin_transaction()
-        for value in values:
-            await producer.send_and_wait(topic, key=b"u", value=value, partition=0)
-        await (producer.commit_transaction() if commit else producer.abort_transaction())
-    finally:
-        await producer.stop()
+    async with asyncio.timeout(60.0):
+        producer = AIOKafkaProducer(transactional_id="test", **kafka.aiokafka_options())
+        await producer.start()
+        try:
+            await producer.begin_transaction()
+            for value in values:
+                await producer.send_and_wait(topic, key=b"u", value=value, partition=0)
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
+        finally:
+            await producer.stop()
 
 
 async def test_a_compacted_topic_is_read_to_its_end(kafka: KafkaSettings, apache_kafka: ApacheKafka) -> None:
