@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RecommenderServiceStub:
-    """A call that fails says why in google.rpc details: BadRequest names the field, RetryInfo how long to wait, ResourceInfo what is missing.
+    """Scores, ranks and explains items for users, and takes their events.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class RecommenderServiceStub:
 
 
 class RecommenderServiceServicer:
-    """A call that fails says why in google.rpc details: BadRequest names the field, RetryInfo how long to wait, ResourceInfo what is missing.
+    """Scores, ranks and explains items for users, and takes their events.
     """
 
     def Score(self, request, context):
@@ -138,7 +138,7 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecommenderService:
-    """A call that fails says why in google.rpc details: BadRequest names the field, RetryInfo how long to wait, ResourceInfo what is missing.
+    """Scores, ranks and explains items for users, and takes their events.
     """
 
     @staticmethod
