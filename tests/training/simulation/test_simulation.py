@@ -111,7 +111,7 @@ def test_a_world_of_ones_own_does_what_it_declares() -> None:
     [
         ("[types.song]\nshare = 1\nchance = 1.5\ntitles = ['a']", "chance is 1.5"),
         ("[types.song]\nshare = 1\nchance = 0.1\ntitles = []", "at least one title"),
-        ("[types.song]\nshare = 1\nchance = 0.1\ntitles = ['a']\ndeeds = [{ event = 'read' }]", "`read` goes with seconds"),
+        ("[types.song]\nshare = 1\nchance = 0.1\ntitles = ['a']\nactions = [{ event = 'read' }]", "`read` goes with seconds"),
         ("chinese = 0.5\n[types.song]\nshare = 1\nchance = 0.1\ntitles = ['a']", "song has no titles_zh"),
         ("types = 3", "types"),
     ],
@@ -119,7 +119,7 @@ def test_a_world_of_ones_own_does_what_it_declares() -> None:
 def test_a_world_file_that_cannot_be_used_says_why(tmp_path: Path, world: str, complaint: str) -> None:
     """With the file's name."""
     (tmp_path / "synthetic.toml").write_text(world)
-    with pytest.raises(SyntheticCatalogueError, match=f"world.toml: .*{complaint}"):
+    with pytest.raises(SyntheticCatalogueError, match=f"synthetic.toml: .*{complaint}"):
         load_synthetic_catalogue(tmp_path / "synthetic.toml")
 
 
