@@ -17,9 +17,9 @@ def test_the_command_draws_it(name: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     main(["--days", "2", "--out", str(tmp_path), name])
     drawn = ET.fromstring((tmp_path / f"{name}.svg").read_text())
-    lines = [group for group in drawn.iter("{*}g") if group.get("id", "").startswith("line-")]
+    lines = [group for group in drawn.iterfind(".//{*}g") if group.get("id", "").startswith("line-")]
     assert len(lines) >= 3
-    assert all("L" in next(line.iter("{*}path")).attrib["d"] for line in lines)
+    assert all("L" in next(line.iterfind(".//{*}path")).attrib["d"] for line in lines)
     assert "prefers-color-scheme: dark" in (tmp_path / f"{name}.svg").read_text()
 
 

@@ -26,7 +26,7 @@ from training.release.promotion import PromotionNotes
 from training.storage.checkpoints import CheckpointFile
 from training.storage.snapshots import SnapshotStore
 
-__all__ = ["CleanRows", "clean_checkpoint", "same", "stored"]
+__all__ = ["CleanRows", "alike", "clean_checkpoint", "same", "stored"]
 
 _DIMENSION = 384  # of the MiniLM that the workers encode with
 
@@ -88,6 +88,17 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return repr(one) == repr(other)  # by their digits: a NaN is not equal to itself
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two states are equal but for the rounding of their tensors; unknown values are equal to each other."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return repr(one) == repr(other)
 
 
 def clean_checkpoint(kafka: KafkaSettings, directory: Path, settings: LearnerSettings) -> dict[str, Any]:

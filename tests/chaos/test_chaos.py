@@ -24,7 +24,7 @@ from runtime.topics import ensure_topics
 from streams.learning.settings import LearnerSettings
 from streams.producer import EventProducer
 from tests.broker import broker_process
-from tests.chaos.clean import CleanRows, clean_checkpoint, same, stored
+from tests.chaos.clean import CleanRows, alike, clean_checkpoint, same, stored
 from tests.chaos.crew import Crew, eventually
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.processes import PARTITIONS, environment_of, read_topic
@@ -149,8 +149,10 @@ def test_kills_leave_no_trace(
     eventually(learned, "all examples learned")
     found, expected = checkpoint.load(), clean_checkpoint(broker, tmp_path, LEARNING)
     assert found is not None
-    for part in ("contest", "seen", "progress"):
+    for part in ("contest", "seen"):
         assert same(found[part], expected[part]), part
+    # What is shown is predicted in the groups in which it comes, and the size of a group moves the last bits of a product.
+    assert alike(found["progress"], expected["progress"])
 
 
 def test_a_broker_that_starts_anew_with_an_empty_log_hides_no_event(store_settings: StoreSettings, tmp_path: Path) -> None:

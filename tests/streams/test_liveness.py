@@ -38,10 +38,10 @@ def _eventually(look: Callable[[], bool], what: str, seconds: float = 180.0) -> 
 def _health(worker: WorkerProcess) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/healthz", timeout=60) as response:
-            return response.status, response.read().decode()
+            return response.status, response.read().decode().strip()
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.read().decode()
+            return error.code, error.read().decode().strip()
     except OSError:
         return 0, ""
 
