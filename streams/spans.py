@@ -1,5 +1,6 @@
 """Owns the spans of an event on its way: folded into its user's row, learned from, part of a published snapshot."""
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -34,9 +35,12 @@ class LearnerSpans:
         """Records of the examples topic that were taken between two times (Unix seconds)."""
         for record in records:
             try:
-                source = Example.FromString(record.value or b"").source
+                example = Example.FromString(record.value or b"")
             except DecodeError:
                 continue  # counted as unusable by the learner
+            if all(map(math.isnan, example.labels)):
+                continue  # says that an item was shown: predicted, not learned from
+            source = example.source
             if (trace := self._spans.of_event(source.log, source.partition, source.offset)) is not None:
                 self._learned.append((source.log, source.partition, source.offset))
                 self._spans.write("learn", began, ended, within=trace)

@@ -51,14 +51,17 @@ def assemble(row: UserRow, table: ItemTable, item_rows_B: NDArray[np.intp], now:
     audience_BT = affinities(*audiences_B, *audiences_N, user.centred_NT)
     audience_BT[~known_B] = 0.0
     slopes_B3T = slopes(items, past, user.centred_NT)
-    evenly_N = np.full(len(past_rows_N), 1.0 / max(len(past_rows_N), 1), dtype=np.float32)
+    held = max(len(past_rows_N), 1)
 
     by_task = (
         *(items.mean_BT, items.trend_BT, items.log_counts_BC[:, 2:]),
         *(user.mean_T, user.log_observed_T, user.bias_T, user.session_T, user.first_T, user.first3_T),
         *(*affinity_4BT, audience_BT, slopes_B3T[:, 0], slopes_B3T[:, 1], slopes_B3T[:, 2], items.mean_BT + user.bias_T),
     )
-    by_pair = (cosine_BN.max(axis=1) if len(past_rows_N) else 0.0, cosine_BN @ evenly_N, overlap_BN @ evenly_N)
+    by_pair = (
+        cosine_BN.max(axis=1) if len(past_rows_N) else 0.0,
+        *(cosine_BN.sum(axis=1) / held, overlap_BN.sum(axis=1) / held),
+    )
     context = (
         *(user.log_silence, user.log_session, user.log_actions_day, user.log_tenure, user.log_impressions),
         *(items.log_counts_BC[:, 0], items.log_impressions_day_B, items.log_silence_B, items.log_age_B),

@@ -52,12 +52,11 @@ def test_an_event_is_followed_to_the_snapshot(spans: Traces, memory: InMemorySpa
     processor = UserProcessor(table=table_of(), store=MemoryRows(VOCABULARY), log=lambda: LOG, clock=lambda: NOW, cached_rows=10)
     work = processor.process([record(0, "impression"), record(1, "click")])
     trace_folds(spans, work, NOW)
-    [example] = [value for topic, _, value in work.publications if topic == EXAMPLES.name]
-    junk = Record(topic=EXAMPLES.name, partition=0, offset=1, key=None, value=b"\xff", appended_at=NOW)
+    values = [*(value for topic, _, value in work.publications if topic == EXAMPLES.name), b"\xff"]
+    assert len(values) == 3, "the impression's, which has no label, the click's, and one that cannot be read"
     learner = LearnerSpans(spans)
-    learner.learned(
-        [Record(topic=EXAMPLES.name, partition=0, offset=0, key=b"u1", value=example, appended_at=NOW), junk], NOW, NOW + 1.0
-    )
+    examples = [Record(EXAMPLES.name, 0, offset, b"u1", value, NOW) for offset, value in enumerate(values)]
+    learner.learned(examples, NOW, NOW + 1.0)
     learner.published(NOW + 2.0, NOW + 3.0)
     shown, clicked, learn, publish = memory.get_finished_spans()
     assert [span.name for span in (shown, clicked, learn, publish)] == ["fold", "fold", "learn", "publish"]
