@@ -1,4 +1,4 @@
-"""Owns benchmarks/README.md as a page of parts, each written anew by its benchmark between two marks, and the charts."""
+"""benchmarks/README.md as a page of parts, each written anew by its benchmark between two marks, and the charts."""
 
 from collections.abc import Mapping
 from pathlib import Path

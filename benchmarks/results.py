@@ -1,4 +1,4 @@
-"""Owns the files of figures, benchmarks/results/*.json: kept between runs by section, each with what it was measured on."""
+"""Files of figures, benchmarks/results/*.json: kept between runs by section, each with what it was measured on."""
 
 import os
 import platform

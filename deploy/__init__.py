@@ -1,1 +1,1 @@
-"""Owns how Headwater runs: the `headwater` command, the embedded stack and the demo."""
+"""Running Headwater: the `headwater` command, the embedded stack and the demo."""

@@ -1,4 +1,4 @@
-"""Owns who acted on an item: what its row remembers of them, and how alike two items are to the same people.
+"""Audience of an item: the users its row remembers, and the similarity of two items to the same people.
 
 An item remembers its latest users under their aliases, as a user's row remembers its latest items. Two items are alike as far as
 the same people like both more, or both less, than others do: item-to-item collaborative filtering (Sarwar et al., WWW 2001),

@@ -1,4 +1,4 @@
-"""Owns how rows are laid out as Feast values, and refuses rows that another vocabulary wrote."""
+"""Encoding of rows as Feast values; rows of another vocabulary are refused."""
 
 import numpy as np
 import prometheus_client  # noqa: F401  before feast, which turns its metrics into multiprocess files if it comes first

@@ -1,4 +1,4 @@
-"""Owns the arithmetic of decayed counters: how they age, and how an event of any time is added to them."""
+"""Arithmetic of decayed counters: how they age, and how an event of any time is added to them."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Owns what a valid event and a valid catalogue change are, and turns bytes into them; for the workers and the server alike.
+"""Decoding and validation of events and catalogue changes, for the workers and the server alike.
 
 Nothing here raises for bad input: what cannot be used comes back as a `Rejection`, so that it can be counted and kept.
 """

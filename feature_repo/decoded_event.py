@@ -1,4 +1,4 @@
-"""Owns the decoded form of an event that the folds work on, free of the wire."""
+"""Decoded form of an event that the folds work on, free of the wire."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

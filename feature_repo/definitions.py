@@ -1,4 +1,4 @@
-"""Owns the Feast objects: entities, feature views and the ranking service. `feast apply` in this folder registers them.
+"""Feast objects: entities, feature views and the ranking service. `feast apply` in this folder registers them.
 
 Counters are packed: one float array a row, in the order of `feature_repo.vocabulary.Vocabulary.activity`. Building
 protobuf values is what a write to Feast costs, and one array costs as much as one number.

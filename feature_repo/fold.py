@@ -1,4 +1,4 @@
-"""Owns what one event does: to the user's row, to the item's row, and which labelled examples it settles."""
+"""Folding of one event: into the user's row, into the item's row, and the labelled examples that it settles."""
 
 import math
 import zlib

@@ -1,4 +1,4 @@
-"""Owns the state that is kept for one user and for one item, each row with the log position that it includes."""
+"""State that is kept for one user and for one item, each row with the log position that it includes."""
 
 from dataclasses import dataclass, field
 

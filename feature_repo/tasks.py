@@ -1,4 +1,4 @@
-"""Owns what a task is: its name, kind, the events that label it, and the TOML file in which tasks are declared."""
+"""Tasks: name, kind, labelling events, and the TOML file in which they are declared."""
 
 import math
 import tomllib

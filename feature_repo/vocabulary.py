@@ -1,4 +1,4 @@
-"""Owns the names and the order of every stored counter and of every feature that the model sees."""
+"""Names and the order of every stored counter and of every feature that the model sees."""
 
 import zlib
 from dataclasses import dataclass

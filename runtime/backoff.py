@@ -1,4 +1,4 @@
-"""Owns how long to pause before something is tried again: longer each time, and never all workers at once."""
+"""Growing, jittered pauses between attempts."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Owns publishing from the workers: many records at once, all acknowledged before anything is built on them."""
+"""Publishing from the workers: many records at once, all acknowledged before anything is built on them."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Owns traces by OpenTelemetry: off unless an endpoint is set, and then nothing of it is imported.
+"""Traces by OpenTelemetry: off unless an endpoint is set, and then nothing of it is imported.
 
 A request's trace is its caller's, where the call carries one (`traceparent`, W3C Trace Context). An event's trace needs no
 header: its id follows from the event's place in the log, which the features worker, the example and the learner all know, so each

@@ -1,4 +1,4 @@
-"""Owns the server's process: `python -m serving`, set by HEADWATER_* in the environment, ended by SIGTERM or SIGINT."""
+"""Server's process: `python -m serving`, set by HEADWATER_* in the environment, ended by SIGTERM or SIGINT."""
 
 import asyncio
 import gc

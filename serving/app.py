@@ -1,4 +1,4 @@
-"""Owns the composition of the server process: what it is made of, and in which order that starts and stops."""
+"""Composition of the server process: what it is made of, and in which order that starts and stops."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Owns the server's metrics: rate, errors and duration by method; seconds by stage; freshness; the model; what degraded."""
+"""Server's metrics: rate, errors and duration by method; seconds by stage; freshness; the model; what degraded."""
 
 import time
 from collections.abc import Callable

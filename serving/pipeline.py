@@ -1,4 +1,4 @@
-"""Owns the data plane: from a question to an answer, free of transport, degrading rather than failing.
+"""Data plane: from a question to an answer, free of transport, degrading rather than failing.
 
 The user's row is read fresh, the items come from the table that the mirror keeps, and one forward pass scores all candidates.
 Only what the caller must change raises.

@@ -1,4 +1,4 @@
-"""Owns several server processes on one port, for more than one core: starts, watches and replaces them, and speaks for all.
+"""Several server processes on one port, for more than one core: starts, watches and replaces them, and speaks for all.
 
 The kernel spreads connections over the processes (SO_REUSEPORT). Each is a new process and not a fork, since a fork of a process
 that has threads or has tokenized may hang. A connection stays with its process, so a client needs several to use all cores.

@@ -1,4 +1,4 @@
-"""Owns the server's settings; read once, from HEADWATER_SERVER_* and the few names that all processes share."""
+"""Server's settings; read once, from HEADWATER_SERVER_* and the few names that all processes share."""
 
 from pathlib import Path
 from typing import Self

@@ -1,4 +1,4 @@
-"""Owns reading the asking user's row: fresh, within a time limit, and never failing the request."""
+"""Reading the asking user's row: fresh, within a time limit, and never failing the request."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Owns the account of what became of the records that a producer sent."""
+"""Account of what became of the records that a producer sent."""
 
 import threading
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the straight way of records to the broker: queued in memory, each with its own answer."""
+"""Straight way of records to the broker: queued in memory, each with its own answer."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Owns asking that a user be forgotten, and the receipt that says it was done; needs kafka-python and protobuf alone."""
+"""Asking that a user be forgotten, and the receipt that says it was done; needs kafka-python and protobuf alone."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Owns the client with which services push events and catalogue changes; needs kafka-python and protobuf alone.
+"""Client with which services push events and catalogue changes; needs kafka-python and protobuf alone.
 
 with EventProducer(KafkaSettings(), spool=Spool(Path("/var/lib/shop/spool"))) as producer:
     producer.send(Event(user_id="u1", item_id="i1", click=Click()))

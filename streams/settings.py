@@ -1,4 +1,4 @@
-"""Owns the settings of the stream workers; each process reads them once, at its start."""
+"""Settings of the stream workers; each process reads them once, at its start."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,4 +1,4 @@
-"""Owns the spans of an event on its way: folded into its user's row, learned from, part of a published snapshot."""
+"""Spans of an event on its way: folded into its user's row, learned from, part of a published snapshot."""
 
 import math
 from collections import deque

@@ -1,4 +1,4 @@
-"""Owns records that wait on disk for a broker that is away: in order, bounded, and there again after a restart."""
+"""Records that wait on disk for a broker that is away: in order, bounded, and there again after a restart."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""Owns the way of records over the disk to the broker: in order, again and again until it takes them."""
+"""Way of records over the disk to the broker: in order, again and again until it takes them."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""Owns a real broker for tests: the embedded one, on a free port, gone when the block ends; or any other, emptied before.
+"""Real broker for tests: the embedded one, on a free port, gone when the block ends; or any other, emptied before.
 
 `HEADWATER_TEST_BOOTSTRAP=host:port` points the tests at another broker, which loses Headwater's topics and groups at each test;
 how to reach it (TLS, SASL) is read from HEADWATER_KAFKA_*, as by every process.

@@ -1,4 +1,4 @@
-"""Owns a real browser for tests: headless Chromium as the system has it, gone when the block ends."""
+"""Real browser for tests: headless Chromium as the system has it, gone when the block ends."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Owns making certificates for tests: an authority of its own, and what it signs."""
+"""Making certificates for tests: an authority of its own, and what it signs."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

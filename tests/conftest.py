@@ -1,4 +1,4 @@
-"""Owns what every test runs under."""
+"""Fixtures and settings of every test."""
 
 import os
 

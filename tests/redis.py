@@ -1,4 +1,4 @@
-"""Owns a real Redis for tests: Debian's redis-server on a free port, gone when the block ends."""
+"""Real Redis for tests: Debian's redis-server on a free port, gone when the block ends."""
 
 import shutil
 import socket

@@ -1,4 +1,4 @@
-"""Owns a real broker that is reached over TLS alone: the embedded one behind an end of TLS.
+"""Real broker that is reached over TLS alone: the embedded one behind an end of TLS.
 
 `python -m tests.tls_broker COMMAND...` runs a command that is pointed at one, such as `pytest tests/streams`.
 """

@@ -1,4 +1,4 @@
-"""Owns how much each input moved a prediction: integrated gradients from an average user and item to these ones.
+"""Integrated gradients from an average user and item to a given pair: how much each input moved a prediction.
 
 Shape suffixes are listed in training/batch.py; S steps along the path.
 """

@@ -1,4 +1,4 @@
-"""Owns the form in which examples reach the model: tensors, with each text vector stored once.
+"""Batches of examples as tensors, with each text vector stored once.
 
 Shape suffixes, here and in the whole package: B examples, F numeric features, V distinct text vectors, D dimensions of a
 text vector, N places of history, T tasks, E width of the learned embedding, H width of the trunk's output.

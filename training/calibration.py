@@ -1,4 +1,4 @@
-"""Owns the calibration of scores: corrections that follow the stream, so that a predicted rate or mean is the one that comes."""
+"""Calibration of scores: corrections that follow the stream, so that a predicted rate or mean is the one that comes."""
 
 import math
 

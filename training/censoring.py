@@ -1,4 +1,4 @@
-"""Owns what a censored label says, of which only the least that it can be is known: its loss, and the label that it stands for.
+"""Censored labels, of which only a lower bound is known: their loss, and the expected value that stands in for them.
 
 Both take labels to be normal about the output, with the deviation that the task's labels have (Tobin, 1958, Econometrica 26,
 section 2). Errors are outputs less lower bounds, in such deviations.

@@ -1,4 +1,4 @@
-"""Owns the conformance suite: what must hold for every trunk, head and balancing, whatever is configured."""
+"""Conformance suite: what must hold for every trunk, head and balancing, whatever is configured."""
 
 import tempfile
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Owns learned vectors of users and items by their ids: a table of fixed size, in which what was not seen for long makes room.
+"""Learned vectors of users and items by their ids: a table of fixed size, in which what was not seen for long makes room.
 
 Source: Monolith (Liu et al., 2022, arXiv 2209.07663), section 2.1: ids share no vector, rare ones have none, old ones expire.
 """

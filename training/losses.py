@@ -1,4 +1,4 @@
-"""Owns the losses: pure functions from outputs and labels to numbers, passing over unknown labels."""
+"""Losses: pure functions from outputs and labels to numbers, passing over unknown labels."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Owns the recommender: text adapter, attention over the user's history, shared trunk, one small head per task.
+"""Recommender: text adapter, attention over the user's history, shared trunk, one small head per task.
 
 Shape suffixes are listed in training/batch.py.
 """

@@ -1,4 +1,4 @@
-"""Owns running means and variances of streamed columns, by which features and targets are standardised."""
+"""Running means and variances of streamed columns, by which features and targets are standardised."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Owns the sight of an example as if its item were new, so that a model learns what text and category alone can tell.
+"""Masks item history, so that a model learns what text and category alone can tell.
 
 Source: DropoutNet (Volkovs, Yu and Poutanen, NeurIPS 2017), section 4.1, with counters in the place of learned vectors.
 """

@@ -1,4 +1,4 @@
-"""Owns the recent examples that are kept: the trainer draws some to learn again, the guard judges by those held out."""
+"""Recent examples that are kept: the trainer draws some to learn again, the guard judges by those held out."""
 
 from typing import Any
 

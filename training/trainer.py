@@ -1,4 +1,4 @@
-"""Owns learning from the stream: each batch is scored, then learned from, and nothing else changes the weights."""
+"""Learning from the stream: each batch is scored, then learned from, and nothing else changes the weights."""
 
 import copy
 import math

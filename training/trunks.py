@@ -1,4 +1,4 @@
-"""Owns the trunks, where what is known of user and item meets before the heads: shared-bottom, MMoE, shared-private, separate."""
+"""Trunks, where what is known of user and item meets before the heads: shared-bottom, MMoE, shared-private, separate."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Owns the command that measures what sizing rests on and writes docs/capacity.md anew: `python -m benchmarks.capacity`."""
+"""Command that measures what sizing rests on and writes docs/capacity.md anew: `python -m benchmarks.capacity`."""
 
 import argparse
 import shutil

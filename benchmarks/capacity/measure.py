@@ -1,4 +1,4 @@
-"""Owns what sizing rests on: bytes of a row in Redis, and the processor time of an event and of an answer.
+"""Measurements for sizing: bytes of a row in Redis, and processor time of an event and of a response.
 
 Processor time, not the clock on the wall: it tells what a core carries also where the machine has other things to do.
 """

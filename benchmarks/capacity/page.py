@@ -1,4 +1,4 @@
-"""Owns docs/capacity.md: what one core and one gigabyte carry, a worked plan, and where each part ends."""
+"""docs/capacity.md: what one core and one gigabyte carry, a worked plan, and where each part ends."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns the arithmetic of a plan: from users, items and events per second to processes, partitions and memory."""
+"""Arithmetic of a plan: from users, items and events per second to processes, partitions and memory."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Owns the command that draws the plots of docs/concepts. Run with `python -m benchmarks.concepts [NAME...]`; takes minutes."""
+"""Command that draws the plots of docs/concepts. Run with `python -m benchmarks.concepts [NAME...]`; takes minutes."""
 
 import argparse
 from importlib.metadata import version

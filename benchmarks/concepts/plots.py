@@ -1,4 +1,4 @@
-"""Owns the plots: each is a run of Headwater's own fold and learning on a newsroom, beside the rates that an oracle knows."""
+"""Plots: each is a run of Headwater's own fold and learning on a newsroom, beside the rates that an oracle knows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

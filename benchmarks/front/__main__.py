@@ -1,4 +1,4 @@
-"""Owns `python -m benchmarks.front`: writes README.md's table and docs/pictures/demo.svg from benchmarks/results/.
+"""`python -m benchmarks.front`: writes README.md's table and docs/pictures/demo.svg from benchmarks/results/.
 
 With `--demo REPORT` it first takes over the report of a demo: `headwater demo && python -m benchmarks.front --demo
 build/demo/report.json`.

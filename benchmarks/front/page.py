@@ -1,4 +1,4 @@
-"""Owns the measured table of README.md: a row for each claim, each from a file of benchmarks/results/."""
+"""Measured table of README.md: a row for each claim, each from a file of benchmarks/results/."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Owns the picture of the demo's output: what it prints at its end, as an SVG of a terminal."""
+"""Picture of the demo's output: what it prints at its end, as an SVG of a terminal."""
 
 import io
 import re

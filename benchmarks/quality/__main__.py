@@ -1,4 +1,4 @@
-"""Owns the command that measures quality and writes it down: `python -m benchmarks.quality [SECTION ...]`."""
+"""Command that measures quality and writes it down: `python -m benchmarks.quality [SECTION ...]`."""
 
 import argparse
 import time

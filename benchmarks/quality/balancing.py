@@ -1,4 +1,4 @@
-"""Owns the question what each way of balancing tasks brings on real data."""
+"""Section on balancing: every method on real data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

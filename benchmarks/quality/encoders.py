@@ -1,4 +1,4 @@
-"""Owns the section on encoders: whether titles of one subject are neighbours, in English, in Chinese and across the two."""
+"""Section on encoders: whether titles of one subject are neighbours, in English, in Chinese and across the two."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Owns MovieLens as labelled examples in arrays: folded once by the stream's own code, then learned from many times."""
+"""MovieLens as labelled examples in arrays: folded once by the stream's own code, then learned from many times."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace

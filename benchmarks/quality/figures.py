@@ -1,4 +1,4 @@
-"""Owns the metrics that models are compared by: of single predictions, and of the lists that they would make."""
+"""Metrics that models are compared by: of single predictions, and of the lists that they would make."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns the progressive runs of Headwater's own trainer over examples: in full, frozen, of one task, and with weights synced."""
+"""Progressive runs of Headwater's own trainer over examples: in full, frozen, of one task, and with weights synced."""
 
 import copy
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Owns the model on ids alone, which has no fresh features: all that it knows of a user or an item is in its weights."""
+"""Model on ids alone, which has no fresh features: all that it knows of a user or an item is in its weights."""
 
 import copy
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Owns the section on the simulated newsroom, where true rates are known: distance to the oracle, balancing, a shift of taste."""
+"""Section on the simulated newsroom, where true rates are known: distance to the oracle, balancing, a shift of taste."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Owns the peers on MovieLens: running means, River's online models, LightGBM; all see the same examples at the same time."""
+"""Peers on MovieLens: running means, River's online models, LightGBM; all see the same examples at the same time."""
 
 from collections.abc import Sequence
 from itertools import pairwise

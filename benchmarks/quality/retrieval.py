@@ -1,4 +1,4 @@
-"""Owns the question which sources of candidates find what users come to like: recall of later likes, on MovieLens."""
+"""Section on retrieval: recall of later likes by each source of candidates, on MovieLens."""
 
 import time
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Owns the section on Steam: two tasks, known games and cold ones, without text and with that of several encoders."""
+"""Section on Steam: two tasks, known games and cold ones, without text and with that of several encoders."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the learner's throughput, beside a bare forward and backward pass of the same network: the floor."""
+"""Learner's throughput, beside a bare forward and backward pass of the same network: the floor."""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns the question whether tasks learn better together: every trunk beside a model for each task alone."""
+"""Section on learning tasks together: every trunk next to a model for each task alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

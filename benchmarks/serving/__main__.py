@@ -1,4 +1,4 @@
-"""Owns the command that measures serving and writes it down: `python -m benchmarks.serving [SECTION ...]`."""
+"""Command that measures serving and writes it down: `python -m benchmarks.serving [SECTION ...]`."""
 
 import argparse
 from collections.abc import Callable

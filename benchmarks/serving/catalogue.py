@@ -1,4 +1,4 @@
-"""Owns how lists are made from catalogues of a thousand to a million items: by looking at every one, and by looking up.
+"""Lists from catalogues of a thousand to a million items: by exact search, and by index.
 
 It runs the data plane alone, in a process of its own: no gRPC, no store.
 """

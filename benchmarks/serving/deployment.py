@@ -1,4 +1,4 @@
-"""Owns the real parts that are measured: an embedded broker, a Redis, and `python -m serving` with the made-up world in them."""
+"""Real parts that are measured: an embedded broker, a Redis, and `python -m serving` with the made-up world in them."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Owns the floor under any latency over gRPC in Python, a bare `grpc.aio` server: `python -m benchmarks.serving.echo PORT`."""
+"""Floor under any latency over gRPC in Python, a bare `grpc.aio` server: `python -m benchmarks.serving.echo PORT`."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Owns the bare matrix work behind one answer: every product that scoring needs, and nothing else."""
+"""Bare matrix work behind one answer: every product that scoring needs, and nothing else."""
 
 import time
 

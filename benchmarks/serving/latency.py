@@ -1,4 +1,4 @@
-"""Owns the latency of `Score` at an offered rate, beside the plain way over the same store and the floor of bare parts."""
+"""Latency of `Score` at an offered rate, beside the plain way over the same store and the floor of bare parts."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Owns the client that puts a server under load, in a process of its own, and what it saw.
+"""Client that puts a server under load, in a process of its own, and what it saw.
 
 Under an offered rate each request has its time to be sent, whether those before it are answered or not, and its latency counts
 from that time (no coordinated omission; Tene, "How NOT to measure latency", 2013). The gaps are exponential, as those of many

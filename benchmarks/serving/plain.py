@@ -1,4 +1,4 @@
-"""Owns the plain way to serve a model over a feature store: `get_online_features` for the user and the candidates, then PyTorch.
+"""Plain way to serve a model over a feature store: `get_online_features` for the user and the candidates, then PyTorch.
 
 It is given every advantage: it runs in the caller's process without gRPC, its store is on the same machine, it crosses no
 features of the user with those of the items, and it runs the same network in the same form.

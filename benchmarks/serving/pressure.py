@@ -1,4 +1,4 @@
-"""Owns what more load than the server can carry does to it: its capacity, and latency at multiples of that."""
+"""Overload: the server's capacity, and its latency at multiples of that."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns what a second server process on the same port adds."""
+"""Gain from a second server process on the same port."""
 
 from collections.abc import Callable
 from typing import Any

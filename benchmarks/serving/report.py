@@ -1,4 +1,4 @@
-"""Owns how the figures are shown: the part of benchmarks/README.md, its charts, and the figures that others read by name."""
+"""Report of the serving figures: the part of benchmarks/README.md, its charts, and the figures that others read by name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns how the cost of an answer grows with the candidates that are scored."""
+"""Cost of a response by the number of candidates scored."""
 
 from collections.abc import Callable
 from typing import Any

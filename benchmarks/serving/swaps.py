@@ -1,4 +1,4 @@
-"""Owns what it costs that a new model takes over while requests are under way."""
+"""Cost of swapping in a new model while requests are in flight."""
 
 import threading
 from collections.abc import Callable, Iterator

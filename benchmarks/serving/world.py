@@ -1,4 +1,4 @@
-"""Owns the made-up catalogue, users and model that the server is measured with: the sizes are real, the contents random."""
+"""Made-up catalogue, users and model that the server is measured with: the sizes are real, the contents random."""
 
 import time
 from collections.abc import Iterator, Sequence

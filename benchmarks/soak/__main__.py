@@ -1,4 +1,4 @@
-"""Owns the command that soaks the system and writes down what grew: `python -m benchmarks.soak [--minutes N]`."""
+"""Command that soaks the system and writes down what grew: `python -m benchmarks.soak [--minutes N]`."""
 
 import argparse
 import shutil

@@ -1,4 +1,4 @@
-"""Owns how the soak is shown: what each line rose by, and the lines themselves."""
+"""Report of the soak: how much each line rose, and the lines."""
 
 from collections.abc import Mapping
 from typing import Any

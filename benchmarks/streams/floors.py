@@ -1,4 +1,4 @@
-"""Owns what the features worker is compared with: a no-op Faust agent, and bare aiokafka, on the same topic.
+"""Baselines of the features worker: a no-op Faust agent, and bare aiokafka, on the same topic.
 
 Run as `python -m benchmarks.streams.floors noop|getmany BOOTSTRAP COUNT`; prints records/s after the first tenth.
 """

@@ -1,4 +1,4 @@
-"""Owns the memory of the features worker over a million events."""
+"""Memory of the features worker over a million events."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Owns where the time of the features worker goes: CPU of each stage of its work, taken one after the other in one process."""
+"""CPU time of the features worker by stage, run one after the other in one process."""
 
 import asyncio
 import time

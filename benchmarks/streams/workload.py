@@ -1,4 +1,4 @@
-"""Owns the events that the streams are measured with: lists shown by a server, and what users then did with them."""
+"""Events that the streams are measured with: lists shown by a server, and what users then did with them."""
 
 import random
 import time

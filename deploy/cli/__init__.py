@@ -1,4 +1,4 @@
-"""Owns the `headwater` command: one module for each group of commands, and what becomes of their errors."""
+"""`headwater` command: one module for each group of commands, and what becomes of their errors."""
 
 import sys
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""Owns how a command finds what it talks to: a flag or variable first, else the stack that runs on this machine."""
+"""Finds what a command talks to: a flag or variable first, then the stack that runs on this machine."""
 
 import os
 import shutil

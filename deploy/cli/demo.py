@@ -1,4 +1,4 @@
-"""Owns `headwater demo`: the command around `deploy.demo.run`."""
+"""`headwater demo`: the command around `deploy.demo.run`."""
 
 from pathlib import Path
 from typing import Annotated

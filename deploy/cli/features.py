@@ -1,4 +1,4 @@
-"""Owns `headwater features`: what the feature store knows of one user, aged to now."""
+"""`headwater features`: what the feature store knows of one user, aged to now."""
 
 import time
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Owns `headwater model`: the published snapshots, what one is made of, going back and on, and the challenger."""
+"""`headwater model`: the published snapshots, what one is made of, going back and on, and the challenger."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Owns `headwater token`: a new client's token, and its table for the server's tokens file."""
+"""`headwater token`: a new client's token, and its table for the server's tokens file."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Owns `headwater up`: the embedded stack in the foreground, until Ctrl-C or the death of a part."""
+"""`headwater up`: the embedded stack in the foreground, until Ctrl-C or the death of a part."""
 
 import os
 import shutil

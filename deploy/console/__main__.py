@@ -1,4 +1,4 @@
-"""Owns the console's process: `python -m deploy.console`, set by HEADWATER_* in the environment, ended by SIGTERM or SIGINT."""
+"""Console's process: `python -m deploy.console`, set by HEADWATER_* in the environment, ended by SIGTERM or SIGINT."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Owns who may look: holders of a token with the scope admin, in whose name the gRPC server is then asked, too."""
+"""Access to the console: holders of a token with the admin scope, which is also used for its gRPC calls."""
 
 from contextvars import ContextVar
 

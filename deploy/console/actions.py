@@ -1,4 +1,4 @@
-"""Owns what a person can do with an item on the page, as it follows from the declared tasks."""
+"""Actions that a person can take on an item in the console, derived from the declared tasks."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns the console's HTTP face: its addresses, which of them a read-only console has, and what its errors say."""
+"""Console's HTTP face: its addresses, which of them a read-only console has, and what its errors say."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Owns following one event through the system: onto the log, into the user's features, into the scores, timed at each."""
+"""Following one event through the system: onto the log, into the user's features, into the scores, timed at each."""
 
 import asyncio
 import time

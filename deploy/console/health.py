@@ -1,4 +1,4 @@
-"""Owns how the system does, as the page shows it: freshness, latency, counts of the last minute, and learning curves."""
+"""Health as the console shows it: freshness, latency, counts of the last minute, and learning curves."""
 
 import math
 import time

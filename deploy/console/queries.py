@@ -1,4 +1,4 @@
-"""Owns what the page asks of the gRPC server: one list for each type of item, scores, and taking an event."""
+"""gRPC requests of the console: one list for each type of item, scores, and recording an event."""
 
 from collections.abc import Sequence
 from typing import Any

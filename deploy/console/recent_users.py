@@ -1,4 +1,4 @@
-"""Owns a look at the end of the event log: who was there lately."""
+"""Look at the end of the event log: who was there lately."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Owns reading a user's stored features for the page, with the titles of the items in them."""
+"""Reading a user's stored features for the page, with the titles of the items in them."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Owns the console's settings; read once, from HEADWATER_CONSOLE_* and the few names that all processes share."""
+"""Console's settings; read once, from HEADWATER_CONSOLE_* and the few names that all processes share."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Owns docs/asyncapi.yaml, the topics for producers as an AsyncAPI document: `python -m deploy.contracts.asyncapi` writes it.
+"""docs/asyncapi.yaml, the topics for producers as an AsyncAPI document: `python -m deploy.contracts.asyncapi` writes it.
 
 Payloads are JSON Schemas of the messages' JSON form, with the field names of the .proto files.
 """

@@ -1,4 +1,4 @@
-"""Owns the project file, headwater.toml: where recorded data lies, what its columns mean, and what it is served with."""
+"""Project file, headwater.toml: where recorded data lies, what its columns mean, and what it is served with."""
 
 import tomllib
 from dataclasses import dataclass, fields

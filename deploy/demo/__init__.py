@@ -1,1 +1,1 @@
-"""Owns the demo: MovieLens-100k through the whole system, and the report of what came out."""
+"""Demo: MovieLens-100k through the whole system, and the report of what came out."""

@@ -1,4 +1,4 @@
-"""Owns the two baselines that the demo's quality stands beside, predicted and then updated event by event."""
+"""Two baselines that the demo's quality stands beside, predicted and then updated event by event."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Owns what the demo measures as a client of the running system: latency of Score, and the time until an event is served."""
+"""Client-side measurements of the demo: latency of Score, and the time until an event is served."""
 
 import time
 from collections.abc import Callable, Sequence

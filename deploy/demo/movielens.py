@@ -1,4 +1,4 @@
-"""Owns MovieLens-100k as Headwater's input: fetching it, its films as catalogue entries, its ratings as events.
+"""MovieLens-100k as Headwater's input: fetching it, its films as catalogue entries, its ratings as events.
 
 The data set may be used for research only and not passed on, so it is installed at run time and is no part of Headwater.
 """

@@ -1,4 +1,4 @@
-"""Owns reading the learner's file of progressive predictions."""
+"""Reading the learner's file of progressive predictions."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Owns the learner's predictions as the demo judges them: matched to the ratings, beside the baselines, over time."""
+"""Learner's predictions as the demo judges them: matched to the ratings, beside the baselines, over time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the figures of quality that the report compares: area under the ROC curve and root mean squared error."""
+"""Figures of quality that the report compares: area under the ROC curve and root mean squared error."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""Owns the demo's report: report.json, and report.html with the curves of quality, which needs nothing beside itself."""
+"""Demo's report: report.json, and report.html with the curves of quality, which needs nothing beside itself."""
 
 import html
 from collections.abc import Mapping

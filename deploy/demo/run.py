@@ -1,4 +1,4 @@
-"""Owns the demo's course: fetch, start, publish, wait, measure, ask, report; run it with `headwater demo`."""
+"""Demo's course: fetch, start, publish, wait, measure, ask, report; run it with `headwater demo`."""
 
 import shutil
 import time

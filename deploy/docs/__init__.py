@@ -1,1 +1,1 @@
-"""Owns the reference pages of the documentation: each made from the source that it describes."""
+"""Reference pages of the documentation: each made from the source that it describes."""

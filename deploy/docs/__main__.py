@@ -1,4 +1,4 @@
-"""Owns writing the reference pages: `python -m deploy.docs`."""
+"""Writing the reference pages: `python -m deploy.docs`."""
 
 from deploy.docs.pages import pages
 

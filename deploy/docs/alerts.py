@@ -1,4 +1,4 @@
-"""Owns the page of alerts: each with what it means, by its own page in docs/runbooks."""
+"""Page of alerts: each with what it means, by its own page in docs/runbooks."""
 
 import re
 from pathlib import Path

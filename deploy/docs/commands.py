@@ -1,4 +1,4 @@
-"""Owns the page of commands: what `headwater --help` says, of every command."""
+"""Page of commands: what `headwater --help` says, of every command."""
 
 from collections.abc import Iterator
 from typing import Any

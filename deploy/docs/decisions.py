@@ -1,4 +1,4 @@
-"""Owns the page of decisions: the roads not taken, each with its page in docs/decisions."""
+"""Page of decisions: the roads not taken, each with its page in docs/decisions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Owns the page of messages: every message and call of the .proto files that others may use, with its comments."""
+"""Page of messages: every message and call of the .proto files that others may use, with its comments."""
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 

@@ -1,4 +1,4 @@
-"""Owns which pages are made from the sources, and where each lies."""
+"""List of the generated pages and their paths."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Owns the page of settings: every field of every process's settings, with the variable that sets it."""
+"""Page of settings: every field of every process's settings, with the variable that sets it."""
 
 import importlib
 import pkgutil

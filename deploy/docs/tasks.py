@@ -1,4 +1,4 @@
-"""Owns the page of the tasks file: the keys of a task, from the class that holds them, and the file that comes along."""
+"""Page of the tasks file: the keys of a task, from the class that holds them, and the file that comes along."""
 
 import ast
 import inspect

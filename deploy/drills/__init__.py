@@ -1,1 +1,1 @@
-"""Owns the failure drills: a whole system under load, what is broken in it on purpose, and what that cost."""
+"""Failure drills: a whole system under load, what is broken in it on purpose, and what that cost."""

@@ -1,4 +1,4 @@
-"""Owns a clock that jumps: libfaketime shifts what processes read as the time of day, as a step by NTP or a hand does."""
+"""Clock that jumps: libfaketime shifts what processes read as the time of day, as a step by NTP or a hand does."""
 
 import os
 from pathlib import Path

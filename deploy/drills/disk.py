@@ -1,4 +1,4 @@
-"""Owns a disk so small that it can be filled: a tmpfs of some megabytes, which takes root to mount."""
+"""Disk so small that it can be filled: a tmpfs of some megabytes, which takes root to mount."""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Owns the load under which drills run: events and questions at a steady pace, and what became of each."""
+"""Load under which drills run: events and questions at a steady pace, and what became of each."""
 
 import itertools
 import threading

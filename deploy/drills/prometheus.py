@@ -1,4 +1,4 @@
-"""Owns a real Prometheus beside the embedded stack: it scrapes each process with our rules, and answers questions."""
+"""Real Prometheus beside the embedded stack: it scrapes each process with our rules, and answers questions."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Owns a TCP proxy on this machine that lets a connection's bytes wait: a slow network between two processes."""
+"""TCP proxy on this machine that lets a connection's bytes wait: a slow network between two processes."""
 
 import asyncio
 import threading

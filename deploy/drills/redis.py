@@ -1,4 +1,4 @@
-"""Owns the Redis of the drills: one that forgets nothing that it has acknowledged, and can be killed and started again."""
+"""Redis of the drills: one that forgets nothing that it has acknowledged, and can be killed and started again."""
 
 import shutil
 from functools import partial

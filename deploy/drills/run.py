@@ -1,4 +1,4 @@
-"""Owns the course of one drill: load, break, hold, mend, wait until all is well, count what was lost."""
+"""Course of one drill: load, break, hold, mend, wait until all is well, count what was lost."""
 
 import time
 from collections.abc import Callable

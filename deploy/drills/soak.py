@@ -1,4 +1,4 @@
-"""Owns the soak: hours of the same load, in which nothing may grow: memory, file handles, threads, lag, latency."""
+"""Soak: hours of the same load, in which nothing may grow: memory, file handles, threads, lag, latency."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

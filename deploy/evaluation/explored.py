@@ -1,4 +1,4 @@
-"""Owns turning a log of explored lists into what estimators judge another ranking by."""
+"""Turning a log of explored lists into what estimators judge another ranking by."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

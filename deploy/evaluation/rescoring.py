@@ -1,4 +1,4 @@
-"""Owns scoring an answer again from its impressions: the served features, the model's version, the texts of that time."""
+"""Scoring an answer again from its impressions: the served features, the model's version, the texts of that time."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Owns finding impressions and the actions that followed them in the events topic."""
+"""Finding impressions and the actions that followed them in the events topic."""
 
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -1,1 +1,1 @@
-"""Owns the Grafana dashboards: written in Python, checked in as JSON, provisioned by compose and Kubernetes."""
+"""Grafana dashboards: written in Python, checked in as JSON, provisioned by compose and Kubernetes."""

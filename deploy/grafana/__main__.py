@@ -1,4 +1,4 @@
-"""Owns writing the dashboards: `python -m deploy.grafana`."""
+"""Writing the dashboards: `python -m deploy.grafana`."""
 
 from deploy.grafana.files import generated
 

@@ -1,4 +1,4 @@
-"""Owns the dashboard of capacity: CPU, memory and files of every process, and how far each part is from its limit."""
+"""Dashboard of capacity: CPU, memory and files of every process, and how far each part is from its limit."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 

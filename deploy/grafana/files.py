@@ -1,4 +1,4 @@
-"""Owns the JSON that Grafana is provisioned with, made from the dashboards."""
+"""JSON that Grafana is provisioned with, made from the dashboards."""
 
 from pathlib import Path
 

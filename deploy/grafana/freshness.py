@@ -1,4 +1,4 @@
-"""Owns the dashboard of the streams: how old what is served is, what waits, and what could not be used."""
+"""Dashboard of the streams: how old what is served is, what waits, and what could not be used."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 

@@ -1,4 +1,4 @@
-"""Owns how a panel of ours looks: one datasource, units in base form, every panel with a sentence that says what it tells."""
+"""Builders for dashboard panels: one datasource, base units, and a description on every panel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

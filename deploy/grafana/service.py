@@ -1,4 +1,4 @@
-"""Owns the dashboard of the service as its callers see it: objectives, rate, errors, duration, and where the time goes."""
+"""Dashboard of the service as its callers see it: objectives, rate, errors, duration, and where the time goes."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 

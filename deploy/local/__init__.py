@@ -1,1 +1,1 @@
-"""Owns the embedded stack: broker, workers and server as child processes of one command."""
+"""Embedded stack: broker, workers and server as child processes of one command."""

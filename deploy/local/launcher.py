@@ -1,4 +1,4 @@
-"""Owns the birth of a child: asks the kernel to kill it with its parent, then becomes the real command.
+"""Launches a child process that dies with its parent.
 
 Run as `python -m deploy.local.launcher PARENT_PID COMMAND ...`. A function between fork and exec would do the same, but is not
 safe in a parent that has threads.

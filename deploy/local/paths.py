@@ -1,4 +1,4 @@
-"""Owns where the parts of one embedded stack are: what was chosen, ports, directories, and what each process is told of them."""
+"""Paths, ports and environment of one embedded stack."""
 
 import json
 import os

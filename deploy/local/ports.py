@@ -1,4 +1,4 @@
-"""Owns the ports of this machine: which are free, which are taken, what answers on one."""
+"""Ports of this machine: which are free, which are taken, what answers on one."""
 
 import socket
 import urllib.error

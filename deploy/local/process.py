@@ -1,4 +1,4 @@
-"""Owns one child process of the stack: its start, its log lines, its health and its end."""
+"""One child process of the stack: its start, its log lines, its health and its end."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Owns the embedded stack as a whole: what runs, in which order it starts and stops, and what its end is when a part dies."""
+"""Embedded stack as a whole: what runs, in which order it starts and stops, and what its end is when a part dies."""
 
 import shutil
 import sys

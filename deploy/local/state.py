@@ -1,4 +1,4 @@
-"""Owns what a running stack leaves on disk: the lock on its data directory and stack.json, by which other commands find it."""
+"""Files of a running stack: the lock on its data directory, and stack.json, by which other commands find it."""
 
 import fcntl
 import os

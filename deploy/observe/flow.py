@@ -1,4 +1,4 @@
-"""Owns pushing events through a running stack and watching them arrive: paced, shown live, accounted for to the last one."""
+"""Pushing events through a running stack and watching them arrive: paced, shown live, accounted for to the last one."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Owns reading a process's GET /metrics: totals, and quantiles of a histogram between two readings."""
+"""Reading a process's GET /metrics: totals, and quantiles of a histogram between two readings."""
 
 import math
 import urllib.request

@@ -1,4 +1,4 @@
-"""Owns writing what is made from rules and metrics: `python -m deploy.prometheus`."""
+"""Writing what is made from rules and metrics: `python -m deploy.prometheus`."""
 
 from deploy.prometheus.files import generated
 

@@ -1,4 +1,4 @@
-"""Owns the alerts on causes: what no objective shows early enough, or does not point to."""
+"""Alerts on causes: what no objective shows early enough, or does not point to."""
 
 from deploy.prometheus.rule import Alert
 

@@ -1,4 +1,4 @@
-"""Owns the list of all metrics: read from the registries that the processes make, so that it cannot differ from them."""
+"""List of all metrics: read from the registries that the processes make, so that it cannot differ from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

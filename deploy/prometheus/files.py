@@ -1,4 +1,4 @@
-"""Owns the files that are made from rules and metrics: their content, and where each lies."""
+"""Files that are made from rules and metrics: their content, and where each lies."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns the service-level objectives, and the alerts on how fast their error budgets burn.
+"""Service-level objectives, and the alerts on how fast their error budgets burn.
 
 Windows and factors are those of the Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts", for a budget of
 30 days: 2 % of it gone in an hour, or 5 % in six hours, pages; 10 % in three days opens a ticket.

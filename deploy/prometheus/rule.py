@@ -1,4 +1,4 @@
-"""Owns the two kinds of rule, as Prometheus reads them."""
+"""Two kinds of rule, as Prometheus reads them."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Owns how a user's residuals carry over to other items: to those alike, and along what items differ in.
+"""Affinity features: how a user's residuals carry over to similar items, and along the attributes that items differ in.
 
 An affinity is a mean of residuals over the user's history, weighted by how alike the item of each is to the candidate.
 float32, since these are the arrays with a cell for each pair and what the model sees is float32 as well.

@@ -1,4 +1,4 @@
-"""Owns what stored rows come to at one time, each by itself: a list of items, what a user engaged with, and the user."""
+"""Features of single rows, aged to one time: items, a user's engagements, and the user."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns how stored rows become the model's inputs: one function for the server, the example joiner and replay alike."""
+"""Assembly of model inputs from stored rows: one function for the server, the example joiner and replay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the thread that keeps a process's item table current from the compacted topics of item rows."""
+"""Thread that keeps a process's item table current from the compacted topics of item rows."""
 
 import threading
 import time

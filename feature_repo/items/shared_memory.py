@@ -1,4 +1,4 @@
-"""Owns what several processes of one machine hold in common of all items: the row of each id, and the text vectors by row.
+"""Shared memory of the processes of one machine: the row of each item id, and the text vectors by row.
 
 Vectors are large and seldom change, so they lie in memory that all processes map. Each still reads the log by itself, and writes
 what the others have written or will write: all it agrees on with them is the row. While one that replaces a dead one catches up

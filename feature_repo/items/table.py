@@ -1,4 +1,4 @@
-"""Owns what a process knows of all items at once, in dense arrays that a whole list of candidates is read from."""
+"""Item table: all items in dense arrays, from which a whole list of candidates is read."""
 
 import threading
 import zlib

@@ -1,4 +1,4 @@
-"""Owns refusing calls: of clients that are not known, not allowed what they ask, or faster than was agreed."""
+"""Refusing calls: of clients that are not known, not allowed what they ask, or faster than was agreed."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Owns conversion between the wire's messages and the data plane's questions and answers."""
+"""Conversion between the wire's messages and the data plane's questions and answers."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

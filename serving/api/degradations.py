@@ -1,4 +1,4 @@
-"""Owns the words for each way in which an answer is less than a full one."""
+"""Descriptions of each way in which a response can be degraded."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Owns the ways in which a request can fail; what each means on the wire is the servicer's to say.
+"""Ways in which a request can fail; what each means on the wire is the servicer's to say.
 
 ServingError
 ├── InvalidRequest      the caller must change the request

@@ -1,4 +1,4 @@
-"""Owns how the server listens: in the clear, with TLS, or with TLS that asks clients for a certificate, too."""
+"""Listening address of the server: plaintext, TLS, or mutual TLS."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Owns the gRPC face: converts, calls the data plane, converts back; and which status each failure has on the wire."""
+"""GRPC face: converts, calls the data plane, converts back; and which status each failure has on the wire."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Owns who may call: clients from a file of hashed tokens, each with scopes, an end and a rate.
+"""Client tokens: a file of hashed tokens, each with scopes, an expiry and a rate limit.
 
 The file is TOML, one table a client; `headwater token` makes the table and shows the token once:
 

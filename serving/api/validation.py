@@ -1,4 +1,4 @@
-"""Owns what a request may ask for, and the words that tell a caller what to change."""
+"""Validation of requests, with messages that tell a caller what to change."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Owns encoding the words that a request carries, off the event loop and within the time that the request has.
+"""Encoding the words that a request carries, off the event loop and within the time that the request has.
 
 What the words do: `Recommend` draws candidates near to them and adds their cosine to each item's rank score. They do not
 change a task's prediction, since no model has learned from them; `Score` therefore says that it left them out.

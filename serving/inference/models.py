@@ -1,4 +1,4 @@
-"""Owns which model scores: watches the snapshots, checks a new one, and swaps it in without touching requests under way."""
+"""Model watcher: checks new snapshots and swaps them in without touching requests in flight."""
 
 import asyncio
 from collections.abc import Callable

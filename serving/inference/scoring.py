@@ -1,4 +1,4 @@
-"""Owns how assembled features become predictions: by the model, or by running means where there is none yet."""
+"""Predictions from assembled features: by the model, or by running means until there is one."""
 
 from dataclasses import dataclass
 

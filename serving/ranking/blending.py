@@ -1,4 +1,4 @@
-"""Owns the one number that a list is ordered by: task predictions made comparable, weighted, and blended."""
+"""One number that a list is ordered by: task predictions made comparable, weighted, and blended."""
 
 from collections.abc import Sequence
 

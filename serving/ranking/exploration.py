@@ -1,4 +1,4 @@
-"""Owns drawing a list at random, the good more often, with the chance that each place's item had."""
+"""Drawing a list at random, the good more often, with the chance that each place's item had."""
 
 from dataclasses import dataclass
 

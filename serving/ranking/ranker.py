@@ -1,4 +1,4 @@
-"""Owns making ranked lists: what may be drawn, candidates, one forward pass for all lists, blend, selection."""
+"""Making ranked lists: what may be drawn, candidates, one forward pass for all lists, blend, selection."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

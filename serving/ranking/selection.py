@@ -1,4 +1,4 @@
-"""Owns which candidates make the list and in which order: the best first, spread out and within the rules where asked."""
+"""Selection and order of a list: best first, diversified and within the rules where requested."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Owns which items of the catalogue a list may draw from: live, of the kind asked for, and not excluded or acted on."""
+"""Items that a list may draw from: live, of the requested kind, and neither excluded nor acted on."""
 
 import math
 from collections.abc import Iterable

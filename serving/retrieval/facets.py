@@ -1,4 +1,4 @@
-"""Owns the columns that lists are filtered, capped and boosted by: type, category, language and attributes of every item."""
+"""Columns that lists are filtered, capped and boosted by: type, category, language and attributes of every item."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""Owns which items are candidates for a user's list: near to what was liked or asked for, trending, and new."""
+"""Sources of candidates for a user's list: similar to what was liked or asked for, trending, and new."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Owns how records of the examples topic are read: which are of use, what tells them apart, and the batch they make."""
+"""Decoding of examples: which are usable, what identifies them, and the batch that they make."""
 
 import math
 from collections.abc import Sequence

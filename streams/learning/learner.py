@@ -1,4 +1,4 @@
-"""Owns learning from the examples log: which examples count, how they are cut into batches, what a checkpoint holds."""
+"""Learning from the examples log: which examples count, how they are cut into batches, what a checkpoint holds."""
 
 import math
 from collections.abc import Callable, Sequence

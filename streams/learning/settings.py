@@ -1,4 +1,4 @@
-"""Owns the settings of the learner and of its challenger; read once, at its start."""
+"""Settings of the learner and of its challenger; read once, at its start."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Owns what a batch of catalogue changes leads to: encoded entries for the store and for everyone's item table."""
+"""Catalogue processor: catalogue changes in; encoded entries for the store and every item table out."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

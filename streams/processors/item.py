@@ -1,4 +1,4 @@
-"""Owns what a batch of item actions leads to: items' rows, and their state for everyone's item table."""
+"""Item processor: item actions in; item rows and their state for every item table out."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

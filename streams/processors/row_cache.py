@@ -1,4 +1,4 @@
-"""Owns the rows that a worker keeps in memory between batches; it is their only writer while it owns their partitions."""
+"""Rows that a worker keeps in memory between batches; it is their only writer while it owns their partitions."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Owns what a batch of events leads to: users' rows, actions for the items, labelled examples, dead letters."""
+"""User processor: events in; user rows, item actions, labelled examples and dead letters out."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

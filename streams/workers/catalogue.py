@@ -1,4 +1,4 @@
-"""Owns the catalogue worker: changes in, encoded entries out. Run with `python -m streams.workers.catalogue`."""
+"""Catalogue worker: changes in, encoded entries out. Run with `python -m streams.workers.catalogue`."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Owns the features worker: events in, fresh user and item rows out. Run with `python -m streams.workers.features`."""
+"""Features worker: events in, fresh user and item rows out. Run with `python -m streams.workers.features`."""
 
 import asyncio
 import sys

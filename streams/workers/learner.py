@@ -1,4 +1,4 @@
-"""Owns the learner process: examples in, model snapshots out. Run with `python -m streams.workers.learner`."""
+"""Learner process: examples in, model snapshots out. Run with `python -m streams.workers.learner`."""
 
 import asyncio
 import sys

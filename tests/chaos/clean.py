@@ -1,4 +1,4 @@
-"""Owns the one clean pass that everything is compared with: the same records through the same code, in one go, undisturbed."""
+"""One clean pass that everything is compared with: the same records through the same code, in one go, undisturbed."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Owns workers that are killed, stopped and started at random while others go on, as an orchestrator and its nodes would."""
+"""Workers that are killed, stopped and started at random while others go on, as an orchestrator and its nodes would."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""Owns a live system for the tests of upgrades: its processes, the calls that an application makes of it, and what flows in."""
+"""Live system for the tests of upgrades: its processes, the calls that an application makes of it, and what flows in."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping

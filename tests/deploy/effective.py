@@ -1,4 +1,4 @@
-"""Owns what a process would be told in a deployment: its settings made of an environment, and what is wrong with them."""
+"""Effective settings of a process in a deployment, and what is wrong with them."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

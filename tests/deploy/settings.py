@@ -1,4 +1,4 @@
-"""Owns the list of all environment variables that the processes read, taken from their settings."""
+"""List of all environment variables that the processes read, taken from their settings."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Owns the small worlds that the tests of the feature repo are played in: tasks, items with vectors, random events."""
+"""Small worlds that the tests of the feature repo are played in: tasks, items with vectors, random events."""
 
 import numpy as np
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Owns server processes for tests: `python -m serving` over a small catalogue that the embedded broker holds."""
+"""Server processes for tests: `python -m serving` over a small catalogue that the embedded broker holds."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Owns clients of a servicer in this very process, over a real channel."""
+"""Clients of a servicer in this very process, over a real channel."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

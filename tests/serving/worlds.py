@@ -1,4 +1,4 @@
-"""Owns the small world that the server's tests run in: a catalogue, a real SQLite store, a model that has really learned."""
+"""Small world that the server's tests run in: a catalogue, a real SQLite store, a model that has really learned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Owns a corpus of good, bad and broken records of the events topic, each with what must become of it."""
+"""Corpus of good, bad and broken records of the events topic, each with what must become of it."""
 
 import json
 import random

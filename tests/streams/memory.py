@@ -1,4 +1,4 @@
-"""Owns an online store in memory, for tests of what is around it: rows go through the real codec, so nothing is shared."""
+"""Online store in memory, for tests of what is around it: rows go through the real codec, so nothing is shared."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns the workers as processes beside a real broker and a real store, as the stack runs them."""
+"""Workers as processes beside a real broker and a real store, as the stack runs them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Owns a worker whose thread never comes back from a batch; run as `python -m tests.streams.stuck_worker`."""
+"""Worker whose thread never comes back from a batch; run as `python -m tests.streams.stuck_worker`."""
 
 import asyncio
 import sys

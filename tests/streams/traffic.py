@@ -1,4 +1,4 @@
-"""Owns the events that the tests of whole workers send: the same at every call, of few users and items."""
+"""Events that the tests of whole workers send: the same at every call, of few users and items."""
 
 from collections.abc import Iterator
 

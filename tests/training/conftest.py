@@ -1,4 +1,4 @@
-"""Owns the made-up stream that the tests of learning share; its labels follow a known rule with noise."""
+"""Made-up stream that the tests of learning share; its labels follow a known rule with noise."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Owns how the losses of the tasks become the one step that is taken: a method a file, chosen by name."""
+"""Balancing of task losses into one step: one method a file, chosen by name."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""Owns priorities: a lesser task learns only what does not set a greater one back."""
+"""Priorities: a lesser task learns only what does not set a greater one back."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Owns what every balancing answers to."""
+"""Interface of every balancing method."""
 
 from collections.abc import Sequence
 

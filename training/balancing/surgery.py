@@ -1,4 +1,4 @@
-"""Owns gradient surgery and kindred aggregators, as torchjd has them."""
+"""Gradient surgery and kindred aggregators, as torchjd has them."""
 
 from typing import Literal, assert_never
 

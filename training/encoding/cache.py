@@ -1,4 +1,4 @@
-"""Owns the cache of text vectors on disk, so that a text is encoded once for each version of the encoder."""
+"""Cache of text vectors on disk, so that a text is encoded once for each version of the encoder."""
 
 import hashlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""Owns the watch for drift: whether a task's progressive loss has moved to another level."""
+"""Watch for drift: whether a task's progressive loss has moved to another level."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns what another ranking would have earned, estimated from lists that were drawn at random with known chances.
+"""Off-policy estimates of another ranking's reward, from lists drawn at random with logged propensities.
 
 Shape suffixes: A candidates that a list was drawn from, K places of the list.
 """

@@ -1,4 +1,4 @@
-"""Owns how good lists are that predictions would make: of each user's candidates the K that score highest."""
+"""Ranking metrics of the lists that predictions would make: each user's K highest-scored candidates."""
 
 import math
 from dataclasses import dataclass

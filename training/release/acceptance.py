@@ -1,4 +1,4 @@
-"""Owns the judgement on weights: whether those learned so far may take the place of the last good ones."""
+"""Judgement on weights: whether those learned so far may take the place of the last good ones."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the contest between two ways of learning: a challenger learns what the champion learns, and may take its place."""
+"""Contest between two ways of learning: a challenger learns what the champion learns, and may take its place."""
 
 import math
 import re

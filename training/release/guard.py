@@ -1,4 +1,4 @@
-"""Owns guarded learning: some examples are held out, weights are judged by them, and what does not pass is undone."""
+"""Guarded learning: some examples are held out, weights are judged by them, and what does not pass is undone."""
 
 import copy
 import math

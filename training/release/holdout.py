@@ -1,4 +1,4 @@
-"""Owns the choice of the examples that are held out: scored like all others, judged by, never learned from."""
+"""Choice of the examples that are held out: scored like all others, judged by, never learned from."""
 
 import zlib
 from collections.abc import Iterable

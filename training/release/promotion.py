@@ -1,4 +1,4 @@
-"""Owns what the learner and whoever runs it say to each other of a challenger: a standing to read, and a request to promote."""
+"""Status file and promotion request for the challenger."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

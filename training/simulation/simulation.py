@@ -1,4 +1,4 @@
-"""Owns synthetic worlds at work: users with hidden tastes, items, and what users do with them, at rates that are known.
+"""Synthetic worlds at work: users with hidden tastes, items, and what users do with them, at rates that are known.
 
 Nothing in it is taken from real people. It serves to measure how near predictions come to an oracle, which real data lacks.
 """

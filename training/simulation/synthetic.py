@@ -1,4 +1,4 @@
-"""Owns a synthetic world as what a project holds: its events and items, the last of them just before now."""
+"""Synthetic world as what a project holds: its events and items, the last of them just before now."""
 
 from pathlib import Path
 

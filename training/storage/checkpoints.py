@@ -1,4 +1,4 @@
-"""Owns the learner's checkpoint: one file or object that is replaced whole or not at all."""
+"""Learner's checkpoint: one file or object that is replaced whole or not at all."""
 
 import io
 import pickle

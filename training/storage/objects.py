@@ -1,4 +1,4 @@
-"""Owns models in an object store (S3 and its like) through fsspec.
+"""Models in an object store (S3 and its like) through fsspec.
 
 An object store has no rename and no lock, but each object is written whole and, by a condition, only if it is not there yet:
 

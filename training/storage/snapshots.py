@@ -1,4 +1,4 @@
-"""Owns published models: versioned, checksummed, in a directory or an object store, and the pointer to the one that serves."""
+"""Published models: versioned, checksummed, in a directory or an object store, and the pointer to the one that serves."""
 
 import hashlib
 from collections.abc import Callable, Mapping

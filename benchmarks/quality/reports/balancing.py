@@ -1,4 +1,4 @@
-"""Owns how it is shown what each way of balancing brings on real ratings."""
+"""Report of the figures on balancing."""
 
 from collections.abc import Mapping
 from typing import Any

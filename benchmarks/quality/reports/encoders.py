@@ -1,4 +1,4 @@
-"""Owns how the figures on encoders are shown."""
+"""Report of the figures on encoders."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns how the figures on the simulated newsroom are shown."""
+"""Report of the figures on the simulated newsroom."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns how the figures are shown: the part of benchmarks/README.md, and its charts."""
+"""Report of the quality figures: the part of benchmarks/README.md, and its charts."""
 
 from collections.abc import Mapping
 from typing import Any

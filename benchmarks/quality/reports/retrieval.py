@@ -1,4 +1,4 @@
-"""Owns how the figures on retrieval are shown."""
+"""Report of the figures on retrieval."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns how the figures on Steam are shown."""
+"""Report of the figures on Steam."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns how it is shown whether tasks learn better together."""
+"""Report of the figures on learning tasks together."""
 
 from collections.abc import Mapping
 from typing import Any

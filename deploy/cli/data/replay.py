@@ -1,4 +1,4 @@
-"""Owns `headwater replay`: a recorded history through the online fold, join and learning code, judged as it goes."""
+"""`headwater replay`: a recorded history through the online fold, join and learning code, judged as it goes."""
 
 import os
 import time

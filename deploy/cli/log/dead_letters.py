@@ -1,4 +1,4 @@
-"""Owns `headwater dead-letters`: the records that could not be used, why, and sending them back."""
+"""`headwater dead-letters`: the records that could not be used, why, and sending them back."""
 
 import string
 import time

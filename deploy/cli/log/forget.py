@@ -1,4 +1,4 @@
-"""Owns `headwater forget`: erasing what is known of a user, with a receipt of what was erased where."""
+"""`headwater forget`: erasing what is known of a user, with a receipt of what was erased where."""
 
 from datetime import UTC, datetime
 from typing import Annotated

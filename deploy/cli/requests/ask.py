@@ -1,4 +1,4 @@
-"""Owns `headwater score`, `recommend` and `page`: a question to the running server, its answer as a table."""
+"""`headwater score`, `recommend` and `page`: a question to the running server, its answer as a table."""
 
 import contextlib
 import math

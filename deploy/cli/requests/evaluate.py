@@ -1,4 +1,4 @@
-"""Owns `headwater evaluate`: what another ranking would have earned, from lists of the log that were drawn at random."""
+"""`headwater evaluate`: what another ranking would have earned, from lists of the log that were drawn at random."""
 
 import time
 from typing import TYPE_CHECKING, Annotated

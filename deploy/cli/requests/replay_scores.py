@@ -1,4 +1,4 @@
-"""Owns `headwater replay-scores`: the scores of an answer that was given, computed again from the log."""
+"""`headwater replay-scores`: the scores of an answer that was given, computed again from the log."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Owns the names of the Kafka topics and how each is laid out; every process takes them from here."""
+"""Names of the Kafka topics and how each is laid out; every process takes them from here."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Owns reading the Dockerfile: its stages, what each is built from, and what it says."""
+"""Reading the Dockerfile: its stages, what each is built from, and what it says."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Owns the schemas of manifests: Kubernetes' own kinds, KEDA's, and those of Prometheus' operator."""
+"""Schemas of manifests: Kubernetes' own kinds, KEDA's, and those of Prometheus' operator."""
 
 from collections.abc import Mapping
 from functools import cache
