@@ -69,10 +69,10 @@ format: $(STAMP) ## Rewrite the sources in house style
 	$(BIN)/ruff check --fix $(PACKAGES)
 	$(BIN)/ruff format $(PACKAGES)
 
-protos: $(STAMP) ## Regenerate the code beside the .proto files
+protos: $(STAMP) ## Regenerate the code next to the .proto files
 	$(BIN)/python -m deploy.contracts.generate
 
-generated: $(STAMP) ## Write rules, dashboards and the generated documents anew from their sources
+generated: $(STAMP) ## Write rules, dashboards and the generated documents from their sources
 	$(BIN)/python -m deploy.prometheus
 	$(BIN)/python -m deploy.grafana
 	$(BIN)/python -m deploy.docs

@@ -1,1 +1,1 @@
-"""Every published figure, and the peers beside it."""
+"""Every published figure, with those of the peers."""

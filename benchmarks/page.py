@@ -1,4 +1,4 @@
-"""benchmarks/README.md as a page of parts, each written anew by its benchmark between two marks, and the charts."""
+"""benchmarks/README.md as a page of parts, each rewritten by its benchmark between two marks, and the charts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ def write_part(directory: Path, name: str, text: str, charts: Mapping[str, str],
     """Writes `text` into README.md of `directory`, in place of the part `name` there or at the end, and SVGs into charts/.
 
     Args:
-        command: what writes the part anew; `make bench-NAME` where it is empty.
+        command: what rewrites the part; `make bench-NAME` where it is empty.
     """
     (directory / "charts").mkdir(parents=True, exist_ok=True)
     for file, svg in charts.items():

@@ -34,7 +34,7 @@ def measure_sections(
     """Measures sections one after the other and writes the figures, the part of the page and the charts after each.
 
     So an interrupted run keeps what it has, and the figures of sections that are not named stay as they are. `headline` makes
-    of all sections the figures that stand beside them; `command` is what writes all of it, where that is not `make bench-NAME`.
+    of all sections the figures next to them; `command` is what writes all of it, where that is not `make bench-NAME`.
     """
     console, began = Console(highlight=False), time.perf_counter()
     path = directory / "results" / f"{name}.json"

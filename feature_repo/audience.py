@@ -51,7 +51,7 @@ def remember(audience_AC: NDArray[np.float64], alias: int, at: float, labels: li
 
 
 def audience_of(audience_AC: NDArray[np.float64], counters_2TH: NDArray[np.float64]) -> Audience:
-    """What everyone else is told of an item's users; `counters_2TH` are its observations and sums of labels, by task."""
+    """What is published of an item's users; `counters_2TH` are its observations and sums of labels, by task."""
     tasks = len(counters_2TH) // 2
     observed_T, sums_T = counters_2TH[:tasks, -1], counters_2TH[tasks:, -1]
     columns_CA = np.ascontiguousarray(audience_AC.T)

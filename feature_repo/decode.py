@@ -53,7 +53,7 @@ Reason = Literal["unparseable", "constraint", "future", "too_large", "unreadable
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejection:
-    """Why a record cannot be used: a fixed word for metrics, and in words what is wrong and what to send instead."""
+    """Why a record cannot be used: a fixed word for metrics, and as text what is wrong and what to send instead."""
 
     reason: Reason
     detail: str

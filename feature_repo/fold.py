@@ -38,7 +38,7 @@ class Folded:
     erased_before: bool = False
     """It occurred before its user asked to be forgotten."""
     erasure: Erasure | None = None
-    """What answers a wish to be forgotten, once the row is written; redelivered or repeated, it is answered again."""
+    """The receipt of an erasure request, once the row is written; redelivered or repeated, it is answered again."""
     action: ItemAction | None = None
     examples: list[bytes] = field(default_factory=list)
     """What it taught, in order: each an Example in protobuf, one without labels for an impression that carries no predictions."""
@@ -195,7 +195,7 @@ class UserFold:
                 continue  # the impression already has its positive, or its time is over
             observations[at] = 0.0 if implicit and pending is not None else 1.0
             sums[at] = label
-            # A positive whose impression is not known has no negatives beside it, so it teaches no rate.
+            # A positive whose impression is not known has no negatives with it, so it teaches no rate.
             if pending is not None or not implicit:
                 settled[at] = label
         if settled or lower_bounds:  # a bound settles nothing: the whole read may still come

@@ -25,7 +25,7 @@ SEEN_EVENTS = 512
 
 @dataclass(kw_only=True, slots=True)
 class UserRow:
-    """What is known of one user after the event at (`log`, `partition`, `offset`)."""
+    """Features of one user after the event at (`log`, `partition`, `offset`)."""
 
     user_id: str
     counters_CH: NDArray[np.float64]
@@ -132,7 +132,7 @@ class ItemRow:
     """When the item was last deleted, Unix microseconds: actions of then or before are not folded any more."""
 
     def audience(self) -> Audience:
-        """What everyone else is told of its users."""
+        """What is published of its users."""
         return audience_of(self.audience_AC, self.counters_CH[2:])
 
     def erase(self, deleted_at: float) -> bool:

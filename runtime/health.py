@@ -14,7 +14,7 @@ _WATCHDOG_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """What keeps a part from getting on, in words, and for how long it has stood still."""
+    """What blocks a part, as text, and for how long it has been stalled."""
 
     text: str
     seconds: float
@@ -44,7 +44,7 @@ class Heartbeat:
         self.progress()
 
     def revoke(self) -> None:
-        """Partitions are being dealt anew."""
+        """A rebalance is in progress."""
         self._assigned = False
         self.progress()
 
@@ -75,7 +75,7 @@ class Heartbeat:
 
 
 class Health:
-    """Whether all parts of a process are ready and get on, and its event loop turns."""
+    """Whether all parts of a process are ready and make progress, and its event loop runs."""
 
     def __init__(self, *, stall_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._stall_seconds, self._clock = stall_seconds, clock

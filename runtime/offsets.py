@@ -61,7 +61,7 @@ def standing(kafka: KafkaSettings) -> list[GroupState]:
 def move(kafka: KafkaSettings, group: str, *, to_end: bool) -> int:
     """Sets a group to the beginning of what the log still holds, or to its end; returns how many records then wait.
 
-    The group is deleted and its offsets are written anew: brokers refuse the first as long as it has members.
+    The group is deleted and its offsets are written again: brokers refuse the first as long as it has members.
 
     Raises:
         OffsetsError: no such group, or its workers still run.

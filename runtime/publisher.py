@@ -33,7 +33,7 @@ class Publisher:
     broker refuses it.)
 
     A key's partition is its CRC-32 over the number of partitions, on every topic that the workers write. Awaiting each
-    record by itself costs more than folding it, so records are packed here and each batch is awaited once.
+    single record costs more than folding it, so records are packed here and each batch is awaited once.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:

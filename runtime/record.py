@@ -9,7 +9,7 @@ class UnreadableBatch(bytes):
     """The value of a record that stands for a batch, or the rest of one, that cannot be read: the batch as the log holds it."""
 
     reason: str
-    """Why, in words."""
+    """Why, as text."""
 
     def __new__(cls, batch: bytes, reason: str) -> "UnreadableBatch":
         made = super().__new__(cls, batch)

@@ -177,7 +177,7 @@ class LogError(UserError):
 
 
 def log_ids(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
-    """A 63-bit number for each topic that changes when the topic is created anew (its offsets then start from 0 again).
+    """A 63-bit number for each topic that changes when the topic is created again (its offsets then start from 0 again).
 
     Raises:
         LogError: a topic is missing or has no id (brokers before Apache Kafka 2.8 give none).
@@ -218,7 +218,7 @@ def read_topic(kafka: KafkaSettings, topic: str) -> Iterator[ConsumerRecord]:
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
         heard_at = time.monotonic()
-        # The watermark of a fetch is the end: the embedded broker's listing of ends stands still within a batch of records.
+        # The watermark of a fetch is the end: the embedded broker's listing of ends does not move within a batch of records.
         while any((end := consumer.highwater(one)) is None or consumer.position(one) < end for one in partitions):
             fetched = consumer.poll(timeout_ms=200)
             if fetched:

@@ -54,7 +54,7 @@ SERVICE: str = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"]
 _READY_WAIT_SECONDS = 2.0
 _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients keep idle connections alive
-    # Beyond 1,000 calls that were not looked at yet gRPC drops some, as cancelled; ours are refused in words.
+    # Beyond 1,000 calls that were not looked at yet gRPC drops some, as cancelled; ours are refused with a reason.
     ("grpc.server.max_pending_requests", 10_000),
     ("grpc.server.max_pending_requests_hard_limit", 30_000),
 )
@@ -78,7 +78,7 @@ class Application:
         self._traces = traces or Traces()
         vocabulary = features.vocabulary()
         torch.set_num_threads(settings.compute_threads)
-        # NumPy's BLAS takes all cores by itself, and its threads spin: on two cores that made assembling four times slower.
+        # NumPy's BLAS takes all cores by default, and its threads spin: on two cores that made assembling four times slower.
         threadpool_limits(settings.compute_threads, user_api="blas")
         encoder = TextEncoder(encoding.items())  # never loaded here: what made the vectors that others publish
         table = ItemTable(vocabulary, dimensions=encoder.dimension, shared=shared)
@@ -125,7 +125,7 @@ class Application:
             checks={
                 "/healthz": lambda: self._broker.problem or self._unready(),
                 "/readyz": self._unready,
-                "/livez": lambda: None if self._pulse.alive() else "requests stand still: restart the server",
+                "/livez": lambda: None if self._pulse.alive() else "requests are stalled: restart the server",
             },
         )
         self._tasks: list[asyncio.Task[None]] = []

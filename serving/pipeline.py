@@ -1,4 +1,4 @@
-"""Data plane: from a question to an answer, free of transport, degrading rather than failing.
+"""Data plane: from a request to a response, free of transport, degrading rather than failing.
 
 The user's row is read fresh, the items come from the table that the mirror keeps, and one forward pass scores all candidates.
 Only what the caller must change raises.
@@ -36,7 +36,7 @@ _READ_SHARE = 0.5  # of the time left, that reading may take: the rest is for sc
 class Pipeline:
     """Answers questions; one for the process.
 
-    `model()` gives the model of the moment, which an answer keeps to its end; `shown` is told of every list given out.
+    `model()` gives the current model, which a response keeps to its end; `shown` is called with every list given out.
     """
 
     def __init__(

@@ -71,7 +71,7 @@ class Supervisor:
             checks={
                 "/healthz": lambda: self._problem("healthz"),
                 "/readyz": lambda: self._problem("readyz"),
-                "/livez": lambda: None if self._alive() else "requests stand still: restart the server",
+                "/livez": lambda: None if self._alive() else "requests are stalled: restart the server",
             },
         )
 
@@ -127,7 +127,7 @@ class Supervisor:
         return next((scraped for status, scraped in answers if status != HTTPStatus.OK), None)
 
     def _alive(self) -> bool:
-        """Whether no child stands still; one that died is replaced, which needs no new start of the whole."""
+        """Whether no child is stalled; one that died is replaced, which needs no new start of the whole."""
         known = [child for child in self._children if child.was_healthy and child.process.poll() is None]
         return all(self._ask(child, "livez") is not None for child in known)
 

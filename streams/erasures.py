@@ -18,14 +18,14 @@ __all__ = ["ForgetError", "forget"]
 
 
 class ForgetError(UserError):
-    """A wish to be forgotten that is on the log and not answered yet; the message says what to do."""
+    """An erasure request that is on the log and has no receipt yet; the message says what to do."""
 
 
 def forget(kafka: KafkaSettings, user_id: str, *, clock: Callable[[], float] = time.time, wait_seconds: float = 60.0) -> Erasure:
     """Puts the wish on the event log, waits until the user's row is erased, and returns the receipt.
 
     Args:
-        clock: Unix seconds; the time until which the user's events are barred.
+        clock: Unix seconds; the time until which the user's events are not counted.
 
     Raises:
         ForgetError: no receipt came within `wait_seconds`. The wish stands in the log; asking again does no harm.
@@ -41,7 +41,7 @@ def forget(kafka: KafkaSettings, user_id: str, *, clock: Callable[[], float] = t
         if not partitions:
             raise TopicError(f"{kafka.bootstrap_servers} has no topic {ERASURES.name}; run `headwater topics --create`")
         consumer.assign(partitions)
-        # From the beginning where the end is not known for sure: the embedded broker's listing of ends stands still in a batch.
+        # From the beginning where the end is unsure: the embedded broker's listing of ends does not move within a batch.
         consumer.seek_to_beginning(*partitions)
         with EventProducer(kafka) as producer:
             producer.send(event)

@@ -102,7 +102,7 @@ class BatchPipeline(Generic[W]):
         self._retried: list[Callable[[str], None]] = []
 
     def on_retry(self, hear: Callable[[str], None]) -> None:
-        """Registers who hears, in words, of each attempt that the store did not answer."""
+        """Registers a callback for each attempt that the store did not answer."""
         self._retried.append(hear)
 
     async def handle(self, records: Sequence[Record], begins: Mapping[int, int], ends: Mapping[int, int]) -> W | None:
@@ -146,7 +146,7 @@ class BatchPipeline(Generic[W]):
             await self._disown()
 
     async def on_assigned(self) -> None:
-        """Takes batches again; called when partitions have been dealt anew."""
+        """Takes batches again; called after a rebalance."""
         self._away.clear()
 
     async def _own(self, begins: Mapping[int, int]) -> bool:

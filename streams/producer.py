@@ -28,8 +28,8 @@ __all__ = ["DeliveryError", "DeliveryReport", "EventProducer"]
 class EventProducer:
     """Sends events keyed by user and catalogue changes keyed by item; safe for several threads.
 
-    The client is idempotent and tries again by itself, so order within a key holds and a retry counts once. With a spool every
-    record goes to disk first and leaves it, in order, once the broker has it: neither a broker that is away nor the end of this
+    The client is idempotent and retries, so order within a key holds and a retry counts once. With a spool every
+    record goes to disk first and leaves it, in order, once the broker has it: neither an unreachable broker nor the end of this
     process loses one.
     """
 

@@ -1,4 +1,4 @@
-"""Records that wait on disk for a broker that is away: in order, bounded, and there again after a restart."""
+"""Records that wait on disk for an unreachable broker: in order, bounded, and there again after a restart."""
 
 import sqlite3
 import threading

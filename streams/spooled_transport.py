@@ -27,7 +27,7 @@ class SpooledTransport:
 
     A record leaves the spool only once the broker has it. So one may be sent twice, after an answer that was lost; its id
     makes that count once. One that no broker would take (it is too large) is given up and reported, or it would hold up all
-    others for ever.
+    others forever.
     """
 
     def __init__(self, spool: Spool, *, connect: Callable[[], KafkaProducer], give_up_seconds: float) -> None:

@@ -60,7 +60,7 @@ def empty(kafka: KafkaSettings) -> None:
 def broker_process(
     port: int | None = None, *, advertised_port: int | None = None
 ) -> Iterator[tuple[KafkaSettings, "subprocess.Popen[bytes]"]]:
-    """The embedded one with its process, for tests of what happens when it hangs or is away for a while.
+    """The embedded one with its process, for tests of what happens when it hangs or is unreachable for a while.
 
     It sends clients to `advertised_port`, where something stands in front of it.
     """

@@ -195,7 +195,7 @@ class Recommender(nn.Module):
         return torch.where(self.binary_T, logits_BT.sigmoid(), values_BT)
 
     def observe(self, batch: Batch) -> None:
-        """Folds a batch into what the model knows of the scale of features and labels, and of who has a vector."""
+        """Folds a batch into the model's statistics of features and labels, and into the list of ids that have a vector."""
         self.features.observe(self.visible(batch.x_BF))
         self.targets.observe(batch.labels_BT)
         if self.ids is not None:

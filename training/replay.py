@@ -47,7 +47,7 @@ class Replay:
         for name, column in columns.items():
             self._ring[name][places] = column[start:]
         self._added += len(batch)
-        # Without this, vectors that no example names any more would pile up for ever.
+        # Without this, vectors that no example names any more would pile up forever.
         if self._used > 4096 and self._used > 2 * (live := self._live()).numel():
             self._keep(live)
 

@@ -1,4 +1,4 @@
-"""Trunks, where what is known of user and item meets before the heads: shared-bottom, MMoE, shared-private, separate."""
+"""Trunks, where the features of user and item meet before the heads: shared-bottom, MMoE, shared-private, separate."""
 
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Command that measures what sizing rests on and writes docs/capacity.md anew: `python -m benchmarks.capacity`."""
+"""Command that measures what sizing rests on and rewrites docs/capacity.md: `python -m benchmarks.capacity`."""
 
 import argparse
 import shutil

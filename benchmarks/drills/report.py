@@ -26,10 +26,10 @@ def part(results: Mapping[str, Any]) -> str:
     lines = [
         "## Failure drills",
         "The whole system on one machine, with Redis, Prometheus and our alert rules; events (40/s) and requests (20/s) flow "
-        "while a part is broken on purpose, and mended. *Failed* are calls that ended with an error, *degraded* those that were "
+        "while a part is broken on purpose and repaired. *Failed* are calls that ended with an error, *degraded* those that were "
         "answered with less than all and said so. *Lost* are events that were sent and are in no user's features when all is "
         "over. *Impressions* are written by the server behind its answers, which do not wait for them: those that it dropped. "
-        "*Recovery* runs from the mending until every part is healthy, answers are full ones again and each event sent before is "
+        "*Recovery* runs from the repair until every part is healthy, no answer is degraded and each event sent before is "
         "counted. Alerts fire after a 120th of their usual waiting time, for a drill is shorter than an outage.",
         *_table(DRILLS, results),
     ]

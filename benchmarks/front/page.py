@@ -26,7 +26,7 @@ def table(results: Mapping[str, Any]) -> str:
     known = events["folded"] + events["dead_lettered"] + events["duplicates"]
     rate = events["published"] / (demo["phases"]["ratings"] + demo["phases"]["settle"])
     rows = [
-        ("what", "Headwater", "beside it"),
+        ("what", "Headwater", "compared with"),
         ("---", "---", "---"),
         (
             "AUC of a like, each rating predicted before it is learned from (MovieLens-100k, last fifth)",

@@ -15,7 +15,7 @@ from training.trainer import Trainer
 __all__ = ["measure", "measure_steam"]
 
 _STEAM_USERS = 4
-"""One user in so many is taken: every way of balancing learns the set anew."""
+"""One user in so many is taken: every way of balancing learns the set from scratch."""
 
 
 def measure(data: movielens.Data, *, seeds: Sequence[int], say: Callable[[str], None]) -> dict[str, Any]:

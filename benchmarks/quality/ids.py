@@ -1,4 +1,4 @@
-"""Model on ids alone, which has no fresh features: all that it knows of a user or an item is in its weights."""
+"""Model on ids alone, which has no fresh features: what it has learned about a user or an item is in its weights alone."""
 
 import copy
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Sections on MovieLens-100k: Headwater beside its peers in two modes, and the question of freshness."""
+"""Sections on MovieLens-100k: Headwater compared with its peers in two modes, and the effect of freshness."""
 
 import hashlib
 from collections.abc import Callable, Sequence

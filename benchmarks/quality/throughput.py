@@ -17,7 +17,7 @@ _WARM_UP, _BATCHES, _ROUNDS = 50, 300, 3
 
 
 def measure(examples: Examples, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Examples/s of learning from new examples (replayed ones are learned beside them and not counted), best of three rounds."""
+    """Examples/s of learning from new examples (replayed ones are learned too and not counted), best of three rounds."""
     batches = [examples.batch(start, start + BATCH) for start in range(0, (_WARM_UP + _BATCHES) * BATCH, BATCH)]
     trainer = make_trainer(vocabulary, examples.vectors.shape[1], 0)
     mixed = round(BATCH * (1 + trainer.config.replayed))

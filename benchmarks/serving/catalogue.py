@@ -35,7 +35,7 @@ _SUBJECTS, _NOISE = 1_000, 0.8  # vectors lie around so many centres: the cosine
 _SHOWN, _POOL, _USERS = 10, 500, 20
 _CALLS, _SECONDS = 40, 10.0  # for one figure: so many lists, or as many as come in that time
 _CHUNK = 1_000
-_SETTLE_SECONDS = 1.5  # by then the standing lists have been made anew
+_SETTLE_SECONDS = 1.5  # by then the standing lists have been rebuilt
 
 
 def measure_catalogue(deployment: Deployment, client: LoadClient, say: Callable[[str], None]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def summary(seen: Seen) -> dict[str, Any]:
 
 
 def checked(seen: Seen) -> Seen:
-    """The same, unless an answer was less than a full one: its latency would say nothing.
+    """The same, unless an answer was degraded: its latency would say nothing.
 
     Raises:
         RuntimeError: one was, or there were none.

@@ -60,7 +60,7 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 
 class LoadClient:
-    """Runs loads one at a time in a process that is started anew, not forked; a context manager."""
+    """Runs loads one at a time in a process that is spawned, not forked; a context manager."""
 
     def __enter__(self) -> "LoadClient":
         self._process = ProcessPoolExecutor(1, mp_context=get_context("spawn"))

@@ -20,7 +20,7 @@ _EVENTS, _ROUNDS, _SECONDS, _RATE = 40_000, 3, 30.0, 500
 def measure(
     say: Callable[[str], None], *, count: int = _EVENTS, rounds: int = _ROUNDS, seconds: float = _SECONDS
 ) -> dict[str, Any]:
-    """Medians over rounds, in each of which both brokers have the same events; the ratio is to the no-op agent beside it.
+    """Medians over rounds, in each of which both brokers have the same events; the ratio is to the no-op agent of the same round.
 
     Raises:
         KafkaMissingError: Apache Kafka is not here.

@@ -41,7 +41,7 @@ async def _noop(kafka: KafkaSettings, meter: _Meter) -> None:
     """The plainest agent there is, in a group with the same settings as the worker's; Faust acknowledges each event itself."""
     settings = WorkerSettings()
     app = faust_app("noop", kafka=kafka, settings=settings, buffered=2 * settings.batch_size)
-    app.conf.consumer_auto_offset_reset = "earliest"  # the worker finds its own beginning; Faust needs to be told
+    app.conf.consumer_auto_offset_reset = "earliest"  # the worker finds its own beginning; Faust needs the setting
     app.transport = prompt_transport(app, fetch_wait_seconds=settings.fetch_wait_seconds)
 
     async def body(stream: Any) -> None:

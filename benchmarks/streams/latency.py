@@ -1,4 +1,4 @@
-"""Time from an event to the features that the server reads, at a given rate of events beside it."""
+"""Time from an event to the features that the server reads, at a given rate of other events."""
 
 import asyncio
 import threading

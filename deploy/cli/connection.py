@@ -48,7 +48,7 @@ console = Console(highlight=False)
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(envvar="HEADWATER_DATA_DIR", help="Data directory of a running stack; found by itself where one runs here."),
+    typer.Option(envvar="HEADWATER_DATA_DIR", help="Data directory of a running stack; found automatically where one runs here."),
 ]
 BootstrapServers = Annotated[
     str | None,

@@ -65,7 +65,7 @@ def _missing(module: str) -> str | None:
         return None
     extra = _EXTRAS.get(module)
     if extra is None:
-        return f"{module} is not installed here: this environment is older than the code; run `make install`, or install anew"
+        return f"{module} is not installed here: this environment is older than the code; run `make install`, or reinstall"
     return (
         f"this command needs {module}, which is not installed; in a clone of Headwater: make install; elsewhere: "
         f"pip install CLONE/clients/python 'CLONE[{extra}]', CLONE being the clone's path such as ./headwater"

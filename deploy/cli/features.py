@@ -1,4 +1,4 @@
-"""`headwater features`: what the feature store knows of one user, aged to now."""
+"""`headwater features`: the stored features of one user, aged to now."""
 
 import time
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def features(user: Annotated[str, typer.Argument(help="User id.")], tasks: TasksFile = None, data_dir: DataDir = None) -> None:
-    """Show what the feature store knows of a user.
+    """Show the stored features of a user.
 
     Counters by half-life, aged to now, and the items last engaged with. The store is the one that HEADWATER_STORE_* name, else
     the local stack's.
@@ -32,10 +32,10 @@ def features(user: Annotated[str, typer.Argument(help="User id.")], tasks: Tasks
 
     row = RowStore(settings, vocabulary).read_users([user]).get(user)
     if row is None:
-        raise CliError(f"nothing is known of user {user!r}: no event of that id was folded; look at `headwater topics`")
+        raise CliError(f"user {user!r} has no features: no event of that id was folded; look at `headwater topics`")
     if not row.updated_at:
         raise CliError(
-            f"nothing is known of user {user!r}, who asked to be forgotten: events that occurred until "
+            f"user {user!r} was erased on request and has no features: events that occurred until "
             f"{_when(row.barred_until)} UTC are not counted, and none came since"
         )
 

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 @_group.command("list")
 def list_(snapshot_dir: SnapshotDir = None, data_dir: DataDir = None) -> None:
-    """List the snapshots that are held; the one that serves is marked. `model show` tells all that is known of one."""
+    """List the snapshots that are held; the one that serves is marked. `model show` prints everything about one."""
     from training.storage.snapshots import version_name
 
     store = snapshot_store(snapshot_dir, data_dir)

@@ -74,7 +74,7 @@ def up(
     """Run the whole of Headwater on this machine: broker, workers, server and a console for the browser.
 
     The embedded broker keeps its log in memory: what was published is gone after a restart; learned weights and rows stay.
-    A project (see `headwater init`) is played in anew at each start, on rows and weights that begin from nothing.
+    A project (see `headwater init`) is loaded again at each start, into empty rows and weights.
     """
     with DataDirectory(data_dir.resolve()) as directory:  # first: other commands then say that a stack is starting
         own = project_here(project, tasks=tasks)
@@ -167,7 +167,7 @@ def print_access(state: StackState) -> None:
         f"  {called()} recommend USER       ranked items with their scores\n"
         f"  {called()} page USER TYPE=N...  a list of each type, in one call\n"
         f"  {called()} score USER ITEM...   scores of items that you name\n"
-        f"  {called()} features USER        what is known of a user by now\n"
+        f"  {called()} features USER        the user's stored features\n"
         f"  {called()} produce FILE         events, one JSON object a line\n"
         f"  {called()} topics               what the log holds\n",
         soft_wrap=True,

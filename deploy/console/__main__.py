@@ -54,7 +54,7 @@ async def _serve() -> None:
             access_log=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
-        # uvicorn ends in order, and then raises what it was told once more. Not before it runs: it would be told in vain.
+        # uvicorn stops in order, then raises the signal again. Set while it runs: it would overwrite an earlier handler.
         signal.signal(signal.SIGTERM, lambda number, frame: None)
         await uvicorn.Server(config).serve()
         rows.close()

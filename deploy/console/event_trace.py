@@ -54,7 +54,7 @@ class UserAction:
 async def follow(
     action: UserAction, queries: Queries, rows: Rows, *, clock_ns: Callable[[], int] = time.time_ns
 ) -> AsyncIterator[dict[str, Any]]:
-    """Sends the deed's event and tells of each station that it reaches, with milliseconds since it was sent.
+    """Sends the action's event and reports each stage that it reaches, with milliseconds since it was sent.
 
     Stations: `log` (acknowledged), `feature` (counted in the stored row), `served` (counted in an answer; with the scores of the
     item before and after). `failed` says why it goes no further.

@@ -53,7 +53,7 @@ class Queries:
             return {"lists": [], "info": None}
         slates = [Slate(name=kind or "items", list=ListSpec(count=self._per_list, item_types=[kind])) for kind in types]
         request = RecommendSlatesRequest(user_id=user_id, slates=slates, preview=self._preview)
-        self._types = []  # to be found anew should the last item of one be gone, which is refused
+        self._types = []  # looked up again in case the last item of a type is gone, which is refused
         answer: RecommendSlatesResponse = await self._stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS, metadata=caller())
         self._types = types
         lists = [_listed(slate, answer.tasks) for slate in answer.slates if slate.items]

@@ -22,7 +22,7 @@ __all__ = ["changes", "events"]
 
 
 def events(file: str) -> Iterator[tuple[str, Event | str]]:
-    """The events of a table, each with its place; or in words why a row is none.
+    """The events of a table, each with its place; or the reason why a row is none.
 
     Raises:
         HistoryFileError: the table cannot be read, or its columns do not tell what they mean.
@@ -48,7 +48,7 @@ def events(file: str) -> Iterator[tuple[str, Event | str]]:
 
 
 def changes(file: str) -> Iterator[tuple[str, CatalogueChange | str]]:
-    """The changes of a table of items, each with its place; or in words why a row is none.
+    """The changes of a table of items, each with its place; or the reason why a row is none.
 
     Raises:
         HistoryFileError: the table cannot be read, or its columns do not tell what they mean.

@@ -103,9 +103,9 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     header: bool = True
     """Whether the first row of a text names the columns, which are else called 1, 2, 3, ..."""
     encoding: str = ""
-    """Of a text, such as "gb18030"; found by itself where it is UTF-8 or UTF-16, and guessed where not."""
+    """Of a text, such as "gb18030"; detected where it is UTF-8 or UTF-16, and guessed where not."""
     separator: str = ""
-    """What parts the fields of a text, such as ";" or "::"; found by itself."""
+    """What parts the fields of a text, such as ";" or "::"; detected."""
     event: str = ""
     """What every row is; empty where the column `columns.event` says so."""
     columns: dict[str, str] = {}

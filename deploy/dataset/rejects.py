@@ -1,4 +1,4 @@
-"""Rows of a file that cannot be used, or only in part: how many of each kind, and the first of them in words."""
+"""Rows of a file that cannot be used, or only in part: how many of each kind, and the reasons of the first."""
 
 from collections import Counter
 from dataclasses import dataclass, field

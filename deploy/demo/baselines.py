@@ -10,7 +10,7 @@ from deploy.demo.movielens import Rating
 __all__ = ["ItemMean", "UserItemMean", "progressive"]
 
 _PRIOR = 5.0
-"""Ratings' worth of the mean above that an item or a user starts with."""
+"""Ratings equal to the mean above that an item or a user starts with."""
 
 
 class _Baseline(Protocol):

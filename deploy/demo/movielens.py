@@ -31,7 +31,7 @@ _ARTICLE_BEHIND = re.compile(r"^([^(]+), (The|An?|L[ae]s?|Il|Das|Der|Die|El)(?= 
 
 
 class MovieLensError(UserError):
-    """The data set cannot be had; the message says why and what to do."""
+    """The data set is unavailable; the message says why and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,7 +28,7 @@ _FIGURES = {
     "rmse_stars_last_fifth": "RMSE of stars, last fifth",
 }
 _MODE = (
-    "Progressive validation: each rating is predicted before it is learned from, with features as of the moment it was given. "
+    "Progressive validation: each rating is predicted before it is learned from, with features as of the time it was given. "
     "The whole history was moved in time so that its last rating was given when the demo began."
 )
 

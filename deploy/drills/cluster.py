@@ -72,7 +72,7 @@ def _thaw_all(system: System) -> None:
 
 def _fill_disk(system: System) -> None:
     fill(_disk(system))
-    # It ends by itself once it cannot write, as Kafka does when it has lost all of its disks.
+    # It exits once it cannot write, as Kafka does when it has lost all of its disks.
     system.wait(lambda: not system.cluster.running(_ON_SMALL_DISK), 60.0, "the node with the full disk has ended")
 
 
@@ -112,7 +112,7 @@ CLUSTER_DRILLS = (
     ),
     Drill(
         name="node_frozen",
-        what="The node that leads the first partition of the events stands still; its connections stay open.",
+        what="The node that leads the first partition of the events is frozen; its connections stay open.",
         break_it=_freeze_leader,
         mend=_thaw_all,
         hold_seconds=20.0,

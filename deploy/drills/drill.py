@@ -1,4 +1,4 @@
-"""Failure drills: what each breaks, how it is mended, and what must have happened before the system counts as recovered."""
+"""Failure drills: what each breaks, how it is repaired, and what must have happened before the system counts as recovered."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Drill:
 
     name: str
     what: str
-    """In words, for the report."""
+    """The sentence for the report."""
     break_it: Callable[[System], None]
     mend: Callable[[System], None]
     hold_seconds: float = 8.0
@@ -38,7 +38,7 @@ class Drill:
     sends_again: bool = False
     """Whether producers send once more what they sent since it broke: the log has lost what it had acknowledged."""
     wants_model: bool = False
-    """Whether only a snapshot that was published after the mending shows that the system has recovered."""
+    """Whether only a snapshot that was published after the repair shows that the system has recovered."""
     impossible: Callable[[System], str] = lambda system: ""
     """Why it cannot be done here; empty where it can."""
 
@@ -115,7 +115,7 @@ def _topics_stand(system: System) -> bool:
 DRILLS = (
     Drill(
         name="broker_paused",
-        what="The broker stands still: connections stay open and nothing is answered, as when its disk or its node hangs.",
+        what="The broker is frozen: connections stay open and nothing is answered, as when its disk or its node hangs.",
         break_it=lambda system: system.stack.pause("broker", paused=True),
         mend=lambda system: system.stack.pause("broker", paused=False),
     ),
@@ -155,7 +155,7 @@ DRILLS = (
         name="broker_killed",
         what=(
             "The only broker is killed, and with it the log, which the embedded broker keeps in memory (Kafka on three brokers "
-            "does not lose it so). Topics and catalogue are made anew; producers send again what they had sent, ids unchanged."
+            "does not lose it so). Topics and catalogue are created again; producers send all again, ids unchanged."
         ),
         break_it=lambda system: system.kill("broker"),
         mend=_new_log,

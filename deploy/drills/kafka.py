@@ -96,7 +96,7 @@ def find_kafka() -> KafkaHome:
 class ApacheKafka:
     """A cluster of `nodes` nodes, numbered from 1, each broker and controller at once; a context manager that starts and ends it.
 
-    Three nodes have replication factor 3 and `min.insync.replicas` 2; one has 1 and 1. Topics are not created by themselves.
+    Three nodes have replication factor 3 and `min.insync.replicas` 2; one has 1 and 1. Topics are not created automatically.
     `settings` are broker settings for every node, `node_settings` for single ones, on top of these. `format_arguments` go to
     Kafka's StorageTool, such as ("--add-scram", "SCRAM-SHA-512=[name=ann,password=apple]"), `java_options` to each node's Java.
 
@@ -190,7 +190,7 @@ class ApacheKafka:
         self._children[node].stop(_STOP_SECONDS)
 
     def freeze(self, node: int) -> None:
-        """Lets a node stand still (SIGSTOP): its connections stay open and nothing is answered."""
+        """Freezes a node (SIGSTOP): its connections stay open and nothing is answered."""
         self._children[node].pause(paused=True)
 
     def thaw(self, node: int) -> None:

@@ -27,7 +27,7 @@ _START_SECONDS = 60.0
 
 
 class PrometheusError(RuntimeError):
-    """Prometheus is not installed, does not start, or does not understand a question."""
+    """Prometheus is not installed, does not start, or does not understand a query."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

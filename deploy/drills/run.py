@@ -1,4 +1,4 @@
-"""Course of one drill: load, break, hold, mend, wait until all is well, count what was lost."""
+"""Course of one drill: load, break, hold, repair, wait until all is healthy, count what was lost."""
 
 import time
 from collections.abc import Callable
@@ -37,8 +37,8 @@ class Outcome:
     broken_s: float
     """How long it stayed broken."""
     recovery_s: float | None
-    """From the mending until every part is healthy, all answers are full ones for a second, and each event sent before the
-    mending is counted; None if that did not come about."""
+    """From the repair until every part is healthy, no answer is degraded for a second, and each event sent before the
+    repair is counted; None if that did not happen."""
     alerts: list[str]
     """That fired, and had not before."""
     reasons: dict[str, int] = field(default_factory=dict)
@@ -76,7 +76,7 @@ def run(drill: Drill, system: System, say: Callable[[str], None]) -> Outcome:
         if drill.sends_again:
             load.send_again()
         mended_at = time.monotonic()
-        say("is mended")
+        say("is repaired")
         sent, version = dict(load.sent), _version(system)
 
         def recovered() -> bool:

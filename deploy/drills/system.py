@@ -80,7 +80,7 @@ class System:
             self.stack.kill(name)
 
     def revive(self, name: str, environment: Mapping[str, str] | None = None) -> None:
-        """Starts a part anew, with `environment` on top of its own; does not wait until it is healthy."""
+        """Restarts a part, with `environment` on top of its own; does not wait until it is healthy."""
         self._down.discard(name)
         if name == "redis":
             self._redis.start()
@@ -88,7 +88,7 @@ class System:
             self.stack.restart(name, environment)
 
     def supervise(self) -> None:
-        """Starts again what has ended by itself for a second; to be called again and again."""
+        """Restarts what has exited on its own for a second; called again and again."""
         now = time.monotonic()
         for name in self.stack.ended():
             if name not in self._down and now - self._ended_at.setdefault(name, now) >= _BACKOFF_SECONDS:

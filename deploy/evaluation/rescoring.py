@@ -23,7 +23,7 @@ __all__ = ["ScoredAgain", "Texts", "read_texts", "score_again"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Texts:
-    """Text vectors by item as they stood at a time; `changed` ones have been encoded anew since and only that is left."""
+    """Text vectors by item as they stood at a time; `changed` ones have been encoded again since and only that vector is left."""
 
     vectors: Mapping[str, NDArray[np.float32]]
     changed: frozenset[str]

@@ -43,7 +43,7 @@ class StackConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StackPaths:
-    """One run's addresses and directories; ports that were not chosen are free ones of the moment it is made."""
+    """One run's addresses and directories; ports that were not chosen are free ones at the time it is made."""
 
     config: StackConfig
     data_dir: Path

@@ -129,7 +129,7 @@ class Child:
         self.kill()
 
     def pause(self, *, paused: bool) -> None:
-        """Lets the process and all that it started stand still, or go on."""
+        """Freezes the process and all that it started, or lets them go on."""
         self._signal(signal.SIGSTOP if paused else signal.SIGCONT)
 
     def kill(self) -> None:

@@ -67,7 +67,7 @@ class Stack:
         config = self.config
         load_tasks(config.tasks_file)
         check_free({"--port": config.server_port, "--broker-port": config.broker_port, "--console-port": config.console_port})
-        shutil.rmtree(self._logs, ignore_errors=True)  # a part that is started anew goes on with its log
+        shutil.rmtree(self._logs, ignore_errors=True)  # a restarted part appends to its log
         paths = StackPaths(config=config, data_dir=self._directory.path)
         if config.bootstrap_servers is None:
             self._start_broker(paths)
@@ -97,11 +97,11 @@ class Stack:
         self._child(name).kill()
 
     def pause(self, name: str, *, paused: bool) -> None:
-        """Lets one part stand still, connections open and nothing answered, or go on."""
+        """Freezes one part, connections open and nothing answered, or lets it go on."""
         self._child(name).pause(paused=paused)
 
     def restart(self, name: str, environment: Mapping[str, str] | None = None) -> None:
-        """Starts a part anew, with `environment` on top of what it had at first; does not wait until it is healthy."""
+        """Restarts a part, with `environment` on top of what it had at first; does not wait until it is healthy."""
         child = self._child(name)
         child.stop(_GRACE_SECONDS)
         command = replace(self._commands[name], environment={**self._commands[name].environment, **(environment or {})})

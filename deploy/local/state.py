@@ -85,7 +85,7 @@ class DataDirectory:
             lock.write(str(os.getpid()))
             lock.flush()
         except OSError as error:
-            error.filename = str(self.path)  # a full disk is told of without the place
+            error.filename = str(self.path)  # the error of a full disk does not name the file
             raise
         self._lock = lock
         self.state_file.unlink(missing_ok=True)  # of one that was killed

@@ -111,7 +111,7 @@ class Flow:
         return int(self.learner.total("headwater_snapshots_published_total"))
 
     def look(self) -> None:
-        """Reads the workers' metrics anew; raises FlowError, or as `check` does, where one does not answer."""
+        """Reads the workers' current metrics; raises FlowError, or as `check` does, where one does not answer."""
         self.check()
         try:
             self.features = scrape(self.metrics_ports["features"])

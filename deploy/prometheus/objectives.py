@@ -25,7 +25,7 @@ class Objective:
     alert: str
     target: float
     promise: str
-    """In words, for the documents and for whoever is woken."""
+    """The sentence for the documents and for whoever is on call."""
     errors: str
     """Fraction of bad ones as PromQL, with WINDOW where its range goes."""
 

@@ -30,7 +30,7 @@ _TOPICS = (ITEM_CONTENT.name, ITEM_ACTIVITY.name)
 
 
 class ItemMirror:
-    """Reads both topics from their beginning and for ever, without a consumer group; the table's only writer.
+    """Reads both topics from their beginning and then follows them, without a consumer group; the table's only writer.
 
     A record that does not fit the table (another vocabulary, another encoder) is counted and skipped: the rest stays current.
     Items of which the log holds another encoder's vector alone are waited for, since a table that lacks many would not be ready.
@@ -53,7 +53,7 @@ class ItemMirror:
         self.applied_at = 0.0
         """When the newest applied record was appended to the log, Unix seconds."""
         self.failure: Exception | None = None
-        """What ended the thread before it was asked to stop: from then on the table stands still."""
+        """What ended the thread before it was asked to stop: from then on the table is stale."""
         self._hear_failure: Callable[[Exception], None] = lambda error: None
         self._kafka = kafka
         self._encoder_version = encoder_version
@@ -68,7 +68,7 @@ class ItemMirror:
         self._thread.start()
 
     def on_failure(self, hear: Callable[[Exception], None]) -> None:
-        """Registers who hears, in the mirror's thread, of an error that ends it; a broker that is away is waited for."""
+        """Registers a callback, run in the mirror's thread, for an error that ends it; an unreachable broker is waited for."""
         self._hear_failure = hear
 
     def wait_ready(self, timeout: float) -> bool:
@@ -124,7 +124,7 @@ class ItemMirror:
                 for records in consumer.poll(timeout_ms=100, max_records=5000).values():
                     for record in records:
                         self._apply(record)
-                # The watermark of the last fetch, not a listing of end offsets: the embedded broker's listing stands still
+                # The watermark of the last fetch, not a listing of end offsets: the embedded broker's listing is stale
                 # within a batch of records.
                 ends = [consumer.highwater(partition) for partition in partitions]
                 if all(end is not None for end in ends):

@@ -1,6 +1,6 @@
 """Shared memory of the processes of one machine: the row of each item id, and the text vectors by row.
 
-Vectors are large and seldom change, so they lie in memory that all processes map. Each still reads the log by itself, and writes
+Vectors are large and seldom change, so they lie in memory that all processes map. Each still reads the log on its own, and writes
 what the others have written or will write: all it agrees on with them is the row. While one that replaces a dead one catches up
 with the log, an item whose text has changed may have its former vector for all of them.
 """

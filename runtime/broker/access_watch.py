@@ -29,7 +29,7 @@ class AccessWatch:
     """Knows why the broker refuses this process: its login, rights that it lacks, or topics that would lose records.
 
     The clients do not tell: a consumer that may not read its topic or join its group waits in silence, and a connection that was
-    made before the password changed goes on. A broker that is away is none of this: then the last answer holds.
+    made before the password changed goes on. An unreachable broker is none of this: then the last answer holds.
     """
 
     def __init__(self, kafka: KafkaSettings, rights: Iterable[Right], *, every_seconds: float = _EVERY_SECONDS) -> None:
@@ -45,7 +45,7 @@ class AccessWatch:
 
     @property
     def problem(self) -> str | None:
-        """Why the broker refuses this process, with principal, resource and operation; None where it does not, or is away."""
+        """Why the broker refuses this process, with principal, resource and operation; None if it does not, or is unreachable."""
         return self._problem
 
     def look(self) -> str | None:
@@ -70,7 +70,7 @@ class AccessWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it; a question that the broker leaves open is left to end by itself."""
+        """Ends it; a request that the broker leaves open is left to time out."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join(_STOP_SECONDS)
@@ -93,7 +93,7 @@ class AccessWatch:
             return str(error)
         except KafkaError:
             self._disconnect()
-            problem = diagnose(self._kafka)  # a login that failed looks to the clients like a broker that is away
+            problem = diagnose(self._kafka)  # to the clients a failed login looks like an unreachable broker
             return otherwise if problem is None or isinstance(problem, UnreachableError) else str(problem)
 
     def _connect(self) -> AdminClient:

@@ -21,7 +21,7 @@ _SECONDS = 5.0
 
 
 def check_login(kafka: KafkaSettings) -> None:
-    """Logs in to the first broker that answers; where all are away it returns too, for that may pass.
+    """Logs in to the first broker that answers; where all are unreachable it returns too, for that may pass.
 
     Raises:
         BrokerTlsError: certificates cannot be read or do not fit.
@@ -33,7 +33,7 @@ def check_login(kafka: KafkaSettings) -> None:
 
 
 def diagnose(kafka: KafkaSettings) -> BrokerError | None:
-    """Why no connection comes about; None where one of `bootstrap_servers` takes requests."""
+    """Why no connection can be made; None where one of `bootstrap_servers` takes requests."""
     unreachable: BrokerError | None = None
     try:
         context, options = tls_context(kafka), kafka.client_options()

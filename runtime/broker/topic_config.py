@@ -23,14 +23,14 @@ class TopicConfig:
     """One topic as the broker has it; None for what the broker does not tell."""
 
     topic_id: str
-    """Changes when the topic is created anew; empty where the broker gives none."""
+    """Changes when the topic is created again; empty where the broker gives none."""
     replicas: Mapping[int, Sequence[int]]
     """By partition, the ids of the brokers that hold a copy."""
     brokers: Sequence[int]
     """Ids of all brokers of the cluster."""
     cleanup_policy: frozenset[str] | None = None
     retention_ms: int | None = None
-    """How long records are kept; -1 for ever."""
+    """How long records are kept; -1 for no limit."""
     retention_bytes: int | None = None
     """How much of a partition is kept; -1 for all."""
     min_insync_replicas: int | None = None

@@ -37,7 +37,7 @@ class Refusal(Exception):
 class Access(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
     """Lets a call in if its bearer token is of a client with the method's scope, in time, and within the client's rate.
 
-    `refused(reason)` is told of every call that is not let in. Neither tokens nor hashes are ever logged or sent back.
+    `refused(reason)` is called for every call that is not let in. Neither tokens nor hashes are ever logged or sent back.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class TlsFiles:
 def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> int:
     """Opens the port of `address`, host:port, and returns its number; port 0 takes a free one.
 
-    Certificates are read anew at the first handshake after their files change, so that renewing them needs no restart.
+    Certificates are read again at the first handshake after their files change, so that renewing them needs no restart.
 
     Raises:
         TlsError: a file cannot be read.

@@ -21,7 +21,7 @@ __all__ = [
 
 
 class DegradationReason(Enum):
-    """Why an answer is less than a full one; the names are those of protos/headwater/v1/recommender.proto."""
+    """Why an answer is degraded; the names are those of protos/headwater/v1/recommender.proto."""
 
     UNKNOWN_USER = auto()
     UNKNOWN_ITEM = auto()
@@ -34,7 +34,7 @@ class DegradationReason(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Degradation:
-    """One reason, and the same in words with what to do."""
+    """One reason, and the same as text with what to do."""
 
     reason: DegradationReason
     detail: str

@@ -175,7 +175,7 @@ class Servicer(RecommenderServiceServicer):
 
 
 def _logged(query: _Q) -> _Q:
-    """The question; from here on each line of the log that it causes carries the answer's id."""
+    """The request; from here on each line of the log that it causes carries the response's id."""
     structlog.contextvars.bind_contextvars(recommendation_id=query.recommendation_id)
     if isinstance(query, RecommendQuery) and query.request_id:
         structlog.contextvars.bind_contextvars(request_id=query.request_id)

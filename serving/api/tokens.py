@@ -84,7 +84,7 @@ def parse_clients(text: str, *, source: str) -> Mapping[str, tuple[str, Caller]]
 
 
 class TokenFile:
-    """The clients of a file, looked at anew when it changes; a file that became unusable leaves the last good one in force."""
+    """The clients of a file, read again when it changes; a file that became unusable leaves the last good one in force."""
 
     def __init__(self, path: Path, *, monotonic: Callable[[], float]) -> None:
         self._path = path

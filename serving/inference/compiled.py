@@ -1,7 +1,7 @@
 """Compiled models: the forward pass recorded once, without Python between operations.
 
-It takes half the time of the same pass in Python for 100 candidates, and lets go of the interpreter's lock once a pass and not
-once an operation: on a thread, scoring does not queue for it behind the event loop. PyTorch never lets go of a recording, so all
+It takes half the time of the same pass in Python for 100 candidates, and releases the interpreter's lock once a pass and not
+once an operation: on a thread, scoring does not queue for it behind the event loop. PyTorch never releases a recording, so all
 models of the same shape share one.
 """
 

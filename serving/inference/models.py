@@ -61,11 +61,11 @@ class ModelWatcher:
         self._current: ServedModel | None = None
 
     def current(self) -> ServedModel | None:
-        """The model of the moment; None until there is a first good snapshot."""
+        """The model currently served; None until there is a first good snapshot."""
         return self._current
 
     async def watch(self) -> None:
-        """Looks for a new snapshot again and again, for ever."""
+        """Looks for new snapshots until it is cancelled."""
         while True:
             await self.refresh()
             await asyncio.sleep(self._poll_seconds)

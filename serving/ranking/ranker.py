@@ -28,7 +28,7 @@ __all__ = ["Ranked", "Ranker"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranked:
-    """The lists in the order of the question, and the inputs that their candidates were scored with."""
+    """The lists in the order of the request, and the inputs that their candidates were scored with."""
 
     slates: tuple[RankedSlate, ...]
     assembled: Assembled

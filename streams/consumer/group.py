@@ -145,7 +145,7 @@ class Group:
         self._continuity.begin({})
 
     def wait_for(self, what: str) -> None:
-        """Nothing can be finished before another system answers; `what` says which, in words."""
+        """Nothing can be finished before another system answers; `what` says which, as text."""
         self._heartbeat.wait_for(what)
 
     def positions(self) -> list[Position]:

@@ -156,7 +156,7 @@ class ChallengerSettings(BaseSettings):
         default=0.0,
         ge=0,
         lt=1,
-        description="Promoted by itself once it saves this part of a task's loss and is worse on none; 0: by command alone.",
+        description="Promoted automatically once it saves this part of a task's loss and is worse on none; 0: by command alone.",
     )
     promote_after_examples: int = Field(default=20_000, ge=1, description="Examples that the two are compared on.")
 
@@ -172,7 +172,7 @@ class ChallengerSettings(BaseSettings):
         sizes = {"width" if name == "text_width" else name: chosen.pop(name) for name in _SIZES if name in chosen}
         challenger = replace(champion, model=replace(champion.model, **sizes), **chosen)
         if challenger == champion:
-            raise ValueError("HEADWATER_CHALLENGER_*: the learner has all that is set there; set what shall differ, or nothing")
+            raise ValueError("HEADWATER_CHALLENGER_*: the learner has all that is set there; set what should differ, or nothing")
         return challenger
 
     def champion_challenger(self) -> ChampionChallengerConfig:

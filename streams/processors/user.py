@@ -34,7 +34,7 @@ class UserWork:
 
     publications: list[Publication] = field(default_factory=list)
     confirmations: list[Publication] = field(default_factory=list)
-    """Receipts of users' wishes to be forgotten: they hold once the rows are written."""
+    """Receipts of users' erasure requests: they hold once the rows are written."""
     rows: dict[str, UserRow] = field(default_factory=dict)
     folded_appended_at: list[float] = field(default_factory=list)
     """When each folded event was appended to the log, Unix seconds."""

@@ -131,7 +131,7 @@ class Worker:
             await asyncio.wait((stopping, watch, *ends), return_when=asyncio.FIRST_COMPLETED)
             if not self._stopping.is_set():
                 reasons = [group.app.crash_reason for group in self._groups if group.app.crash_reason is not None]
-                self.fail(reasons[0] if reasons else RuntimeError("a consumer stopped by itself"))
+                self.fail(reasons[0] if reasons else RuntimeError("a consumer stopped on its own"))
         finally:
             watch.cancel()
             for group in self._groups:
@@ -164,6 +164,6 @@ class Worker:
         return self._access.problem or (None if problem is None else problem.text)
 
     def _end(self, problem: Problem) -> None:
-        """Ends the process at once: what stands still would also stand in the way of an orderly end."""
-        _log.error("worker_stood_still", worker=self.name, problem=problem.text, hint="it ends, to be started anew")
+        """Ends the process at once: what is stalled would also block an orderly end."""
+        _log.error("worker_stood_still", worker=self.name, problem=problem.text, hint="it exits, to be restarted")
         os._exit(1)

@@ -63,7 +63,7 @@ def test_drills_are_listed_in_their_order_without_those_not_done() -> None:
 
 
 def test_the_published_drills_lost_nothing() -> None:
-    """The list that is checked in is made of the figures beside it: every drill, none lost an event, all were recovered from."""
+    """The list that is checked in is made from its figures: every drill, none lost an event, all were recovered from."""
     published = msgspec.json.decode(RESULTS.read_bytes())
     assert published["drills"] == headline(published)["drills"]
     assert [one["drill"] for one in published["drills"]] == [

@@ -31,7 +31,7 @@ def table() -> ItemTable:
 
 
 def pairs(*, later: int | None = None) -> Pairs:
-    """Ratings as MovieLens has them, pages of three in one second; those from CHANGED on are drawn anew with `later`."""
+    """Ratings as MovieLens has them, pages of three in one second; those from CHANGED on are drawn again with `later`."""
     random, made = np.random.default_rng(0), []
     users, items, stars = random.integers(20, size=SIZE), random.integers(30, size=SIZE), random.integers(1, 6, size=SIZE)
     if later is not None:
@@ -55,7 +55,7 @@ def predicted(examples: Examples, bounds: list[tuple[int, int]]) -> NDArray[np.f
 
 @pytest.mark.parametrize("mode", ["every_event", "seconds_hidden"])
 def test_later_ratings_change_no_earlier_feature_or_prediction(mode: str) -> None:
-    """With all later stars drawn anew, features and predictions up to there are equal, and those after differ."""
+    """With all later stars drawn again, features and predictions up to there are equal, and those after differ."""
     first, other = pairs(), pairs(later=1)
     bounds = stretches(mode, first)
     one, two = fold(first, table(), bounds), fold(other, table(), bounds)

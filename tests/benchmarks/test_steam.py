@@ -43,7 +43,7 @@ def test_cold_games_share_none_with_what_is_learned(directory: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_text_tells_of_cold_games_what_means_cannot(directory: Path) -> None:
-    """Without text nothing is known of them but their user; the table has a row for each model."""
+    """Without text their user is all that is known; the table has a row for each model."""
     found = steam.measure(directory, {"letters": Letters()}, seed=0, say=lambda text: None)
     cold = found["cold_games"]["models"]
     assert cold["letters"]["auc"] > cold["none"]["auc"] + 0.2

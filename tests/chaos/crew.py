@@ -25,7 +25,7 @@ def eventually(look: Callable[[], bool], what: str, seconds: float = 180.0) -> N
 
 @dataclass(kw_only=True)
 class Crew:
-    """Workers by name; whatever ends without being asked to is started anew by `tend`."""
+    """Workers by name; whatever ends without being asked to is restarted by `tend`."""
 
     environment: dict[str, str]
     directory: Path
@@ -48,14 +48,14 @@ class Crew:
         self.tend()
 
     def kill(self, name: str) -> None:
-        """Kills a worker with SIGKILL; `tend` starts it anew."""
+        """Kills a worker with SIGKILL; `tend` restarts it."""
         self._running[name].process.kill()
         self._running[name].process.wait()
         self.killed += 1
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
-        """A worker stands still while the block runs."""
+        """A worker is frozen while the block runs."""
         process = self._running[name].process
         process.send_signal(signal.SIGSTOP)
         try:

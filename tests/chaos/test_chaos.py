@@ -1,4 +1,4 @@
-"""Whatever is killed, joins, leaves, starts anew or is sent twice: rows and heads equal those of one clean pass.
+"""Whatever is killed, joins, leaves, restarts or is sent twice: rows and heads equal those of one clean pass.
 
 `make chaos` runs it at length; `HEADWATER_CHAOS_SECONDS` is how long each test disturbs, a few seconds where it is not set.
 """

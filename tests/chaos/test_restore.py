@@ -33,7 +33,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @contextmanager
 def place(directory: Path) -> Iterator[tuple[KafkaSettings, Generation]]:
-    """An empty broker with the topics, an empty Redis, and the processes that would run beside them; gone when the block ends."""
+    """An empty broker with the topics, an empty Redis, and the processes that would run with them; gone when the block ends."""
     with running_broker() as kafka, running_redis(directory / "store") as store:
         apply(store)
         ensure_topics(kafka, partitions=PARTITIONS)
@@ -70,7 +70,7 @@ def mirror_back(records: list[ConsumerRecord], kafka: KafkaSettings) -> None:
 
 
 def scored(server: WorkerProcess, address: str) -> list[ScoreResponse]:
-    """Every item for every user, once the server has all that is known of the items."""
+    """Every item for every user, once the server has all of the items' state."""
     eventually(lambda: server.total("headwater_mirror_lag_records") == 0, "the server has read the items")
     with grpc.insecure_channel(address) as channel:
         stub, item_ids = RecommenderServiceStub(channel), [f"i{number}" for number in range(ITEMS)]
@@ -102,7 +102,7 @@ def restore(running: ExitStack, generation: Generation, kafka: KafkaSettings) ->
 
 
 def test_after_the_loss_of_everything_scores_are_what_they_were_and_learning_goes_on(tmp_path: Path) -> None:
-    """A mirror of two topics and a copy of the bucket are enough: rows are folded anew, the learner goes on."""
+    """A mirror of two topics and a copy of the bucket are enough: rows are folded again, the learner goes on."""
     bucket = tmp_path / "copy of the bucket"
     with place(tmp_path / "lost") as (kafka, generation), ExitStack() as running:
         live = Live.start(running, generation, kafka)

@@ -1,4 +1,4 @@
-"""Other tasks on a live system, as docs/upgrades.md says it: rows folded anew beside the old ones, and no failed call."""
+"""Other tasks on a live system, as docs/upgrades.md says it: rows folded again next to the old ones, and no failed call."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -59,7 +59,7 @@ def test_new_tasks_get_rows_of_their_own_while_the_old_ones_serve(tmp_path: Path
             worker.process.terminate()
             assert worker.process.wait(30) == 0
 
-        # The new tasks on the old rows: refused, in words that say what to do.
+        # The new tasks on the old rows: refused, with a message that says what to do.
         with pytest.raises(RowSchemaError, match=r"was written for other tasks, .* a store directory of their own and replay"):
             RowStore(old, MORE).read_users(users)
 

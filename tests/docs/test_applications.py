@@ -163,7 +163,7 @@ def _jars() -> str:
 
 
 def _clone(directory: Path) -> tuple[Path, Path]:
-    """A clone's messages, and beside it the folder of the application, as the guide has them."""
+    """A clone's messages, and next to it the folder of the application, as the guide has them."""
     shutil.copytree(ROOT / "protos", directory / "headwater" / "protos")
     (directory / "shop").mkdir()
     return directory / "headwater", directory / "shop"

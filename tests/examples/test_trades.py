@@ -89,7 +89,7 @@ def test_the_page_that_the_readme_asks_for(tmp_path: Path) -> None:
 
 
 def test_trades_differ_by_configuration_alone() -> None:
-    """The same three files in each folder, and no code beside them."""
+    """The same three files in each folder, and no code with them."""
     assert {path.name for path in EXAMPLES.iterdir() if path.is_dir()} == set(TRADES)
     for trade in TRADES:
         assert {path.name for path in (EXAMPLES / trade).iterdir()} == {"headwater.toml", "tasks.toml", "synthetic.toml"}

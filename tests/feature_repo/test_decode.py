@@ -69,7 +69,7 @@ def test_protobuf_and_json_give_the_same_occurrence() -> None:
     ],
 )
 def test_a_broken_constraint_is_named(fields: dict[str, object], word: str) -> None:
-    """Whoever reads the dead letter learns which field to mend."""
+    """Whoever reads the dead letter learns which field to correct."""
     rejection = check_event(_event(**fields), NOW)
     assert isinstance(rejection, Rejection)
     assert rejection.reason == "constraint"

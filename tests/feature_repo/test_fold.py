@@ -64,7 +64,7 @@ def test_a_read_whose_end_was_not_seen_teaches_a_bound_and_counts_in_no_mean() -
 
 
 def test_click_without_impression_counts_but_teaches_no_rate() -> None:
-    """Positives that have no negatives beside them would teach that everything is clicked."""
+    """Positives that have no negatives with them would teach that everything is clicked."""
     row, examples, actions = fold_all([(0, event("click"))])
     assert examples == []
     assert list(actions[0].observations)[CLICK] == list(actions[0].label_sums)[CLICK] == 1.0

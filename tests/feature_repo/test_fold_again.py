@@ -1,4 +1,4 @@
-"""Folding what comes twice, late, again after a restart or after a wish to be forgotten: it counts once, and in its time."""
+"""Folding what comes twice, late, again after a restart or after an erasure request: it counts once, and in its time."""
 
 import dataclasses
 import itertools
@@ -137,7 +137,7 @@ def test_who_asks_to_be_forgotten_is_unknown_again_and_leaves_no_example() -> No
 
 @given(histories(max_size=12), histories(max_size=12))
 def test_only_what_occurred_after_the_wish_counts(before: list[DecodedEvent], after: list[DecodedEvent]) -> None:
-    """Older events are barred whenever they come; later ones begin a user who is like one never seen before."""
+    """Older events are not counted whenever they come; later ones begin a user who is like one never seen before."""
     old = [dataclasses.replace(one, event_id=f"old-{one.event_id}") for one in before]
     wished_at = max([one.at for one in old], default=1000.0)
     new = [dataclasses.replace(one, at=wished_at + 1.0 + number) for number, one in enumerate(after)]

@@ -19,7 +19,7 @@ _SASL = "org.apache.kafka.common.security"
 
 
 def test_every_test_gets_an_empty_broker(kafka: KafkaSettings) -> None:
-    """Topics of the test before are gone: this one makes them anew."""
+    """Topics of the test before are gone: this one creates them again."""
     assert EVENTS.name in ensure_topics(kafka, partitions=2)
 
 

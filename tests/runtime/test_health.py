@@ -20,7 +20,7 @@ def _text(health: Health) -> str:
 
 
 def test_standing_still_while_records_wait_is_ill_and_idling_is_not() -> None:
-    """Consumers can die silently; only a restart mends that."""
+    """Consumers can die silently; only a restart helps then."""
     clock = Clock()
     health = Health(stall_seconds=60.0, clock=clock)
     users, items = health.part("users"), health.part("items")
@@ -53,7 +53,7 @@ def test_a_rebalance_that_does_not_end_and_a_loop_that_does_not_turn_are_ill() -
 
 
 def test_waiting_for_another_system_is_told_but_is_no_reason_to_restart() -> None:
-    """A restart mends no store; the worse problem, which it may mend, comes first."""
+    """A restart repairs no store; the worse problem, which it may cure, comes first."""
     clock = Clock()
     health = Health(stall_seconds=10.0, clock=clock)
     users, items = health.part("users"), health.part("items")

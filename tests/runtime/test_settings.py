@@ -82,13 +82,13 @@ async def test_faust_connects_as_the_other_clients_do(settings: KafkaSettings, p
 
 
 def test_sasl_without_a_password_is_refused(settings: KafkaSettings) -> None:
-    """In words that name both settings."""
+    """The message names both settings."""
     with pytest.raises(LoginError, match="needs HEADWATER_KAFKA_SASL_USERNAME and HEADWATER_KAFKA_SASL_PASSWORD"):
         settings.model_copy(update={"sasl_password": None}).client_options()
 
 
 def test_oauthbearer_without_its_function_is_refused(settings: KafkaSettings) -> None:
-    """In words that name the setting, also where what it names is not there."""
+    """The message names the setting, also where what it names is not there."""
     kafka = settings.model_copy(update={"sasl_mechanism": "OAUTHBEARER"})
     with pytest.raises(LoginError, match="with OAUTHBEARER needs HEADWATER_KAFKA_SASL_OAUTH_CALLBACK to be set"):
         kafka.client_options()
@@ -111,7 +111,7 @@ def test_a_function_that_gives_no_token_is_named(settings: KafkaSettings, path: 
 
 @pytest.mark.parametrize("servers", ["one:abc", "one:99999", ":9092", "one:9092,", ""])
 def test_what_is_no_address_of_a_broker_is_refused(servers: str) -> None:
-    """At the start and in words; where the port is left out, the clients take Kafka's own."""
+    """At the start and with a message; where the port is left out, the clients take Kafka's own."""
     with pytest.raises(ValidationError, match="is no address of a broker: name each as host:port"):
         KafkaSettings(bootstrap_servers=servers)
     assert KafkaSettings(bootstrap_servers="one, [::1]:9093").bootstrap_servers == "one, [::1]:9093"

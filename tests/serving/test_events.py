@@ -47,7 +47,7 @@ async def test_impressions_carry_what_was_scored(shown: Recommendation) -> None:
 
 
 async def test_impressions_that_cannot_be_kept_are_counted(shown: Recommendation) -> None:
-    """Neither a full queue nor a log that is away holds anything up, and every item lost is counted."""
+    """Neither a full queue nor an unreachable log holds anything up, and every item lost is counted."""
     lost: list[int] = []
     log = EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1"))
     writer = ImpressionWriter(log, VOCABULARY.fingerprint, capacity=1, dropped=lost.append)

@@ -91,13 +91,13 @@ def test_two_processes_answer_as_one_and_survive_a_death(place: Place) -> None:
 
 
 def test_processes_that_cannot_start_end_the_whole(place: Place) -> None:
-    """A tasks file that is not there is no death to be mended: status 1, at once."""
+    """A missing tasks file is no death to be cured by a restart: status 1, at once."""
     with place.server(processes=2, snapshot_poll_seconds=-1) as server:
         assert server.process.wait(120.0) == 1
 
 
 def test_a_replica_drains_without_a_failure_behind_a_client_that_retries(place: Place) -> None:
-    """SIGTERM to one of two under load: every call is answered. And a server whose parent is gone ends by itself."""
+    """SIGTERM to one of two under load: every call is answered. And a server whose parent is gone exits on its own."""
     codes: Counter[str] = Counter()
     leave = threading.Event()
     with place.server() as one, place.server("--child") as other:

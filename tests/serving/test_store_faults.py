@@ -65,7 +65,7 @@ async def test_hanging_redis_degrades_answers_and_is_forgiven(tmp_path: Path) ->
 
 
 async def test_redis_that_died_is_used_again_once_it_is_back(tmp_path: Path) -> None:
-    """Killed, it degrades answers; started anew and empty, the user is unknown; written to, the answers are whole."""
+    """Killed, it degrades answers; restarted and empty, the user is unknown; written to, the answers are whole."""
     port = free_port()
     settings = settings_of(tmp_path, port)
     with redis_process(port):

@@ -85,7 +85,7 @@ class _Store(RowStore):
         try:
             time.sleep(self.pause)
             if self.fails:
-                raise StoreUnavailable("it is away")
+                raise StoreUnavailable("it is unreachable")
             return super().read_user(user_id, now)
         finally:
             self.inside -= 1

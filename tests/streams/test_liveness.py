@@ -1,4 +1,4 @@
-"""Workers as processes that stand still, are asked to stop, or lose their store for a while."""
+"""Workers as processes that are stalled, are asked to stop, or lose their store for a while."""
 
 import re
 import signal
@@ -89,7 +89,7 @@ def _committed(kafka: KafkaSettings, group: str) -> dict[int, int]:
 
 
 def test_a_worker_that_stands_still_says_so_and_then_ends_itself(broker: KafkaSettings, tmp_path: Path) -> None:
-    """Its thread hangs for ever, so that it cannot end in order; the log shows where each thread stood."""
+    """Its thread hangs forever, so that it cannot end in order; the log shows where each thread stood."""
     ensure_topics(broker, partitions=PARTITIONS)
     with EventProducer(broker) as producer:
         producer.send_bytes(ITEM_ACTIONS.name, "i1", b"anything")

@@ -54,7 +54,7 @@ def _pipeline(steps: Steps, *, pause: float = 0.001) -> BatchPipeline[Work]:
 
 
 async def test_a_batch_is_published_before_it_is_written() -> None:
-    """The row carries the position: written first, a crash would lose what was not published. Receipts come after the deed."""
+    """The row carries the position: written first, a crash would lose what was not published. Receipts come after the erasure."""
     steps = Steps()
     assert await _pipeline(steps).handle([], {}, {}) is not None
     assert steps.taken == ["fold", "publish", "write", "confirm"]

@@ -67,7 +67,7 @@ def test_what_the_server_answered_counts_before_all() -> None:
 
 
 def test_what_is_not_known_any_more_is_not_judged() -> None:
-    """Memory is bounded: the oldest go. A label of the moment of showing needs no memory."""
+    """Memory is bounded: the oldest go. A label at the time of showing needs no memory."""
     model, shown = trainer(), ShownPredictions(tasks=2, capacity=3)
     for number in range(5):
         shown.show(example(number))

@@ -50,7 +50,7 @@ class DynamicWeights(FixedWeights):
 
     A task's factor is K softmax(r / temperature), where r is its loss now over its loss before: the factor grows where a loss
     falls slowest or rises. The paper compares epochs; here two running means of the loss per label, over a short and a long
-    memory, stand for this epoch and the last. Factors multiply the tasks file's weights; those of tasks that stand still are 1.
+    memory, stand for this epoch and the last. Factors multiply the tasks file's weights; those of stalled tasks are 1.
     """
 
     sums_2T: Tensor

@@ -157,7 +157,7 @@ class TextEncoder:
         if centre_D.shape != (self.dimension,) or not np.isfinite(centre_D).all():
             raise EncoderError(
                 f"{file}: holds numbers of shape {centre_D.shape}; encoder {self.config.model!r} needs ({self.dimension},), "
-                "all of them finite: make it anew with python -m deploy.dataset.centre"
+                "all of them finite: make it again with python -m deploy.dataset.centre"
             )
         return centre_D
 

@@ -50,7 +50,7 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Objection:
-    """Why weights are refused, in words too; `task` is empty where it is about all of them."""
+    """Why weights are refused, with a message; `task` is empty where it is about all of them."""
 
     reason: Reason
     detail: str

@@ -59,8 +59,8 @@ class Taught:
 class ChampionChallenger:
     """One guard, or two that learn the same batches; the champion's good weights are the ones to publish.
 
-    Neither knows of the other, so what each learns is a function of the examples, whoever is champion; and so is a promotion by
-    rule. The one that was champion learns on as the challenger, and may come back in the same way.
+    Neither reads the other's state, so what each learns depends on the examples alone, whoever is champion; and so does a
+    promotion by rule. The one that was champion learns on as the challenger, and may come back in the same way.
     """
 
     def __init__(self, first: Guard, second: Guard | None = None, config: ChampionChallengerConfig | None = None) -> None:

@@ -21,11 +21,11 @@ from training.trainer import StepReport, Trainer
 __all__ = ["Guard", "GuardConfig", "Verdict"]
 
 _WAITED_OUT: tuple[Reason, ...] = ("mean", "calibration")
-"""Reasons that hold of weights by themselves: older ones may fail by them too, so going on learning is the way out."""
+"""Reasons that hold of weights alone: older ones may fail by them too, so going on learning is the way out."""
 _ACCEPTED_KEPT = 4
 """Good weights that are kept; new ones are compared with the oldest of them."""
 _PARTS = 4
-"""Parts of an interval that are looked at by themselves: wrong labels in one would not show in the mean of all."""
+"""Parts of an interval that are judged on their own: wrong labels in one would not show in the mean of all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +97,7 @@ class Guard:
 
     @property
     def recipe(self) -> str:
-        """How it learns, in words that are the same for the same configuration."""
+        """How it learns, as text that is the same for the same configuration."""
         return repr(self.trainer.config)
 
     @property
@@ -170,7 +170,7 @@ class Guard:
         self._judged_examples, self._held_out_count = state["judged_examples"], state["held_out_count"]
         self._surprises = state["surprises"]
         self._begin_interval()
-        if state["interval"].shape == self._interval_P4T.shape:  # an earlier release counted less: its interval begins anew
+        if state["interval"].shape == self._interval_P4T.shape:  # an earlier release counted less: its interval starts again
             self._interval_P4T.copy_(state["interval"])
 
     def _judge(self) -> Verdict:

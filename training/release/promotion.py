@@ -50,11 +50,11 @@ class PromotionNotes:
             return msgspec.json.decode(read_whole(self._standing), type=Standing)
         except FileNotFoundError:
             raise PromotionError(
-                f"{self._standing}: no challenger learns here; set what it shall do otherwise, such as "
+                f"{self._standing}: no challenger learns here; override its settings, such as "
                 "HEADWATER_CHALLENGER_TRUNK=mmoe, and start the learner"
             ) from None
         except (OSError, msgspec.MsgspecError) as error:
-            raise PromotionError(f"{self._standing}: cannot be read ({error}); the learner soon writes it anew") from error
+            raise PromotionError(f"{self._standing}: cannot be read ({error}); the learner soon writes it again") from error
 
     def request(self) -> Standing:
         """Asks for the next promotion; returns the standing that it was asked on. Raises PromotionError without a challenger."""

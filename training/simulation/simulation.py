@@ -37,7 +37,7 @@ class SimulationConfig:
     begins_at: float = 1_700_000_000.0
     """Unix seconds."""
     shift_at: float = 0.6
-    """Fraction of the days after which every user has a taste drawn anew; 1 for never."""
+    """Fraction of the days after which every user's taste is drawn again; 1 for never."""
 
     def __post_init__(self) -> None:
         if min(self.users, self.items, self.shown) < 1 or not (self.days > 0 and self.sessions_per_day > 0):

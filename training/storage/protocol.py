@@ -18,7 +18,7 @@ class Storage(Protocol):
     """Path or URL, for messages."""
 
     def names(self) -> list[str]:
-        """Names of the versions that are there whole, and of whatever else lies beside them."""
+        """Names of the versions that are there whole, and of whatever else lies next to them."""
 
     def claim(self, name: str) -> bool:
         """Takes a name for a new version; False if another writer has it already."""

@@ -43,7 +43,7 @@ def part(found: Mapping[str, Any]) -> str:
             "clicks and purchases, RMSE against the expected log1p seconds for reading. 0 is perfect. One seed; LightGBM was "
             f"trained {found['lightgbm_retrainings']} times, each time on all impressions whose windows had passed.",
             "\n".join(rows),
-            f"### After a sudden shift of taste\n\nAt day {found['shift_at_day']:g} every user's taste is drawn anew. "
+            f"### After a sudden shift of taste\n\nAt day {found['shift_at_day']:g} every user's taste is drawn again. "
             + " ".join(_recovery(title, found["recovery"][name]) for name, title in _SHOWN.items())
             + f" The guard judged {guarded['judged']} times and refused {guarded['refused']}. {_drifts(guarded['drifts'])}",
             "![Recovery](charts/newsroom-recovery.svg)",

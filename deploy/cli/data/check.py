@@ -52,7 +52,7 @@ def check(
         console.print(f"[yellow]Synthetic:[/] made as {project.simulate.catalogue.name} says; no real users, no real items")
     print_files(read)
     if not read.events:
-        raise CliError("not one row can be used; see above, and mend the columns in headwater.toml")
+        raise CliError("not one row can be used; see above, and correct the columns in headwater.toml")
     print_contents(read, project)
     with progress("looking for labels") as told:
         total = min(len(read.events), LABELLED_EVENTS)

@@ -32,7 +32,7 @@ def simulate(
     days: Annotated[float, typer.Option(min=0.01, help="How long the users are watched.")] = 14.0,
     sessions_per_day: Annotated[float, typer.Option(min=0.01, help="Visits of each user; eight items are shown in each.")] = 1.5,
     shift_at: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Fraction of the days after which every taste is drawn anew; 1 for never.")
+        float, typer.Option(min=0.0, max=1.0, help="Fraction of the days after which every taste is drawn again; 1 for never.")
     ] = 0.6,
     begin: Annotated[
         datetime, typer.Option(help="First day, UTC. A running stack forgets users whose last event is 180 days old.")

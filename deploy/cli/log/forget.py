@@ -1,4 +1,4 @@
-"""`headwater forget`: erasing what is known of a user, with a receipt of what was erased where."""
+"""`headwater forget`: erasing a user's data, with a receipt of what was erased where."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -25,7 +25,7 @@ def forget(
     bootstrap_servers: BootstrapServers = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Erase what is known of a user, and show the receipt.
+    """Erase a user's data, and show the receipt.
 
     Events of the user that occurred before now are not counted any more, whenever they arrive; later ones begin a new user.
     Services ask for the same with an event: {"user_id": "u1", "forget": {}}.
@@ -34,7 +34,7 @@ def forget(
     from streams.erasures import forget as ask
 
     settings = kafka_settings(bootstrap_servers, data_dir, COMMANDS["forget"])
-    if not yes and not typer.confirm(f"Erase all that is known of user {user}? This cannot be undone"):
+    if not yes and not typer.confirm(f"Erase all data of user {user}? This cannot be undone"):
         raise CliError("nothing was erased")
     _show(ask(settings, user, wait_seconds=wait_seconds))
 
@@ -47,7 +47,7 @@ def _show(erasure: Erasure) -> None:
     lines.add_row("request", f"event {erasure.event_id}, {EVENTS.name} {erasure.source.partition}@{erasure.source.offset}")
     lines.add_row("erased", f"the user's row, in the feature store and in the worker's memory: {held}")
     lines.add_row("erased", f"{erasure.awaiting_impressions:,} impressions that awaited labels; they teach nothing")
-    lines.add_row("barred", f"events that occurred until {when} UTC, if they come again; later ones begin a new user")
+    lines.add_row("not counted", f"events that occurred until {when} UTC, if they come again; later ones begin a new user")
     lines.add_row("kept", f"records in {topics}, until the retention of each topic is over")
     lines.add_row("kept", "counters of items and weights of models: sums over all users, from which none can be taken out")
     lines.add_row("kept", f"this receipt, with the id of the user, in the feature store and in {ERASURES.name}")

@@ -68,7 +68,7 @@ def produce(
 
 
 def _messages(file: str, catalogue: bool) -> Iterator[tuple[str, Event | CatalogueChange | str]]:
-    """Each message with its place, or in words why it is none."""
+    """Each message with its place, or the reason why it is none."""
     if file == "-":
         yield from _lines(catalogue)
         return

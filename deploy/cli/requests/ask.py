@@ -1,4 +1,4 @@
-"""`headwater score`, `recommend` and `page`: a question to the running server, its answer as a table."""
+"""`headwater score`, `recommend` and `page`: a request to the running server, its response as a table."""
 
 import contextlib
 import math
@@ -22,7 +22,7 @@ _Response = TypeVar("_Response")
 _DEADLINE_SECONDS = 5.0
 
 User = Annotated[str, typer.Argument(help="User id; one that is not known gets a flagged answer.")]
-Context = Annotated[str, typer.Option(help="What the user is looking at or for, in words.")]
+Context = Annotated[str, typer.Option(help="What the user is looking at or for, as text.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -177,7 +177,7 @@ def call(address: str, question: "Callable[[Client], _Response]") -> _Response:
         code, detail = error.code().name, error.details()
         if code == "UNAVAILABLE":
             raise CliError(
-                f"no server can be had at {address}; check the address and HEADWATER_CLIENT_TLS_CA, or start a stack with "
+                f"no server answers at {address}; check the address and HEADWATER_CLIENT_TLS_CA, or start a stack with "
                 f"`headwater up` ({detail})"
             ) from error
         hint = "; set HEADWATER_CLIENT_TOKEN" if code == "UNAUTHENTICATED" else ""

@@ -1,4 +1,4 @@
-"""`headwater explain`: why an item gets its predictions for a user, in words."""
+"""`headwater explain`: why an item gets its predictions for a user, as text."""
 
 from datetime import UTC, datetime
 from typing import Annotated

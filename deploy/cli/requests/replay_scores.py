@@ -68,7 +68,7 @@ def replay_scores(
         f"{found.largest_difference:.1e}"
     )
     if found.changed:
-        console.print(f"[yellow]texts encoded anew since then:[/] {', '.join(sorted(found.changed))}", soft_wrap=True)
+        console.print(f"[yellow]texts encoded again since then:[/] {', '.join(sorted(found.changed))}", soft_wrap=True)
     if found.largest_difference > _TOLERANCE:
         why = "; the texts above explain it" if found.changed else ""
         raise CliError(f"the scores come out {found.largest_difference:.1e} off{why}")

@@ -43,7 +43,7 @@ class Page {
     await this.refresh();
   }
 
-  /** Asks anew for the lists and the stored features: what the user's next page would show. */
+  /** Requests the lists and the stored features again: what the user's next page would show. */
   async refresh() {
     const { user } = this;
     await attempt(async () => {

@@ -112,7 +112,7 @@ class Splitter:
 
 
 def _rows(alike: Sequence[bool]) -> bool:
-    """Whether lines between two quotes are rows, and the quotes stray ones, by which of them have as many fields as a row."""
+    """Whether lines between two quotes are rows, and the quotes unpaired, by which of them have as many fields as a row."""
     within = alike[1:-1]
     return sum(within) >= _ROWS * len(within) if len(within) > 1 else all(alike)
 

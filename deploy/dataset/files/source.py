@@ -26,7 +26,7 @@ class Form:
     encoding: str = ""
     separator: str = ""
     header: bool | None = None
-    """Whether the first row names the columns, which else are called 1, 2, 3, ..."""
+    """Whether the first row names the columns; otherwise they are called 1, 2, 3, ..."""
 
 
 @dataclass(kw_only=True, slots=True)

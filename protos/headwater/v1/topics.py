@@ -26,7 +26,7 @@ class Topic:
     one_partition: bool = False
     """True where the order over all records matters; otherwise the number of partitions is a setting."""
     least_retention_days: int = 7
-    """How long a record must be kept at least; compacted topics keep the last of each key for ever."""
+    """How long a record must be kept at least; compacted topics keep the last of each key forever."""
 
 
 EVENTS = Topic(name="headwater.events.v1", key="user_id")

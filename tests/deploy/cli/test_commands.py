@@ -98,7 +98,7 @@ def test_an_unreachable_server_is_named(tmp_path: Path) -> None:
     """A wrong address is quoted back with what to do."""
     done = headwater("score", "u", "i", "--server", "127.0.0.1:1", cwd=tmp_path)
     assert done.returncode == 1
-    assert "no server can be had at 127.0.0.1:1" in done.stderr
+    assert "no server answers at 127.0.0.1:1" in done.stderr
 
 
 def test_an_unreachable_broker_is_named(tmp_path: Path) -> None:

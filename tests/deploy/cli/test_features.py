@@ -27,5 +27,5 @@ def test_a_user_of_a_deployment_is_shown(tmp_path: Path, monkeypatch: pytest.Mon
     assert "first event 1970-01-01 00:16:40" in shown.stdout
     assert lost.stderr.startswith("error: no stack runs on")
     assert "or name the address with --tasks" in lost.stderr
-    assert nobody.stderr.startswith("error: nothing is known of user 'nobody'")
+    assert nobody.stderr.startswith("error: user 'nobody' has no features")
     assert "the redis online store at 127.0.0.1 could not be read" in away.stderr

@@ -1,4 +1,4 @@
-"""What the console refuses: other names, other sites' forms, events when read-only; and what it says of what is away."""
+"""What the console refuses: other names, other sites' forms, events when read-only; and what it says of what is unreachable."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -128,7 +128,7 @@ def test_a_new_user_is_met_and_becomes_known(page: Page) -> None:
 
 
 def test_it_is_said_why_an_item_is_shown(page: Page) -> None:
-    """What moved each task's prediction from that of an average user and item, in words."""
+    """What moved each task's prediction from that of an average user and item, as text."""
     button = page.locator("[data-key^='why ']").first
     button.click()
     expect(button).to_have_attribute("aria-expanded", "true")
@@ -174,7 +174,7 @@ def read_only(state: StackState, **more: str) -> Iterator[str]:
 
 
 def test_a_token_is_asked_for_and_kept_while_the_tab_is_open(browser: Browser, state: StackState, tmp_path: Path) -> None:
-    """A wrong one is refused in words; with the right one the lists are there, also after a reload, and not in another tab."""
+    """A wrong one is refused with a message; the right one shows the lists, also after a reload, and not in another tab."""
     token, hashed = new_token()
     table = f'[clients.ann]\nsha256 = "{hashed}"\nscopes = ["score", "admin"]\nexpires = 2100-01-01T00:00:00Z\n'
     (tmp_path / "tokens.toml").write_text(table)

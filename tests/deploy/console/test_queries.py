@@ -50,7 +50,7 @@ async def test_there_is_a_list_for_each_type_that_the_server_has() -> None:
 
 
 async def test_a_type_whose_last_item_is_gone_is_refused_once() -> None:
-    """What there is, is looked up anew after that."""
+    """What there is, is looked up again after that."""
     catalogue = Catalogue("ad", "song")
     queries = Queries(cast("RecommenderServiceStub", catalogue), item_types=[], preview=False)
     assert await _lists(queries) == ["ad", "song"]

@@ -31,7 +31,7 @@ class Workers:
             self.learned.inc(300)
 
     def learn_nothing(self) -> None:
-        """Stands still."""
+        """Does not move."""
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_a_choice_that_could_not_be_drawn_makes_no_list() -> None:
     assert not made.before(action(1, "u", "b", 10.0), 2)
     assert {one.item_id for one in made.before(action(2, "v", "a", 20.0), 2)} == {"a", "b"}
     assert not made.before(action(3, "v", "a", 10_000.0), 2), "chosen again"
-    assert {one.item_id for one in made.before(action(4, "v", "a", 20_000.0, "like"), 2)} == {"a", "b"}, "another deed"
+    assert {one.item_id for one in made.before(action(4, "v", "a", 20_000.0, "like"), 2)} == {"a", "b"}, "another action"
     assert made.without_list == 3
 
 

@@ -14,7 +14,7 @@ PROGRAM = """
 import sys, time
 for line in sys.stdin:
     began = time.monotonic()
-    time.sleep(0.05)  # libfaketime by itself lets any sleep fail
+    time.sleep(0.05)  # libfaketime alone lets any sleep fail
     assert time.monotonic() - began > 0.04
     print(time.time(), time.monotonic(), flush=True)
 """

@@ -14,7 +14,7 @@ _WARM_SECONDS = 60.0  # a shorter one is all warming up
 
 
 def samples(memory: list[float]) -> list[Sample]:
-    """One sample a minute, in which all but the server's memory stands still."""
+    """One sample a minute, in which all but the server's memory is constant."""
     return [
         Sample(
             at_s=60.0 * minute,

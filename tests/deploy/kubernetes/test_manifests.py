@@ -1,4 +1,4 @@
-"""Manifests are valid, refer to what there is, and tell each process what it needs to be told."""
+"""Manifests are valid, refer to what there is, and give each process the settings that it needs."""
 
 import copy
 import itertools
@@ -178,7 +178,7 @@ def test_processes_are_probed_and_scraped(process: str) -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     probes = [container[probe] for probe in ("startupProbe", "livenessProbe")]
     assert {next(iter(probe[how]["port"] for how in ("httpGet", "tcpSocket") if how in probe)) for probe in probes} <= set(ports)
-    # What tells a process that stands still; metrics are answered by a thread of their own even then.
+    # What tells a stalled process; metrics are answered by a thread of their own even then.
     assert container["livenessProbe"]["httpGet"]["path"] == ("/livez" if process == "server" else "/healthz")
     service, monitor = of_kind("Service")[name], of_kind("ServiceMonitor")[name]
     assert service["spec"]["selector"].items() <= WORKLOADS[name]["spec"]["template"]["metadata"]["labels"].items()
@@ -213,7 +213,7 @@ def test_scaling_asks_for_what_there_is() -> None:
         assert queries
         named = {name for query in queries for name in re.findall(r"\b(?:headwater|grpc_server)_[a-z_]+", query)}
         assert {name.removesuffix("_bucket") for name in named} <= declared
-        # What decides while Prometheus is away. KEDA refuses a fallback where no metric is an average value.
+        # What decides while Prometheus is unreachable. KEDA refuses a fallback where no metric is an average value.
         assert "cpu" in {trigger["type"] for trigger in scaled["spec"]["triggers"]}
         assert "fallback" not in scaled["spec"]
     assert of_kind("ScaledObject")["headwater-features"]["spec"]["maxReplicaCount"] <= partitions

@@ -44,7 +44,7 @@ class Up:
         return found
 
     def end(self) -> str:
-        """Waits for the process to end by itself; returns what it printed."""
+        """Waits for the process to end on its own; returns what it printed."""
         self.process.wait(60.0)
         return self.output.read_text()
 

@@ -54,7 +54,7 @@ def test_what_is_written_is_what_feast_writes_to_the_byte(tmp_path: Path) -> Non
 
 
 def test_a_redis_that_does_not_answer_is_asked_once(tmp_path: Path) -> None:
-    """By itself redis-py would ask four times four times, with pauses: half a second's timeout would take half a minute."""
+    """By default redis-py would ask four times four times, with pauses: half a second's timeout would take half a minute."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"redis://127.0.0.1:{mute.getsockname()[1]}/0"
         settings = StoreSettings.model_validate(

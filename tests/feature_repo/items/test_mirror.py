@@ -64,7 +64,7 @@ def test_vectors_of_another_encoder_are_passed_by() -> None:
 
 
 def test_a_table_without_items_that_another_encoder_wrote_is_not_ready() -> None:
-    """A server that becomes ready while the catalogue is encoded anew would be ready to answer with a part of it."""
+    """A server that becomes ready while the catalogue is encoded again would be ready to answer with a part of it."""
     with running_broker() as kafka:
         ensure_topics(kafka, partitions=1)
         publish(kafka, ITEM_CONTENT.name, entry("a", OURS), entry("b", ANOTHER), entry("c", ANOTHER))
@@ -85,7 +85,7 @@ def test_a_table_without_items_that_another_encoder_wrote_is_not_ready() -> None
 
 
 def test_a_few_items_that_nobody_will_write_again_are_left_out() -> None:
-    """A process that starts does not wait for them for ever, and has no vector of theirs."""
+    """A process that starts does not wait for them forever, and has no vector of theirs."""
     with running_broker() as kafka:
         ensure_topics(kafka, partitions=1)
         publish(kafka, ITEM_CONTENT.name, entry("lost", ANOTHER), *(entry(f"i{number}", OURS) for number in range(8)))
@@ -104,7 +104,7 @@ def test_a_few_items_that_nobody_will_write_again_are_left_out() -> None:
 
 
 def test_an_error_that_ends_the_thread_is_handed_on() -> None:
-    """A table that silently stands still would look fresh; whoever hears of it can end the process."""
+    """A table that silently goes stale would look fresh; the callback can end the process."""
     broken = table_of(0)
     broken.set_activity = None  # type: ignore[method-assign, assignment]  # any call fails as a defect of ours would
     heard: queue.Queue[Exception] = queue.Queue()

@@ -65,7 +65,7 @@ def test_cleared_activity_leaves_the_priors() -> None:
 
 
 def test_vector_of_another_encoder_is_refused() -> None:
-    """A width that differs is said in words, not broadcast."""
+    """A width that differs raises an error and is not broadcast."""
     with pytest.raises(ValueError, match="another encoder"):
         table_of().set_content(Item(item_id="i0"), np.zeros(3, dtype=np.float32))
 

@@ -66,7 +66,7 @@ def test_a_batch_that_cannot_be_read_is_one_record_that_says_so(client: Client, 
 
 
 def test_a_fetch_of_many_batches_stays_within_the_bound(client: Client) -> None:
-    """A megabyte may hold thousands that are allowed, each by itself: the rest of them is left for the next fetch."""
+    """A megabyte may hold thousands that are allowed, each on its own: the rest of them is left for the next fetch."""
     one = batch_of("zstd", [(b"k", bytes(LIMIT // 2))])
     assert len(one) < 1000
     assert len(_read(client, one * 100)) == 2

@@ -46,6 +46,6 @@ async def test_a_start_that_is_cancelled_closes_its_connection(
 
 
 async def test_a_start_that_fails_leaves_nothing_open() -> None:
-    """Nothing listens there, so that no connection comes about."""
+    """Nothing listens there, so no connection can be made."""
     with nothing_left_open(), pytest.raises(Exception, match="Unable to bootstrap"):
         await start_producer(KafkaSettings(bootstrap_servers="127.0.0.1:1"))

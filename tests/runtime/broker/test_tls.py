@@ -1,4 +1,4 @@
-"""What keeps TLS to the broker from coming about is said in words, and at once."""
+"""What prevents TLS to the broker is reported as text, and at once."""
 
 from collections.abc import Iterator
 from pathlib import Path

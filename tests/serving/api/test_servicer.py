@@ -77,7 +77,7 @@ async def test_every_shortcoming_is_flagged_and_still_answered(stub: Recommender
 
 
 async def test_empty_catalogue_gives_an_empty_flagged_list(world: World, stub: RecommenderServiceStub) -> None:
-    """With item types asked for, too: nothing is known of which types there will be."""
+    """With item types asked for, too: the types that there will be are not known."""
     for item_id in list(world.table.ids):
         world.table.delete(item_id)
     response = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=3, item_types=["song"])))
@@ -201,7 +201,7 @@ async def test_a_preview_makes_no_impressions(world: World, stub: RecommenderSer
 
 
 async def test_item_is_explained_task_by_task(world: World, stub: RecommenderServiceStub, model: Recommender) -> None:
-    """What moved each prediction adds up; past items are named with what they did, in words; the prediction is that of Score."""
+    """What moved each prediction adds up; past items are named with what they did, as text; the prediction is that of Score."""
     world.rows.write_users([user_row(liked=("i3", "i11"))])
     world.publish(model)
     await world.watcher.refresh()

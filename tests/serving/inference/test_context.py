@@ -14,7 +14,7 @@ from training.encoding.encoder import EncoderConfig, TextEncoder
 
 
 class HeldEncoder(AxisEncoder):
-    """An encoder that stands still until it is let go, and notes its batches."""
+    """An encoder that blocks until it is released, and notes its batches."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []

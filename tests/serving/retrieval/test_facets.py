@@ -71,7 +71,7 @@ def test_changed_item_is_found_by_its_new_values_only() -> None:
 
 
 def test_unknown_field_is_named_with_those_that_exist() -> None:
-    """A typing error is no empty list; before there is a catalogue nothing is known of attributes."""
+    """A typing error is no empty list; before there is a catalogue no attribute is known."""
     table, facets = catalogue(*ITEMS)
     with pytest.raises(InvalidRequest, match=r"'attributes.colour' is not known; there are: attributes.brand, attributes.price"):
         found(table, facets, Condition(field="attributes.colour", any_of=("red",)))

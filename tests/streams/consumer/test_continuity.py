@@ -61,7 +61,7 @@ def test_every_record_comes_once_and_in_order_whatever_is_missing_in_between(
         chunk = log.fetch(position, number)
         position = chunk.end
         for piece in chunk.split(size):
-            if step == "drop":  # Faust lets go of it in a rebalance
+            if step == "drop":  # Faust drops it in a rebalance
                 continue
             taken = continuity.take(0, piece)
             if isinstance(taken, Gap):

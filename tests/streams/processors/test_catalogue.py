@@ -88,11 +88,11 @@ def test_only_a_changed_text_is_encoded_again(tmp_path: Path) -> None:
 
 
 def test_the_item_agent_hears_of_every_deletion() -> None:
-    """Also of one that an upsert of the same batch follows: what is known of the old item must not pass to the new one."""
+    """Also of one that an upsert of the same batch follows: the state of the old item must not pass to the new one."""
     gone = CatalogueChange(delete={"item_id": "i1"})
     gone.occurred_at.seconds = 50
     processor = CatalogueProcessor(encoder=LengthEncoder(), store=MemoryRows(VOCABULARY), clock=lambda: 100.0)
-    work = processor.process([_record(gone, 0), _record(_upsert("i1", "anew"), 1), _record(gone, 2)])
+    work = processor.process([_record(gone, 0), _record(_upsert("i1", "again"), 1), _record(gone, 2)])
     deletions = [ItemAction.FromString(value or b"") for topic, _, value in work.publications if topic == ITEM_ACTIONS.name]
     assert [(one.item_id, one.deleted, one.occurred_at) for one in deletions] == [("i1", True, 50.0)] * 2
     assert work.deleted == ["i1"]

@@ -157,7 +157,7 @@ def test_a_dead_letter_can_always_be_written() -> None:
 
 
 def test_a_recreated_log_hides_nothing_behind_the_old_offsets() -> None:
-    """A broker that starts anew gives offset 0 again; its events count."""
+    """A broker that restarts gives offset 0 again; its events count."""
     store = MemoryRows(VOCABULARY)
     first = _record(DecodedEvent(event_id="e1", user_id="u0", item_id="i1", at=1000.0, kind="click"), 9, user_id="u0")
     second = _record(DecodedEvent(event_id="e2", user_id="u0", item_id="i2", at=1001.0, kind="click"), 0, user_id="u0")

@@ -67,7 +67,7 @@ def test_dynamic_weights_turn_to_the_task_that_falls_behind() -> None:
 
 
 def test_dynamic_weights_are_the_formula_of_the_paper() -> None:
-    """One loss stands still, one has halved: the factors are 2 softmax([1, 0.5] / 2)."""
+    """One loss stays the same, one has halved: the factors are 2 softmax([1, 0.5] / 2)."""
     balancing = DynamicWeights((A, B))
     balancing.sums_2T.copy_(torch.tensor([[4.0, 3.0], [4.0, 6.0]]))
     balancing.counts_2T.fill_(2.0)

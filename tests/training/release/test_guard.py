@@ -122,7 +122,7 @@ def test_weights_after_a_refusal_are_the_good_ones_and_replay_forgets(vocabulary
 
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_a_lasting_change_is_accepted_in_the_end(vocabulary: Vocabulary, stream: Stream, trunk: TrunkName) -> None:
-    """What comes for longer than the patience is how the world is now: the guard must not hold on to the past for ever.
+    """What comes for longer than the patience is how the world is now: the guard must not hold on to the past forever.
 
     Nor may it undo what was learned of the new world because one judgement on the way was no surprise, and the next one was.
     """

@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_world() -> None:
 
 
 def test_a_world_of_ones_own_does_what_it_declares() -> None:
-    """Its types, titles and events and no others; values are shares where the deed says so."""
+    """Its types, titles and events and no others; values are shares where the action says so."""
     song = ItemKind(
         share=1.0,
         opened="play",

@@ -1,4 +1,4 @@
-"""Tests that a checkpoint is the last whole one, or an error in words."""
+"""Tests that a checkpoint is the last whole one, or an error with a message."""
 
 from pathlib import Path
 

@@ -140,7 +140,7 @@ def test_a_store_that_is_away_is_an_os_error(model: Recommender, files: S3FileSy
 
 
 def test_checkpoint_is_the_last_whole_one(files: S3FileSystem) -> None:
-    """Nothing before the first save, then the last; damage is an error in words."""
+    """Nothing before the first save, then the last; damage is an error with a message."""
     checkpoint = CheckpointFile(f"{LOCATION}/learner.checkpoint")
     assert checkpoint.load() is None
     checkpoint.save({"offset": 1, "weights": torch.ones(3)})

@@ -100,7 +100,7 @@ def test_oldest_are_removed_but_not_the_way_back(store: SnapshotStore, model: Re
 
 
 def test_numbers_are_not_used_again(store: SnapshotStore, model: Recommender) -> None:
-    """A version's number means one model for ever, even when the newest directories were removed by hand."""
+    """A version's number means one model forever, even when the newest directories were removed by hand."""
     for _ in range(2):
         publish(store, model)
     for file in (Path(store.location) / "v00000002").iterdir():

@@ -16,7 +16,7 @@ TASKS = '[tasks.like]\nkind = "binary"\nevent = "rate"\nat_least = 4\n'
 
 @pytest.fixture
 def app() -> typer.Typer:
-    """The command by itself."""
+    """The command on its own."""
     app = typer.Typer()
     replay.register(app)
     return app

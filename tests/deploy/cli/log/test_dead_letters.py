@@ -51,7 +51,7 @@ def _write(kafka: KafkaSettings, values: Sequence[tuple[bytes, bytes, float]]) -
 
 
 def test_letters_are_listed_filtered_and_counted(kafka: KafkaSettings) -> None:
-    """One that was written twice is listed once; unknown filters are refused in words."""
+    """One that was written twice is listed once; unknown filters are refused with a message."""
     where = ("--bootstrap-servers", kafka.bootstrap_servers)
     listed = headwater("dead-letters", "list", *where, cwd=ROOT)
     assert listed.returncode == 0, listed.stderr

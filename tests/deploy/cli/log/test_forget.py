@@ -48,7 +48,7 @@ def test_the_receipt_says_what_was_erased_where_and_what_is_kept(tmp_path: Path)
 
 
 def test_nothing_is_shown_of_a_forgotten_user(tmp_path: Path) -> None:
-    """Not zeros whose first event is of 1970, but until when events are barred."""
+    """Not zeros whose first event is of 1970, but until when events are not counted."""
     settings, tasks_file = StoreSettings(directory=tmp_path / "store"), tmp_path / "tasks.toml"
     tasks_file.write_text('[tasks.click]\nkind = "binary"\nevent = "click"\n')
     apply(settings)

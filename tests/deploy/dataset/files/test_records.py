@@ -1,4 +1,4 @@
-"""Lines become records as the csv module cuts them, and a stray quote takes no other line with it."""
+"""Lines become records as the csv module cuts them, and an unpaired quote takes no other line with it."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ cells = st.one_of(*(st.text(st.sampled_from(signs), max_size=6).map(str.strip) f
 
 @given(st.lists(st.tuples(cells, cells), max_size=20))
 def test_what_the_csv_module_writes_comes_back(pairs: list[tuple[str, str]]) -> None:
-    """With quotes, and separators or line breaks in the texts; with both, a text may look like rows with stray quotes."""
+    """With quotes, and separators or line breaks in the texts; with both, a text may look like rows with unpaired quotes."""
     table = [(str(number), *pair) for number, pair in enumerate(pairs)]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(table)

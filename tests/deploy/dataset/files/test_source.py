@@ -154,7 +154,7 @@ def test_two_columns_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_one_broken_row_costs_one_row(tmp_path: Path) -> None:
-    """A stray separator, and a quote that is not closed: alone, or with another at the end of the file."""
+    """An extra separator, and a quote that is not closed: alone, or with another at the end of the file."""
     lines = [f"u{n},i{n},5" for n in range(600)]
     lines[80], lines[300], lines[599] = 'u80,"i80,5', "u300,i300,5,more", 'u599,i599",5'
     rows, bad, _ = read(written(tmp_path / "a.csv", "\n".join(["user,item,at", *lines])))

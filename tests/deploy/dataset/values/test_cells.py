@@ -135,7 +135,7 @@ def test_the_difference_between_ids_is_named(one: str, other: str, way: str) -> 
     ],
 )
 def test_several_values_in_a_cell_are_parted(cell: Any, sign: str, parts: list[str]) -> None:
-    """Lists by themselves, others by the sign that is named."""
+    """Lists as they are, others by the separator that is named."""
     assert parts_of_cell(cell, sign) == parts
 
 
