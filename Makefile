@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 PACKAGES := protos clients runtime feature_repo training streams serving deploy benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help install docs demo drills soak capacity bench-quality bench-streams bench-serving test kafka chaos lint format protos generated requirements clean
+.PHONY: help install docs demo drills soak capacity bench-quality bench-streams bench-serving test kafka fuzz chaos lint format protos generated requirements clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -60,6 +60,10 @@ test: lint ## Lint, types, import contracts and every test but those of `make ch
 kafka: $(STAMP) ## Tests on Apache Kafka (KAFKA_HOME): tests/kafka, and those of the event path and `make chaos` once more
 	$(BIN)/pytest -q -n 2 --dist loadscope tests/kafka
 	$(BIN)/python -m tests.kafka $(BIN)/pytest -q -n0 tests/streams tests/chaos --ignore tests/streams/test_liveness.py
+
+FUZZ_SECONDS ?= 600
+fuzz: $(STAMP) ## Send the server any bytes that look like requests, for ten minutes or FUZZ_SECONDS
+	HEADWATER_FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/pytest -q -n0 tests/serving/api/test_fuzz.py
 
 chaos: $(STAMP) ## Kill, stop and restart the workers and the broker for two minutes a test, and compare every row and weight
 	HEADWATER_CHAOS_SECONDS=$${HEADWATER_CHAOS_SECONDS:-120} HEADWATER_SOAK_SECONDS=$${HEADWATER_SOAK_SECONDS:-150} \

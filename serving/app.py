@@ -15,8 +15,6 @@ from feature_repo.items.shared_memory import ItemSharedMemory
 from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.vocabulary import Vocabulary
-from headwater.v1 import recommender_pb2
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.broker.access_watch import AccessWatch
 from runtime.broker.rights import PROCESSES
 from runtime.health import Pulse
@@ -26,7 +24,7 @@ from runtime.tracing import Traces
 from serving.admission import Admission
 from serving.api.auth import Access
 from serving.api.listener import TlsFiles, listen
-from serving.api.servicer import Servicer
+from serving.api.servicer import MAX_MESSAGE_BYTES, SERVICE, Servicer
 from serving.api.tokens import TokenFile
 from serving.api.validation import Limits
 from serving.events import EventLog, EventRecorder, ImpressionWriter
@@ -49,10 +47,9 @@ __all__ = ["SERVICE", "Application"]
 
 _log = structlog.get_logger(__name__)
 
-SERVICE: str = recommender_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name
-
 _READY_WAIT_SECONDS = 2.0
 _OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # clients keep idle connections alive
     # Beyond 1,000 calls that were not looked at yet gRPC drops some, as cancelled; ours are refused with a reason.
     ("grpc.server.max_pending_requests", 10_000),
@@ -146,7 +143,7 @@ class Application:
         self._impressions.start()
         await self._models.refresh()
         self._grpc = grpc.aio.server(interceptors=self._interceptors, options=_OPTIONS)
-        add_RecommenderServiceServicer_to_server(self._servicer, self._grpc)
+        self._servicer.add_to(self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         if self._settings.reflection:
             reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
@@ -213,8 +210,9 @@ class Application:
         return Servicer(
             pipeline,
             explainer,
-            EventRecorder(self._log, limits),
+            EventRecorder(self._log),
             self.metrics,
+            limits=limits,
             admission=self._admission,
             default_deadline_seconds=self._settings.default_deadline_seconds,
             retry_bytes=self._settings.retry_megabytes * 2**20,

@@ -22,7 +22,6 @@ from runtime.broker.producer import start_producer
 from runtime.settings import KafkaSettings
 from serving.api.errors import LogUnavailable
 from serving.api.responses import Considered, Recommendation
-from serving.api.validation import Limits
 
 __all__ = ["EventLog", "EventRecorder", "ImpressionWriter", "Recorded", "Refused", "impressions_of"]
 
@@ -119,19 +118,16 @@ class Recorded:
 class EventRecorder:
     """Writes what is sound and says of the rest what is wrong: one bad event does not hold up its neighbours."""
 
-    def __init__(self, log: EventLog, limits: Limits, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, log: EventLog, *, clock: Callable[[], float] = time.time) -> None:
         self._log = log
-        self._limits = limits
         self._clock = clock
 
     async def record(self, events: Sequence[Event], seconds: float) -> Recorded:
         """Returns when all sound events are acknowledged, or after `seconds`.
 
         Raises:
-            InvalidRequest: no events, or too many.
             LogUnavailable: there were sound events and none was acknowledged.
         """
-        self._limits.check_events(len(events))
         now = self._clock()
         problems = {at: problem for at, event in enumerate(events) if (problem := _problem(event, now)) is not None}
         refused = [

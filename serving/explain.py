@@ -19,7 +19,7 @@ from feature_repo.rows import UserRow
 from feature_repo.tasks import Kind, Task
 from feature_repo.vocabulary import TYPE_BITS, Vocabulary
 from serving.api.degradations import no_model
-from serving.api.errors import InvalidRequest
+from serving.api.errors import InvalidRequest, shown
 from serving.api.requests import ExplainQuery
 from serving.api.responses import Info
 from serving.api.validation import Limits
@@ -214,13 +214,12 @@ class Explainer:
         """Why the tasks' predictions are what they are; without a model only what past items do is told.
 
         Raises:
-            InvalidRequest: no user, an item that is not in the catalogue, or a task that is not declared.
+            InvalidRequest: an item that is not in the catalogue, or a task that is not declared.
         """
-        self._limits.check_user(query.user_id)
         columns = self._limits.columns(query.tasks)
         item_row = self._table.index.get(query.item_id, -1)
         if item_row < 0 or not self._table.live[item_row]:
-            raise InvalidRequest("item_id", f"{query.item_id or '(none)'} is not in the catalogue; publish it first")
+            raise InvalidRequest("item_id", f"{shown(query.item_id) or '(none)'} is not in the catalogue; publish it first")
         now, model = self._clock(), self._model()
         user = await self._users.read(query.user_id, now, query.seconds)
         loop = asyncio.get_running_loop()

@@ -67,8 +67,6 @@ class Pipeline:
 
     async def score(self, query: ScoreQuery) -> Scored:
         """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""
-        self._limits.check_user(query.user_id)
-        self._limits.check_items(query.item_ids)
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         rows_B = self._table.rows(query.item_ids)
@@ -91,10 +89,6 @@ class Pipeline:
 
     async def recommend(self, query: RecommendQuery) -> Recommendation:
         """Ranked lists, each at most `count` long: shorter where the catalogue has no more that fit. Raises as `score` does."""
-        self._limits.check_user(query.user_id)
-        self._limits.check_request_id(query.request_id)
-        self._limits.check_slates(query.slates)
-        self._limits.check_context(query.context_text)
         weights = [self._limits.weights(slate.task_weights, f"{slate.path}.task_weights") for slate in query.slates]
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()

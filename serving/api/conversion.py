@@ -1,11 +1,9 @@
 """Conversion between the wire's messages and the data plane's questions and answers."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -23,10 +21,10 @@ from serving.api.requests import (
     Rules,
     ScoreQuery,
     SlateQuery,
-    located,
 )
 from serving.api.responses import Info, RankedSlate, Recommendation, Scored
 from serving.api.retries import recommendation_id
+from serving.api.validation import MAX_ID, seconds_of
 from serving.events import Recorded
 from serving.explain import Explained
 
@@ -41,9 +39,6 @@ __all__ = [
     "slates_query",
     "slates_response",
 ]
-
-_Wanted = TypeVar("_Wanted")
-_Made = TypeVar("_Made")
 
 
 def score_query(request: pb.ScoreRequest, seconds: float) -> ScoreQuery:
@@ -114,7 +109,9 @@ def explain_response(explained: Explained) -> pb.ExplainResponse:
 def record_response(recorded: Recorded) -> pb.RecordEventsResponse:
     invalid, try_again = pb.RejectedEvent.CODE_INVALID, pb.RejectedEvent.CODE_TRY_AGAIN
     rejected = [
-        pb.RejectedEvent(index=one.index, event_id=one.event_id, code=invalid if one.invalid else try_again, detail=one.detail)
+        pb.RejectedEvent(
+            index=one.index, event_id=one.event_id[:MAX_ID], code=invalid if one.invalid else try_again, detail=one.detail
+        )
         for one in recorded.refused
     ]
     return pb.RecordEventsResponse(accepted=recorded.accepted, rejected=rejected)
@@ -155,38 +152,34 @@ def _query(
 
 def _slate(wanted: pb.ListSpec, name: str, path: str) -> SlateQuery:
     exploration = wanted.exploration
-    with located(path):
-        leave_out: tuple[Interaction, ...] = (Interaction(),)
-        if wanted.HasField("leave_out"):
-            leave_out = _each(wanted.leave_out.any_of, "leave_out.any_of", _interaction)
-        elif wanted.include_seen:
-            leave_out = ()
-        with located("exploration"):
-            explored = Exploration(temperature=exploration.temperature, candidate_count=exploration.candidate_count)
-        return SlateQuery(
-            name=name,
-            path=path,
-            count=wanted.count,
-            item_types=frozenset(wanted.item_types),
-            filter=_filter(wanted.filter),
-            leave_out=leave_out,
-            task_weights=dict(wanted.task_weights),
-            diversity=wanted.diversity,
-            rules=_rules(wanted.rules),
-            exploration=explored,
-        )
+    leave_out: tuple[Interaction, ...] = (Interaction(),)
+    if wanted.HasField("leave_out"):
+        leave_out = tuple(map(_interaction, wanted.leave_out.any_of))
+    elif wanted.include_seen:
+        leave_out = ()
+    return SlateQuery(
+        name=name,
+        path=path,
+        count=wanted.count,
+        item_types=frozenset(wanted.item_types),
+        filter=_filter(wanted.filter),
+        leave_out=leave_out,
+        task_weights=dict(wanted.task_weights),
+        diversity=wanted.diversity,
+        rules=_rules(wanted.rules),
+        exploration=Exploration(temperature=exploration.temperature, candidate_count=exploration.candidate_count),
+    )
 
 
 def _filter(wanted: pb.Filter) -> Filter:
-    with located("filter"):
-        return Filter(
-            conditions=_each(wanted.conditions, "conditions", _condition),
-            published_within_seconds=_seconds(wanted.published_within) if wanted.HasField("published_within") else math.inf,
-        )
+    return Filter(
+        conditions=tuple(map(_condition, wanted.conditions)),
+        published_within_seconds=seconds_of(wanted.published_within) if wanted.HasField("published_within") else math.inf,
+    )
 
 
 def _interaction(wanted: pb.Interaction) -> Interaction:
-    return Interaction(task=wanted.task, within_seconds=_seconds(wanted.within) if wanted.HasField("within") else math.inf)
+    return Interaction(task=wanted.task, within_seconds=seconds_of(wanted.within) if wanted.HasField("within") else math.inf)
 
 
 def _condition(wanted: pb.Condition) -> Condition:
@@ -200,31 +193,11 @@ def _condition(wanted: pb.Condition) -> Condition:
 
 
 def _rules(wanted: pb.Rules) -> Rules:
-    with located("rules"):
-        return Rules(
-            pins=tuple(Pin(item_id=pin.item_id, position=pin.position) for pin in wanted.pins),
-            caps=_each(wanted.caps, "caps", lambda cap: Cap(field=cap.field, at_most=cap.at_most)),
-            boosts=_each(wanted.boosts, "boosts", _boost),
-        )
-
-
-def _boost(wanted: pb.Boost) -> Boost:
-    with located("condition"):
-        condition = _condition(wanted.condition)
-    return Boost(condition=condition, score_delta=wanted.score_delta)
-
-
-def _each(wanted: Iterable[_Wanted], path: str, convert: Callable[[_Wanted], _Made]) -> tuple[_Made, ...]:
-    """Converts each; an error names its position."""
-    made = []
-    for at, one in enumerate(wanted):
-        with located(f"{path}[{at}]"):
-            made.append(convert(one))
-    return tuple(made)
-
-
-def _seconds(duration: Duration) -> float:
-    return duration.seconds + duration.nanos / 1e9
+    return Rules(
+        pins=tuple(Pin(item_id=pin.item_id, position=pin.position) for pin in wanted.pins),
+        caps=tuple(Cap(field=cap.field, at_most=cap.at_most) for cap in wanted.caps),
+        boosts=tuple(Boost(condition=_condition(boost.condition), score_delta=boost.score_delta) for boost in wanted.boosts),
+    )
 
 
 def _info(info: Info) -> pb.ResponseInfo:

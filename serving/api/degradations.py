@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.api.errors import shown
 from serving.api.responses import Degradation, DegradationReason
 
 __all__ = [
@@ -45,16 +46,20 @@ def unknown_items(item_ids: Sequence[str], unknown_B: NDArray[np.bool_]) -> Degr
     unknown = [item_ids[int(at)] for at in np.flatnonzero(unknown_B)]
     if not unknown:
         return None
-    named = ", ".join(unknown[:_NAMED]) + (", ..." if len(unknown) > _NAMED else "")
-    detail = f"{len(unknown)} of {len(item_ids)} items are not in the catalogue: {named}; publish them to headwater.catalogue.v1"
+    missing = f"{len(unknown)} of {len(item_ids)} items are not in the catalogue"
+    detail = f"{missing}: {_some(unknown)}; publish them to headwater.catalogue.v1"
     return Degradation(reason=DegradationReason.UNKNOWN_ITEM, detail=detail)
+
+
+def _some(item_ids: Sequence[str]) -> str:
+    return ", ".join(map(shown, item_ids[:_NAMED])) + (", ..." if len(item_ids) > _NAMED else "")
 
 
 def missing_pins(item_ids: Sequence[str]) -> Degradation | None:
     """None where all that was to be pinned is in the catalogue."""
     if not item_ids:
         return None
-    detail = f"to be pinned, but not in the catalogue: {', '.join(item_ids)}; left out"
+    detail = f"to be pinned, but not in the catalogue: {_some(item_ids)}; left out"
     return Degradation(reason=DegradationReason.UNKNOWN_ITEM, detail=detail)
 
 

@@ -4,13 +4,15 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import RecommenderServiceServicer
 from runtime.tracing import Traces
 from serving.admission import Admission
 from serving.api import conversion
@@ -18,20 +20,23 @@ from serving.api.errors import DeadlinePassed, InvalidRequest, LogUnavailable, O
 from serving.api.requests import ExplainQuery, RecommendQuery, ScoreQuery
 from serving.api.responses import Recommendation, Scored
 from serving.api.retries import RecentRecommendations
+from serving.api.validation import MAX_ID, MAX_QUERY_BYTES, Limits, parsed
 from serving.events import EventRecorder
 from serving.explain import Explainer
 from serving.metrics import ServerMetrics
 from serving.pipeline import Pipeline
 
-__all__ = ["Servicer"]
+__all__ = ["MAX_MESSAGE_BYTES", "SERVICE", "Servicer"]
+
+SERVICE: str = pb.DESCRIPTOR.services_by_name["RecommenderService"].full_name
+MAX_MESSAGE_BYTES = 4 * 2**20
+"""Of any request: gRPC refuses larger ones before they come here."""
 
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[Any, Any]
-_R = TypeVar("_R")
 _A = TypeVar("_A")
 _Q = TypeVar("_Q", ScoreQuery, RecommendQuery, ExplainQuery)
 _NO_TRACES = Traces()
-_SCORING = frozenset({"Score", "Recommend", "RecommendSlates"})
 
 _STATUS: dict[type[ServingError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
@@ -41,8 +46,19 @@ _STATUS: dict[type[ServingError], grpc.StatusCode] = {
 }
 
 
-class Servicer(RecommenderServiceServicer):
-    """Implements `headwater.v1.RecommenderService`; `admission` decides on each request before anything is done for it."""
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """One method of the service: its request, what is checked of that, and what answers it."""
+
+    request: type[Message]
+    check: Callable[[Any], None]
+    answer: Callable[[Any, float], Awaitable[tuple[Message, Scored | Recommendation | None]]]
+    max_bytes: int = MAX_QUERY_BYTES
+    scoring: bool = True
+
+
+class Servicer:
+    """Implements `headwater.v1.RecommenderService` on bytes: each request is admitted, then parsed, checked and converted."""
 
     def __init__(
         self,
@@ -51,6 +67,7 @@ class Servicer(RecommenderServiceServicer):
         recorder: EventRecorder,
         metrics: ServerMetrics,
         *,
+        limits: Limits,
         admission: Admission,
         default_deadline_seconds: float,
         retry_bytes: int = 2**20,
@@ -64,53 +81,55 @@ class Servicer(RecommenderServiceServicer):
         self._default_deadline = default_deadline_seconds
         self._recent = RecentRecommendations(max_bytes=retry_bytes, repeated=metrics.recommendations_repeated.inc)
         self._traces = traces
+        self._methods = {
+            "Score": _Method(pb.ScoreRequest, limits.check_score, self._score),
+            "Recommend": _Method(pb.RecommendRequest, limits.check_recommend, self._recommend),
+            "RecommendSlates": _Method(pb.RecommendSlatesRequest, limits.check_slates, self._recommend_slates),
+            "Explain": _Method(pb.ExplainRequest, limits.check_explain, self._explain, scoring=False),
+            "RecordEvents": _Method(
+                pb.RecordEventsRequest, limits.check_events, self._record_events, max_bytes=MAX_MESSAGE_BYTES, scoring=False
+            ),
+        }
 
-    async def Score(self, request: pb.ScoreRequest, context: _Context) -> pb.ScoreResponse:
-        async def answer(seconds: float) -> tuple[pb.ScoreResponse, Scored]:
-            scored = await self._pipeline.score(_logged(conversion.score_query(request, seconds)))
-            return conversion.score_response(scored), scored
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Has the server answer the service's methods."""
+        handlers = {name: grpc.unary_unary_rpc_method_handler(partial(self._answer, name)) for name in self._methods}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
-        return await self._answer("Score", context, answer)
+    async def _score(self, request: pb.ScoreRequest, seconds: float) -> tuple[pb.ScoreResponse, Scored]:
+        scored = await self._pipeline.score(_logged(conversion.score_query(request, seconds)))
+        return conversion.score_response(scored), scored
 
-    async def Recommend(self, request: pb.RecommendRequest, context: _Context) -> pb.RecommendResponse:
-        async def answer(seconds: float) -> tuple[pb.RecommendResponse, Recommendation | None]:
-            async def make() -> tuple[pb.RecommendResponse, Recommendation]:
-                recommendation = await self._pipeline.recommend(_logged(conversion.recommend_query(request, seconds)))
-                return conversion.recommend_response(recommendation), recommendation
+    async def _recommend(
+        self, request: pb.RecommendRequest, seconds: float
+    ) -> tuple[pb.RecommendResponse, Recommendation | None]:
+        async def make() -> tuple[pb.RecommendResponse, Recommendation]:
+            recommendation = await self._pipeline.recommend(_logged(conversion.recommend_query(request, seconds)))
+            return conversion.recommend_response(recommendation), recommendation
 
-            return await self._recent.once(request, pb.RecommendResponse, make)
+        return await self._recent.once(request, pb.RecommendResponse, make)
 
-        return await self._answer("Recommend", context, answer)
+    async def _recommend_slates(
+        self, request: pb.RecommendSlatesRequest, seconds: float
+    ) -> tuple[pb.RecommendSlatesResponse, Recommendation | None]:
+        async def make() -> tuple[pb.RecommendSlatesResponse, Recommendation]:
+            recommendation = await self._pipeline.recommend(_logged(conversion.slates_query(request, seconds)))
+            return conversion.slates_response(recommendation), recommendation
 
-    async def RecommendSlates(self, request: pb.RecommendSlatesRequest, context: _Context) -> pb.RecommendSlatesResponse:
-        async def answer(seconds: float) -> tuple[pb.RecommendSlatesResponse, Recommendation | None]:
-            async def make() -> tuple[pb.RecommendSlatesResponse, Recommendation]:
-                recommendation = await self._pipeline.recommend(_logged(conversion.slates_query(request, seconds)))
-                return conversion.slates_response(recommendation), recommendation
+        return await self._recent.once(request, pb.RecommendSlatesResponse, make)
 
-            return await self._recent.once(request, pb.RecommendSlatesResponse, make)
+    async def _explain(self, request: pb.ExplainRequest, seconds: float) -> tuple[pb.ExplainResponse, None]:
+        explained = await self._explainer.explain(_logged(conversion.explain_query(request, seconds)))
+        return conversion.explain_response(explained), None
 
-        return await self._answer("RecommendSlates", context, answer)
+    async def _record_events(self, request: pb.RecordEventsRequest, seconds: float) -> tuple[pb.RecordEventsResponse, None]:
+        # A little less than there is, so that the outcome of each event still reaches the caller.
+        return conversion.record_response(await self._recorder.record(request.events, 0.9 * seconds)), None
 
-    async def Explain(self, request: pb.ExplainRequest, context: _Context) -> pb.ExplainResponse:
-        async def answer(seconds: float) -> tuple[pb.ExplainResponse, None]:
-            explained = await self._explainer.explain(_logged(conversion.explain_query(request, seconds)))
-            return conversion.explain_response(explained), None
-
-        return await self._answer("Explain", context, answer)
-
-    async def RecordEvents(self, request: pb.RecordEventsRequest, context: _Context) -> pb.RecordEventsResponse:
-        async def answer(seconds: float) -> tuple[pb.RecordEventsResponse, None]:
-            # A little less than there is, so that the outcome of each event still reaches the caller.
-            return conversion.record_response(await self._recorder.record(request.events, 0.9 * seconds)), None
-
-        return await self._answer("RecordEvents", context, answer)
-
-    async def _answer(
-        self, method: str, context: _Context, answer: Callable[[float], Awaitable[tuple[_R, Scored | Recommendation | None]]]
-    ) -> _R:
+    async def _answer(self, method: str, content: bytes, context: _Context) -> bytes:
+        how = self._methods[method]
         try:
-            self._admission.enter(scoring=method in _SCORING)
+            self._admission.enter(scoring=how.scoring)
         except Overloaded as error:
             self._metrics.handled.labels(method, "RESOURCE_EXHAUSTED").inc()
             await context.abort(_STATUS[Overloaded], str(error))
@@ -121,10 +140,12 @@ class Servicer(RecommenderServiceServicer):
             self._metrics.in_flight.set(self._admission.in_flight)
             metadata = tuple(context.invocation_metadata() or ())
             structlog.contextvars.bind_contextvars(method=method, request_id=_request_id(metadata))
-            response, answered = await self._in_time(context, answer)
+            request = parsed(how.request, content, max_bytes=how.max_bytes)
+            how.check(request)
+            response, answered = await self._in_time(context, partial(how.answer, request))
             if answered is not None:
                 self._metrics.observe_answer(answered.report, answered.info)
-            return response
+            return response.SerializeToString()
         except ServingError as error:
             code, detail = _STATUS[type(error)], str(error)
         except asyncio.CancelledError:
@@ -184,4 +205,4 @@ def _logged(query: _Q) -> _Q:
 
 def _request_id(metadata: tuple[tuple[str, Any], ...]) -> str:
     """What the caller or a proxy calls the request, so that its logs and ours can be laid side by side; else a name of ours."""
-    return next((str(value) for key, value in metadata if key == "x-request-id"), "") or uuid.uuid4().hex
+    return next((str(value)[:MAX_ID] for key, value in metadata if key == "x-request-id"), "") or uuid.uuid4().hex

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from feature_repo.assembly.assemble import Assembled
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from serving.api.errors import InvalidRequest
-from serving.api.requests import RecommendQuery, SlateQuery, located
+from serving.api.errors import located
+from serving.api.requests import RecommendQuery, SlateQuery
 from serving.api.responses import Considered, RankedItem, RankedSlate
 from serving.inference.models import ServedModel
 from serving.inference.scoring import Predictions, predict, where_applicable
@@ -103,9 +103,6 @@ class Ranker:
 
     def _pinned(self, slates: Sequence[SlateQuery]) -> list[dict[int, int]]:
         """For each list the row by place of what it pins, as far as the catalogue has it."""
-        wanted = [pin.item_id for slate in slates for pin in slate.rules.pins]
-        if twice := {item_id for item_id in wanted if wanted.count(item_id) > 1}:
-            raise InvalidRequest("slates", f"{', '.join(sorted(twice))} is pinned in two slates; no item is shown twice")
         return [{pin.position: row for pin in slate.rules.pins if (row := self._row(pin.item_id)) >= 0} for slate in slates]
 
     def _row(self, item_id: str) -> int:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
-from serving.api.errors import InvalidRequest
-from serving.api.requests import Condition, SlateQuery, located
+from serving.api.errors import InvalidRequest, located, shown
+from serving.api.requests import Condition, SlateQuery
 from serving.retrieval.facets import ItemFacets
 
 __all__ = ["eligible_rows"]
@@ -21,7 +21,7 @@ def eligible_rows(
     """Rows of the items that the request allows, in the table's order, (M,). Each condition is one pass over a column.
 
     Raises:
-        InvalidRequest: a type, field or task that there is not.
+        InvalidRequest: a type or field that there is not.
     """
     size = min(len(table), facets.capacity)
     allowed_M = table.live[:size].copy()
@@ -42,24 +42,20 @@ def eligible_rows(
 
 
 def _check_types(facets: ItemFacets, slate: SlateQuery) -> None:
-    known = facets.values("type")
-    if unknown := sorted(slate.item_types.difference(known)):
+    if unknown := sorted(name for name in slate.item_types if not facets.has("type", name)):
         raise InvalidRequest(
             f"{slate.path}.item_types",
-            f"no item of the catalogue is of type {', '.join(unknown)}; there are: {', '.join(known)}",
+            f"no item of the catalogue is of type {shown(unknown[0])}; there are: {facets.some_values('type')}",
         )
 
 
 def _left_out(slate: SlateQuery, row: UserRow, table: ItemTable, now: float) -> list[str]:
     """Items that the user has interacted with and that the list leaves out."""
-    names = [task.name for task in table.vocabulary.tasks]
+    columns = {task.name: column for column, task in enumerate(table.vocabulary.tasks)}
     left_out_R = np.zeros(len(row.recent_ids), dtype=bool)
-    for at, interaction in enumerate(slate.leave_out):
-        if interaction.task and interaction.task not in names:
-            field = f"{slate.path}.leave_out.any_of[{at}].task"
-            raise InvalidRequest(field, f"{interaction.task} is not declared; there are: {', '.join(names)}")
+    for interaction in slate.leave_out:
         matches_R = row.recent_R[:, 0] >= now - interaction.within_seconds
         if interaction.task:
-            matches_R &= ~np.isnan(row.recent_R[:, 1 + names.index(interaction.task)])
+            matches_R &= ~np.isnan(row.recent_R[:, 1 + columns[interaction.task]])
         left_out_R |= matches_R
     return [row.recent_ids[at] for at in np.flatnonzero(left_out_R)]

@@ -1,19 +1,21 @@
 """Columns that lists are filtered, capped and boosted by: type, category, language and attributes of every item."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_repo.items.table import ItemTable
-from serving.api.errors import InvalidRequest
+from serving.api.errors import InvalidRequest, shown
 from serving.api.requests import Condition
 
 __all__ = ["ATTRIBUTE", "ItemFacets"]
 
 ATTRIBUTE = "attributes."
+_LOOKED_AT, _NAMED = 100, 10  # names in an error
 _MAX_VALUES = 64  # of one item and field: a column is as wide as its widest item
 
 _Rows: TypeAlias = "NDArray[np.intp] | slice"
@@ -72,8 +74,8 @@ class _Facet:
     def _named(self, values: Iterable[str], prefixes: bool) -> list[int]:
         if not prefixes:
             return [code for value in values if (code := self.codes.get(value))]
-        stems = tuple(f"{value}-" for value in values)
-        return [code for value, code in list(self.codes.items()) if f"{value}-".startswith(stems)]
+        stems = set(values)
+        return [code for value, code in list(self.codes.items()) if any(stem in stems for stem in _stems(value))]
 
     def _new(self, value: str) -> int:
         code = len(self.codes) + 1
@@ -109,11 +111,15 @@ class ItemFacets:
     def check(self, field: str) -> None:
         """Raises InvalidRequest for a field that no item has ever had; an empty catalogue leaves attributes unjudged."""
         if field not in self._fields and not (field.startswith(ATTRIBUTE) and not self._table.live.any()):
-            raise InvalidRequest("field", f"{field!r} is not known; there are: {', '.join(sorted(self._fields))}")
+            raise InvalidRequest("field", f"'{shown(field)}' is not known; there are: {_some(self._fields)}")
 
-    def values(self, field: str) -> list[str]:
-        """Every value that a known field has had, in alphabetical order."""
-        return sorted(self._fields[field].codes)
+    def has(self, field: str, value: str) -> bool:
+        """Whether an item has ever had the value in a known field."""
+        return value in self._fields[field].codes
+
+    def some_values(self, field: str) -> str:
+        """For a person to read: values that a known field has had, all where they are few."""
+        return _some(self._fields[field].codes)
 
     def holds(self, condition: Condition, rows: _Rows) -> NDArray[np.bool_]:
         """Which of the rows meet the condition, (B,); raises InvalidRequest as `check` does."""
@@ -150,3 +156,21 @@ class ItemFacets:
             self._fields[name] = _Facet(self.capacity)
         for name, facet in self._fields.items():
             facet.put(row, [value for value in carried.get(name, ()) if value])
+
+
+def _stems(language: str) -> Iterator[str]:
+    """The language itself, and what it is a script or region of.
+
+    >>> list(_stems("zh-Hans-CN"))
+    ['zh-Hans-CN', 'zh-Hans', 'zh']
+    """
+    while language:
+        yield language
+        language = language.rpartition("-")[0]
+
+
+def _some(names: Mapping[str, object]) -> str:
+    """The first in alphabetical order of the first hundred names, so that saying them costs the same for any number."""
+    first = sorted(islice(list(names), _LOOKED_AT))[:_NAMED]
+    more = len(names) - len(first)
+    return ", ".join(map(shown, first)) + (f" and {more} more" if more else "")

@@ -16,7 +16,6 @@ from google.protobuf.json_format import Parse
 from google.protobuf.message import Message
 
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
 from serving.api.servicer import Servicer
@@ -43,17 +42,18 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
         await asyncio.to_thread(ensure_topics, kafka, partitions=2)
         log = EventLog(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers))
         log.start()
-        recorder = EventRecorder(log, world.limits)
+        recorder = EventRecorder(log)
         servicer = Servicer(
             world.pipeline,
             world.explainer,
             recorder,
             ServerMetrics(),
+            limits=world.limits,
             admission=world.admission,
             default_deadline_seconds=5.0,
         )
         serving = grpc.aio.server()
-        add_RecommenderServiceServicer_to_server(servicer, serving)
+        servicer.add_to(serving)
         port = serving.add_insecure_port("127.0.0.1:0")
         await serving.start()
         yield f"127.0.0.1:{port}"

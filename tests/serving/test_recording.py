@@ -6,7 +6,6 @@ from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
 from runtime.settings import KafkaSettings
 from serving.api.conversion import record_response
-from serving.api.validation import Limits
 from serving.events import EventLog, EventRecorder
 from tests.serving.worlds import NOW
 
@@ -27,7 +26,7 @@ def click(event_id: str, user_id: str) -> Event:
 
 async def test_the_code_tells_what_to_change_from_what_to_send_again() -> None:
     """By position: an invalid event, and a valid one that the log did not acknowledge in time."""
-    recorder = EventRecorder(HalfLog(KafkaSettings()), Limits(tasks=()), clock=lambda: NOW)
+    recorder = EventRecorder(HalfLog(KafkaSettings()), clock=lambda: NOW)
     events = [click("e0", "bob"), click("e1", "ann"), Event(event_id="e2"), click("e3", "ann")]
     response = record_response(await recorder.record(events, 1.0))
     assert response.accepted == 2

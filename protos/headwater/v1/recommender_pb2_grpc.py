@@ -27,6 +27,10 @@ if _version_not_supported:
 
 class RecommenderServiceStub:
     """Scores, ranks and explains items for users, and takes their events.
+
+    A request is at most 1 MiB, RecordEvents 4 MiB. Ids and the values of conditions have at most 256 characters, names of types, tasks and
+    slates 64; a request names at most 256 tasks, and one that is named twice is answered once. What is beyond a bound is refused with
+    INVALID_ARGUMENT and the field's path.
     """
 
     def __init__(self, channel):
@@ -64,6 +68,10 @@ class RecommenderServiceStub:
 
 class RecommenderServiceServicer:
     """Scores, ranks and explains items for users, and takes their events.
+
+    A request is at most 1 MiB, RecordEvents 4 MiB. Ids and the values of conditions have at most 256 characters, names of types, tasks and
+    slates 64; a request names at most 256 tasks, and one that is named twice is answered once. What is beyond a bound is refused with
+    INVALID_ARGUMENT and the field's path.
     """
 
     def Score(self, request, context):
@@ -139,6 +147,10 @@ def add_RecommenderServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RecommenderService:
     """Scores, ranks and explains items for users, and takes their events.
+
+    A request is at most 1 MiB, RecordEvents 4 MiB. Ids and the values of conditions have at most 256 characters, names of types, tasks and
+    slates 64; a request names at most 256 tasks, and one that is named twice is answered once. What is beyond a bound is refused with
+    INVALID_ARGUMENT and the field's path.
     """
 
     @staticmethod

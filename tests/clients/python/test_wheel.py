@@ -10,7 +10,6 @@ from pathlib import Path
 import grpc
 import pytest
 
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.servicer import Servicer
 from serving.events import EventLog, EventRecorder
@@ -67,17 +66,18 @@ async def test_it_calls_a_server_with_grpcio_and_protobuf_alone(site_packages: P
     assert needed == {"grpcio", "protobuf", "typing-extensions"}
     link(needed, tmp_path)
     world = World(directory=tmp_path / "world")
-    recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")), world.limits)
+    recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")))
     servicer = Servicer(
         world.pipeline,
         world.explainer,
         recorder,
         ServerMetrics(),
+        limits=world.limits,
         admission=world.admission,
         default_deadline_seconds=5.0,
     )
     server = grpc.aio.server()
-    add_RecommenderServiceServicer_to_server(servicer, server)
+    servicer.add_to(server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     python = site_packages.parents[2] / "bin" / "python"

@@ -14,7 +14,6 @@ from kafka import KafkaProducer
 
 from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1.events_pb2 import Event
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from headwater.v1.topics import EVENTS, ITEM_CONTENT
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
@@ -64,12 +63,13 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answered]:
         servicer = Servicer(
             world.pipeline,
             world.explainer,
-            EventRecorder(log, world.limits),
+            EventRecorder(log),
             metrics,
+            limits=world.limits,
             admission=world.admission,
             default_deadline_seconds=5.0,
         )
-        add_RecommenderServiceServicer_to_server(servicer, server)
+        servicer.add_to(server)
         port.set_result(server.add_insecure_port("127.0.0.1:0"))
         await server.start()
         await asyncio.to_thread(leave.wait)

@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 
 from headwater.client import AsyncClient, ClientOptions
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
 from serving.api.servicer import Servicer
@@ -63,16 +62,17 @@ async def guarded(world: World, tmp_path: Path) -> AsyncIterator[Guarded]:
         monotonic=lambda: made.monotonic,
     )
     server = grpc.aio.server(interceptors=[access])
-    recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")), world.limits)
+    recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")))
     servicer = Servicer(
         world.pipeline,
         world.explainer,
         recorder,
         ServerMetrics(),
+        limits=world.limits,
         admission=world.admission,
         default_deadline_seconds=5.0,
     )
-    add_RecommenderServiceServicer_to_server(servicer, server)
+    servicer.add_to(server)
     states = health.aio.HealthServicer()  # type: ignore[attr-defined]  # the stubs lack it
     health_pb2_grpc.add_HealthServicer_to_server(states, server)
     await states.set("headwater.v1.RecommenderService", health_pb2.HealthCheckResponse.SERVING)

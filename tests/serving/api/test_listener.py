@@ -10,7 +10,6 @@ import pytest
 
 from headwater.client import AsyncClient, ClientOptions, Tls
 from headwater.v1 import recommender_pb2 as pb
-from headwater.v1.recommender_pb2_grpc import add_RecommenderServiceServicer_to_server
 from runtime.settings import KafkaSettings
 from serving.api.listener import TlsError, TlsFiles, listen
 from serving.api.servicer import Servicer
@@ -34,16 +33,17 @@ async def listening(world: World) -> AsyncIterator[Listening]:
 
     async def start(tls: TlsFiles) -> str:
         server = grpc.aio.server()
-        recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")), world.limits)
+        recorder = EventRecorder(EventLog(KafkaSettings(bootstrap_servers="127.0.0.1:1")))
         servicer = Servicer(
             world.pipeline,
             world.explainer,
             recorder,
             ServerMetrics(),
+            limits=world.limits,
             admission=world.admission,
             default_deadline_seconds=5.0,
         )
-        add_RecommenderServiceServicer_to_server(servicer, server)
+        servicer.add_to(server)
         port = listen(server, "127.0.0.1:0", tls)
         await server.start()
         servers.append(server)

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serving.api.errors import InvalidRequest
-from serving.api.requests import Cap, Exploration, Rules, SlateQuery
+from serving.api.requests import Exploration
 from serving.ranking.exploration import Draw, draw
 
 SCORES_C = np.array([0.9, 0.5, 0.7, 0.1])
@@ -68,13 +67,3 @@ def test_no_candidates_give_an_empty_draw() -> None:
     )
     assert not len(drawn.drawn_K)
     assert not len(drawn.propensity_K)
-
-
-def test_what_would_make_chances_unknown_is_refused() -> None:
-    """Caps and diversity make a place depend on more than the scores."""
-    with pytest.raises(InvalidRequest, match="exploration: cannot be combined"):
-        SlateQuery(count=1, exploration=Exploration(temperature=1.0), diversity=0.5)
-    with pytest.raises(InvalidRequest, match="exploration: cannot be combined"):
-        SlateQuery(count=1, exploration=Exploration(temperature=1.0), rules=Rules(caps=(Cap(field="type", at_most=1),)))
-    with pytest.raises(InvalidRequest, match="fewer than the 5 items wanted"):
-        SlateQuery(count=5, exploration=Exploration(temperature=1.0, candidate_count=3))

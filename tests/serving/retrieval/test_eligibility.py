@@ -57,9 +57,3 @@ def test_what_was_acted_on_is_left_out_by_task_and_time(leave_out: tuple[Interac
     row.engage("i7", NOW - 5000.0, [np.nan, np.nan, 4.0])
     assert drawn(SlateQuery(count=1, leave_out=leave_out), row) & {"i3", "i5", "i7"} == left
     assert drawn(SlateQuery(count=1, leave_out=()), row) >= {"i3", "i5", "i7"}
-
-
-def test_task_that_is_not_declared_is_named() -> None:
-    """With the tasks that there are."""
-    with pytest.raises(InvalidRequest, match="buy is not declared; there are: click, dwell, stars"):
-        drawn(SlateQuery(count=1, leave_out=(Interaction(task="buy"),)))
