@@ -5,6 +5,7 @@ Nothing here raises for bad input: what cannot be used comes back as a `Rejectio
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
@@ -44,6 +45,10 @@ MAX_FUTURE_SECONDS = 600.0
 _MAX_ID = 256
 _MAX_VALUE = 1e9  # labels travel as float32, and squares of errors must stay finite
 _MAX_HISTORY = 256
+_MAX_CATEGORIES = 256
+_MAX_ATTRIBUTES = 64
+_MAX_ATTRIBUTE_CHARACTERS = 8 * 1024
+_MAX_NAME = 64
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _RESERVED = frozenset((IMPRESSION, "click", "read", "purchase", FORGET))
@@ -199,11 +204,31 @@ def check_change(change: CatalogueChange, now: float) -> Rejection | None:
 def _check_item(item: Item) -> Rejection | None:
     if not _NAME.fullmatch(item.type):
         return _broken(f"upsert.type is {item.type[:80]!r}: use a lower-case kind such as article, video or product")
+    if len(item.categories) > _MAX_CATEGORIES:
+        return _broken(f"upsert.categories holds too many: {len(item.categories)}, {_MAX_CATEGORIES} are allowed")
     for at, category in enumerate(item.categories):
         if not 0 < len(category) <= _MAX_ID:
             return _broken(f"upsert.categories[{at}] has {len(category)} characters, 1 to {_MAX_ID} are allowed")
     if item.HasField("published_at") and not _representable(item.published_at):
         return _broken("upsert.published_at is no time between the years 1 and 9999")
+    if len(item.language) > _MAX_NAME:
+        return _broken(f"upsert.language is no BCP 47 tag such as en or zh-Hans: it has {len(item.language)} characters")
+    return _check_attributes(item.attributes)
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> Rejection | None:
+    """Every server keeps a column for each name, and each column costs as much as its items."""
+    if len(attributes) > _MAX_ATTRIBUTES:
+        return _broken(f"upsert.attributes holds too many names: {len(attributes)}, {_MAX_ATTRIBUTES} are allowed")
+    size = 0
+    for name, value in attributes.items():
+        if not 0 < len(name) <= _MAX_NAME:
+            what = f"{len(name)} characters, 1 to {_MAX_NAME} are allowed"
+            return _broken(f"upsert.attributes has a name of the wrong length: {name[:_MAX_NAME]!r} has {what}")
+        size += len(name) + len(value)
+    if size > _MAX_ATTRIBUTE_CHARACTERS:
+        what = f"{size} characters of names and values, {_MAX_ATTRIBUTE_CHARACTERS} are allowed; long texts belong in upsert.text"
+        return _broken(f"upsert.attributes is too large: {what}")
     return None
 
 

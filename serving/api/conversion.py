@@ -41,6 +41,9 @@ __all__ = [
 ]
 
 
+_TITLE = 1000  # characters; entries may have far longer ones, and a page has a thousand items
+
+
 def score_query(request: pb.ScoreRequest, seconds: float) -> ScoreQuery:
     return ScoreQuery(
         user_id=request.user_id,
@@ -126,7 +129,9 @@ def _fill(items: "RepeatedCompositeFieldContainer[pb.RankedItem]", slate: Ranked
         return
     values_KT = np.stack([item.values_T for item in slate.items])[:, columns].tolist()
     for item, values in zip(slate.items, values_KT, strict=True):
-        made = items.add(item_id=item.item_id, rank_score=item.rank_score, values=values, type=item.type, title=item.title)
+        made = items.add(
+            item_id=item.item_id, rank_score=item.rank_score, values=values, type=item.type, title=item.title[:_TITLE]
+        )
         if item.pinned:
             made.pinned = True
         if item.propensity is not None:

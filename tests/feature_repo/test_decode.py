@@ -1,6 +1,7 @@
 """Decoding of events and catalogue changes: what is taken, what is rejected with which reason, and that nothing raises."""
 
 import math
+from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToJson
@@ -17,7 +18,7 @@ from feature_repo.decode import (
     parse_event,
 )
 from feature_repo.decoded_event import DecodedEvent
-from headwater.v1.catalogue_pb2 import CatalogueChange
+from headwater.v1.catalogue_pb2 import CatalogueChange, Item
 from headwater.v1.events_pb2 import Event
 
 NOW = 1_700_000_000.0
@@ -171,6 +172,10 @@ def test_a_damaged_event_decodes_or_is_rejected(at: int, patch: bytes) -> None:
     assert isinstance(decode_event(damaged, key=b"u1", now=NOW), DecodedEvent | Rejection)
 
 
+def _item(**fields: Any) -> bytes:
+    return CatalogueChange(upsert=Item(item_id="i1", type="film", **fields)).SerializeToString()
+
+
 def test_catalogue_changes_are_checked() -> None:
     """An item needs an id and a kind; a delete only an id."""
     good = decode_change(b'{"upsert": {"item_id": "i1", "type": "film", "title": "T"}}', key=b"i1", now=NOW)
@@ -182,6 +187,12 @@ def test_catalogue_changes_are_checked() -> None:
         (b'{"delete": {}}', "delete.item_id"),
         (b'{"upsert": {"item_id": "i1", "type": "Film"}}', "lower-case"),
         (b'{"upsert": {"item_id": "i1", "type": "film", "categories": [""]}}', "categories[0]"),
+        (_item(language="en-" * 22), "upsert.language"),
+        (_item(categories=["c"] * 257), "257, 256 are allowed"),
+        (_item(attributes={f"name{number}": "" for number in range(65)}), "upsert.attributes holds too many names: 65, 64 are"),
+        (_item(attributes={"n" * 65: ""}), "has 65 characters, 1 to 64 are allowed"),
+        (_item(attributes={"": "x"}), "'' has 0 characters"),
+        (_item(attributes={"brand": "x" * 8188}), "8193 characters of names and values, 8192 are allowed"),
         (b'{"upsert": {"item_id": "i1", "type": "film"}, "occurred_at": "2999-01-01T00:00:00Z"}', "ahead"),
     ):
         rejection = decode_change(value, key=b"i1", now=NOW)

@@ -1,7 +1,12 @@
 """The columns behind filters: every kind of condition, kept as the catalogue changes, the same as a loop over items would say."""
 
+import time
+import tracemalloc
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo.items.table import ItemTable
@@ -91,3 +96,71 @@ def test_columns_agree_with_a_loop_over_the_items(changes: list[tuple[int, list[
     last = {item.item_id: item for item in items}
     expected = [item_id for item_id in table.ids if set(last[item_id].categories) & set(wanted)]
     assert found(table, facets, Condition(field="category", any_of=tuple(wanted))) == expected
+
+
+def cost(entries: Sequence[Item]) -> tuple[float, int]:
+    """CPU seconds and bytes of facets over a catalogue of 20,000 items and these."""
+    table = ItemTable(VOCABULARY, dimensions=DIMENSIONS, capacity=32_768)
+    for number in range(20_000):
+        table.set_content(Item(item_id=f"i{number}", type="film"), None)
+    facets = ItemFacets(table)
+    tracemalloc.start()
+    began = time.process_time()
+    for entry in entries:
+        table.set_content(entry, None)
+    took, (used, _) = time.process_time() - began, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found(table, facets, Condition(field=f"attributes.{next(iter(entries[-1].attributes))}", any_of=("x",))) == [
+        entries[-1].item_id
+    ]
+    return took, used
+
+
+def test_many_names_cost_as_much_as_the_entries_that_carry_them() -> None:
+    """Four thousand names of one item, or one each of four thousand items: linear in them, however many other items there are."""
+    few, many = (
+        [Item(item_id="o", type="film", attributes={f"a{number}": "x" for number in range(count)})] for count in (500, 4_000)
+    )
+    apart = [Item(item_id=f"o{number}", type="film", attributes={f"a{number}": "x"}) for number in range(4_000)]
+    (few_seconds, few_bytes), (many_seconds, many_bytes), (apart_seconds, apart_bytes) = map(cost, (few, many, apart))
+    assert many_bytes < 12 * few_bytes
+    assert apart_bytes < 16 * few_bytes
+    assert many_bytes < 4_000 * 4_096  # a column with a place for each item would take 80,000
+    assert many_seconds < 24 * few_seconds
+    assert apart_seconds < 80 * few_seconds
+
+
+def test_names_that_no_item_has_any_more_take_no_column() -> None:
+    """An item that changes its only attribute a thousand times; the names are still no typing errors."""
+    table, facets = catalogue(*ITEMS)
+    for number in range(1_000):
+        table.set_content(Item(item_id="r", type="article", attributes={f"a{number}": "x"}), None)
+    assert found(table, facets, Condition(field="attributes.a7", any_of=("x",))) == []
+    assert found(table, facets, Condition(field="attributes.a999", any_of=("x",))) == ["r"]
+    table.delete("r")
+    assert found(table, facets, Condition(field="attributes.a999", any_of=("x",))) == []
+    assert found(table, facets, Condition(field="attributes.brand", none_of=("x",))) == ["p", "q", "r"]
+
+
+CHANGES = st.tuples(st.integers(0, 90), st.sampled_from(("brand", "price")), st.sampled_from(("", "a", "3")))
+
+
+@settings(max_examples=50)
+@given(st.lists(CHANGES, max_size=200), st.booleans())
+def test_a_column_that_fills_and_empties_says_what_the_items_say(changes: list[tuple[int, str, str]], grows: bool) -> None:
+    """Whether it is kept by row or by entry, and as the table grows."""
+    table, facets = catalogue()
+    have: dict[str, dict[str, str]] = {}
+    for number, name, value in changes:
+        have[f"i{number}"] = {name: value} if value else {}
+        table.set_content(Item(item_id=f"i{number}", type="film", attributes=have[f"i{number}"]), None)
+    for number in range(1_200 if grows else 0):
+        table.set_content(Item(item_id=f"o{number}", type="film"), None)
+    for name, value in (("brand", "a"), ("price", "3")):
+        if not any(name in carried for carried in have.values()):
+            continue
+        expected = {item_id for item_id, carried in have.items() if carried.get(name) == value}
+        assert set(found(table, facets, Condition(field=f"attributes.{name}", any_of=(value,)))) == expected
+        rows = np.flatnonzero(table.live[: len(table)])[::-1]
+        codes = facets.codes(f"attributes.{name}", rows)
+        assert [bool(code) for [code] in codes.tolist()] == [name in have.get(table.ids[row], ()) for row in rows.tolist()]

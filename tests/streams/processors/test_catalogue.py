@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headwater.internal.v1.streams_pb2 import ItemAction, ItemContent
+from headwater.internal.v1.streams_pb2 import DeadLetter, ItemAction, ItemContent
 from headwater.v1.catalogue_pb2 import CatalogueChange
-from headwater.v1.topics import CATALOGUE, ITEM_ACTIONS, ITEM_CONTENT
+from headwater.v1.topics import CATALOGUE, DEAD_LETTERS, ITEM_ACTIONS, ITEM_CONTENT
 from runtime.record import Record
 from streams.processors.catalogue import CatalogueProcessor
 from tests.feature_repo.worlds import VOCABULARY
@@ -67,6 +67,15 @@ def test_the_last_change_of_an_item_wins_and_is_written_and_published() -> None:
     assert ItemContent.FromString(published[b"i2"] or b"").vector == b""
     assert set(store.contents) == {"i1", "i2"}
     assert dict(work.rejected) == {"constraint": 1}
+
+
+def test_an_entry_beyond_the_bounds_is_a_dead_letter_that_says_which() -> None:
+    """Every server would keep a column for each of its names, for good, since the topic is compacted."""
+    processor = CatalogueProcessor(encoder=LengthEncoder(), store=MemoryRows(VOCABULARY), clock=lambda: 0.0)
+    work = processor.process([_record(_upsert("i1", "Heat", **{f"name{number}": "x" for number in range(5_000)}), 0)])
+    assert dict(work.rejected) == {"constraint": 1}
+    [letter] = [DeadLetter.FromString(value or b"") for topic, _, value in work.publications if topic == DEAD_LETTERS.name]
+    assert letter.detail == "upsert.attributes holds too many names: 5000, 64 are allowed"
 
 
 def test_only_a_changed_text_is_encoded_again(tmp_path: Path) -> None:

@@ -337,6 +337,16 @@ def test_a_type_and_attributes_are_taken_by_flags(here: Path) -> None:
     assert dict(read.items[3].attributes) == {"price": "3.5"}
 
 
+def test_an_attribute_as_long_as_a_page_is_refused_with_its_size(here: Path) -> None:
+    """The check names the bound, and where a long text belongs."""
+    (here / "events.csv").write_text(table(rows()))
+    pages = [f"{n},Lamp number {n},page {n} {'of it ' * (1_500 if n == 3 else 1)}\n" for n in range(20)]
+    (here / "paged.csv").write_text("item_id,title,page\n" + "".join(pages))
+    _, checked, read = made("events.csv", "--column", "attributes.page=page", catalogue="paged.csv")
+    assert "upsert.attributes is too large" in checked
+    assert len(read.items) == 19
+
+
 def test_several_files_are_mapped_apart_by_flags(here: Path) -> None:
     """A column of one file by the file's name, or by its number."""
     (here / "a.csv").write_text(table([[u, i, at] for u, i, at, _ in rows()], "von,item_id,timestamp"))
