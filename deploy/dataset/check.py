@@ -19,6 +19,7 @@ LABELLED_EVENTS = 100_000
 """Events of which the labels are counted; more would only say the same with more digits."""
 
 _FEW = 500
+_FEW_OF_EACH = 50
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +30,11 @@ class TaskFindings:
     labels: int
     mean: float
     """Share of positives of a binary task; mean of the labels, in training space, of another. NaN without labels."""
+
+    @property
+    def positives(self) -> int | None:
+        """How many of the labels are positives; None for a task that is not binary."""
+        return round(self.labels * self.mean) if self.labels and self.task.kind == "binary" else None
 
     @property
     def problem(self) -> str | None:
@@ -44,6 +50,9 @@ class TaskFindings:
             return f"no positives: check that the event is called {task.event!r} in the data, and the window"
         if self.labels < _FEW:
             return f"few labels: below {_FEW} the item's mean is about as good"
+        if self.positives is not None and min(self.positives, self.labels - self.positives) < _FEW_OF_EACH:
+            few = "positives" if 2 * self.positives < self.labels else "negatives"
+            return f"few {few}: below {_FEW_OF_EACH} of them the model learns how rare they are, and hardly for whom"
         return None
 
 
@@ -57,24 +66,25 @@ def find_labels(vocabulary: Vocabulary, events: Iterable[DecodedEvent]) -> list[
     )
     fold = UserFold(vocabulary, lambda row, item_id, at: nothing)
     rows: dict[str, UserRow] = {}
-    counts_T = np.zeros(len(vocabulary.tasks), dtype=np.int64)
-    sums_T = np.zeros(len(vocabulary.tasks))
+    sums: list[list[float]] = [[] for _ in vocabulary.tasks]
+
+    def count(labels: Iterable[float]) -> None:
+        for found, label in zip(sums, labels, strict=True):
+            if label == label:
+                found.append(label)
+
     last = 0.0
     for offset, event in enumerate(islice(events, LABELLED_EVENTS)):
         if (row := rows.get(event.user_id)) is None:
             row = rows[event.user_id] = UserRow.empty(event.user_id, vocabulary)
         source = SourcePosition(log=1, partition=0, offset=offset)
         for example in fold.fold(row, event, source).examples:
-            labels_T = np.array(Example.FromString(example).labels)
-            counts_T += ~np.isnan(labels_T)
-            sums_T += np.nan_to_num(labels_T)
+            count(Example.FromString(example).labels)
         last = event.at
     for row in rows.values():  # what a later event of the user would settle
         for settled in fold.expire(row, last + 1e9):
-            labels_T = np.array(settled.labels)
-            counts_T += ~np.isnan(labels_T)
-            sums_T += np.nan_to_num(labels_T)
+            count(settled.labels)
     return [
-        TaskFindings(task=task, labels=int(count), mean=float(total / count) if count else float("nan"))
-        for task, count, total in zip(vocabulary.tasks, counts_T, sums_T, strict=True)
+        TaskFindings(task=task, labels=len(found), mean=sum(found) / len(found) if found else float("nan"))
+        for task, found in zip(vocabulary.tasks, sums, strict=True)
     ]

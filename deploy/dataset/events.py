@@ -1,7 +1,7 @@
 """Rows of a history as events, checked as the stream checks them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from google.protobuf.json_format import ParseDict, ParseError
 
-from deploy.dataset.messages import is_message
+from deploy.dataset.messages import BODIES, is_message
 from deploy.dataset.project import VALUE_UNITS, History
 from deploy.dataset.rejects import RowError
 from deploy.dataset.values.ids import NotAnId, id_of, is_missing
@@ -51,9 +51,16 @@ class EventReader:
         self._history, self._columns, self._ways, self._now = history, history.named, ways, now
         self._zone = ZoneInfo(history.time_zone) if history.time_zone else zone
         self._unit = VALUE_UNITS[history.value_unit]
+        self._messages = True
+        self._known: dict[str, str | None] = {}
         self._past: dict[str, tuple[float, str, list[str]]] = {}
         self.notes: list[RowError] = []
         """What of the last row could not be used, although the row was."""
+
+    def begin(self, columns: Collection[str]) -> bool:
+        """Prepares for rows with these columns; whether one of them holds event ids."""
+        self._messages = any(body in columns for body in BODIES)
+        return self._messages or self._columns.event_id in columns
 
     def read(self, row: Mapping[str, Any], made_id: str) -> list[list[DecodedEvent]]:
         """What a row says: each list is one event, or an impression and what came of it.
@@ -66,9 +73,9 @@ class EventReader:
         """
         self.notes.clear()
         history, columns = self._history, self._columns
-        if is_message(row):
+        if self._messages and is_message(row):
             return [[self._message(row, made_id)]]
-        made_id = str(id_of(row.get(columns.event_id)) or made_id)
+        made_id = (columns.event_id in row and id_of(row[columns.event_id])) or made_id
         if history.matrix:
             return list(self._matrix(row, made_id))
         if columns.shown or columns.acted:
@@ -206,10 +213,16 @@ class EventReader:
         return _Done(user_id=user_id, at=at, local=local, recommendation_id=recommendation_id)
 
     def _id(self, row: Mapping[str, Any], column: str, *, needed: bool = True) -> str:
-        try:
-            found = id_of(row.get(column), self._ways)
-        except NotAnId as error:
-            raise RowError(f"column {column!r} {error}", f"column {column!r} holds {row[column]!r:.60}, not one id") from error
+        cell = row.get(column)
+        if isinstance(cell, str) and cell in self._known:  # ids come again and again
+            found = self._known[cell]
+        else:
+            try:
+                found = id_of(cell, self._ways)
+            except NotAnId as error:
+                raise RowError(f"column {column!r} {error}", f"column {column!r} holds {cell!r:.60}, not one id") from error
+            if isinstance(cell, str):
+                self._known[cell] = found
         if found is None and needed:
             raise _missing(row, column)
         return found or ""

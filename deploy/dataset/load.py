@@ -10,6 +10,7 @@ from deploy.dataset.messages import wire_event
 from deploy.dataset.sources import SourcesRead
 from deploy.local.state import StackState
 from deploy.observe.flow import Flow
+from deploy.observe.progress import ProgressLine, progress
 from deploy.observe.scrape import scrape
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from runtime.errors import UserError
@@ -40,26 +41,26 @@ def load(read: SourcesRead, state: StackState, *, check: Callable[[], None], con
         for item in read.items:
             producer.send_change(CatalogueChange(upsert=item))
         producer.flush(raise_on_failure=True)
-        with console.status(f"{len(read.items):,} items: their texts are encoded"):
-            _await_items(state, len(read.items), check)
+        with progress(f"{len(read.items):,} items: their texts are encoded", console) as line:
+            _await_items(state, len(read.items), check, line)
         flow = Flow(
             console=console, send=producer.send, check=check, metrics_ports=state.metrics_ports, expected=len(read.events)
         )
         flow.publish(map(wire_event, read.events))
         producer.flush(raise_on_failure=True)
-    with console.status("learning from the last of them"):
-        version = _await_model(flow, state.metrics_ports["server"])
+    version = _await_model(flow, state.metrics_ports["server"])
     taught = f"scored by model {version:.0f}" if version else "no model yet: it takes 512 examples"
     console.print(f"{len(read.events):,} events published, {flow.learned:,} examples learned; {taught}", soft_wrap=True)
 
 
-def _await_items(state: StackState, wanted: int, check: Callable[[], None]) -> None:
+def _await_items(state: StackState, wanted: int, check: Callable[[], None], line: ProgressLine) -> None:
     known, since = -1.0, time.monotonic()
     while True:
         check()
         found = scrape(state.metrics_ports["server"]).total("headwater_catalogue_items")
         if found >= wanted:
             return
+        line.tell(f"{found:,.0f} known to the server")
         if found != known:
             known, since = found, time.monotonic()
         elif time.monotonic() - since > _CATALOGUE_STALLED_SECONDS:
@@ -71,13 +72,15 @@ def _await_model(flow: Flow, server_port: int) -> float:
     """Number of the model that scores, once it knows every example; else once neither learner nor model has moved for a while."""
     batch = LearnerSettings().batch_size
     seen, since, due = (-1, -1.0), time.monotonic(), math.inf
-    while True:
-        flow.look()
-        version = scrape(server_port).total("headwater_model_version")
-        if flow.learned_all(batch):
-            due = min(due, version + 1)
-        if (flow.learned, version) != seen:
-            seen, since = (flow.learned, version), time.monotonic()
-        if version >= due or time.monotonic() - since > _MODEL_STALLED_SECONDS:
-            return version
-        time.sleep(0.2)
+    with progress("learning from the last of them", flow.console) as line:
+        while True:
+            flow.look()
+            version = scrape(server_port).total("headwater_model_version")
+            line.tell(f"{flow.learned:,} examples learned")
+            if flow.learned_all(batch):
+                due = min(due, version + 1)
+            if (flow.learned, version) != seen:
+                seen, since = (flow.learned, version), time.monotonic()
+            if version >= due or time.monotonic() - since > _MODEL_STALLED_SECONDS:
+                return version
+            time.sleep(0.2)

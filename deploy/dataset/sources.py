@@ -92,19 +92,20 @@ class Sources:
             location=history.file, form=Form(encoding=history.encoding, separator=history.separator, header=history.header)
         )
         for batch in self._batches(source, rejects):
-            again = 0
+            again, named = 0, reader.begin(batch.columns)
             for at, row in enumerate(batch.rows()):
                 again = again + 1 if at and batch.numbers[at] == batch.numbers[at - 1] else 0
                 made_id = f"{place}/{name}{batch.part and f'/{batch.part}'}:{batch.numbers[at]}{(again and f'.{again}') or ''}"
                 try:
                     found = reader.read(row, made_id)
-                    found = self._told_apart(found, made_id, ids, rejects, batch.place(at)) if found else []
                 except RowError as error:
                     rejects.add(batch.place(at), error)
                     continue
                 for note in reader.notes:
                     rejects.note(batch.place(at), note)
-                if found and history.timed and history.named.event_id not in row:
+                if found and named:
+                    found = self._told_apart(found, made_id, ids, rejects, batch.place(at))
+                elif history.timed:
                     said = hash(tuple(_said(event) for events in found for event in events))
                     rejects.repeats += said in seen
                     seen.add(said)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from deploy.observe.progress import ProgressLine
 from deploy.observe.scrape import Reading, quantile, scrape
 from headwater.v1.events_pb2 import Event
 from runtime.errors import UserError
@@ -59,6 +60,7 @@ class Flow:
     published: int = 0
     features: Reading = field(default_factory=Reading)
     learner: Reading = field(default_factory=Reading)
+    _line: ProgressLine | None = None
     _began: float = field(default_factory=time.perf_counter)
 
     def publish(self, events: Iterable[Event]) -> None:
@@ -128,7 +130,7 @@ class Flow:
         seen, since = (-1, -1), time.monotonic()
         while True:
             self.look()
-            live.update(self._table(), refresh=True)
+            self._show(live)
             if done():
                 return
             state = (self.account().outstanding, self.learned)
@@ -141,10 +143,19 @@ class Flow:
                 )
             time.sleep(_PAUSE_SECONDS)
 
+    def _show(self, live: Live) -> None:
+        """Where it is: the table on a terminal, else a line every few seconds."""
+        if self.console.is_terminal:
+            live.update(self._table(), refresh=True)
+        elif self._line is not None:
+            self._line.tell(f"{self.published:,} of {self.expected:,} published, {self.learned:,} examples learned")
+
     @contextmanager
     def _live(self) -> Iterator[Live]:
+        self._line = ProgressLine("events", self.console)
         with Live(self._table(), console=self.console, auto_refresh=False) as live:
             yield live
+            live.update(self._table())
         if not self.console.is_terminal:
             self.console.print()  # rich leaves the last line open where it cannot move the cursor
 

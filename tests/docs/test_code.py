@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.dataset.project import load_project
+from deploy.dataset.sources import read_sources
 from deploy.local.stack import Stack, StackConfig
 from deploy.local.state import StackState
 from deploy.observe.scrape import scrape
@@ -146,7 +148,45 @@ def test_the_walk_through_own_data(tmp_path: Path) -> None:
     }
     for name, rows in tables.items():
         (tmp_path / f"{name}.dat.gz").write_bytes(gzip.compress("\n".join([*rows, ""]).encode()))
-    asked, init, check, replay, up, _ = blocks("guides/your-data.md", "sh")
+    asked, init, check, replay, up, *_ = blocks("guides/your-data.md", "sh")
     assert (asked, up) == ("headwater init games\n", "headwater up\n")
     printed = shell(init + check + replay, {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}, tmp_path)
     assert "50 users, 20 items acted on, 20 in the catalogue" in printed
+
+
+def test_each_column_of_the_three_shapes_becomes_what_the_guide_says(tmp_path: Path) -> None:
+    """On files of those shapes that are made here; their commands and tables are the guide's."""
+    page = "guides/your-data.md"
+    items = [f"N{55_000 + n}" for n in range(20)]
+    log, mind, wide = (
+        ["customer,sku,date,time,event,price"],
+        [],
+        ["user_id,video_id,time_ms,is_click,is_like,play_time_ms,is_weekend"],
+    )
+    for n in range(60):
+        what, price = ("ORDER", '"1.272,50 €"') if n % 4 == 0 else ("VIEW", "")
+        log.append(f"c{n % 9},s{n % 7},{1 + n // 9:02d}.09.2026,20:{n:02d},{what},{price}")
+        shown = " ".join(f"{items[(n + k) % 20]}-{int(k == n % 3)}" for k in range(3))
+        mind.append(f"{n + 1}\tU{n % 9}\t11/{9 + n // 6}/2019 8:{n:02d}:22 AM\t{' '.join(items[: n % 4])}\t{shown}")
+        wide.append(
+            f"u{n % 9},v{n % 7},{1_788_250_000_000 + 60_000 * n},{n % 2},{int(n % 5 == 0)},{4200 * (n % 2)},{int(n % 7 > 4)}"
+        )
+    news = (
+        f"{item}\tsports\tgolf{n % 3}\tA cup for {n}\tWhat became of it {n}\thttps://x/y\t[]\t[]" for n, item in enumerate(items)
+    )
+    for name, rows in {"shop.csv": log, "behaviors.tsv": mind, "news.tsv": news, "wide.csv": wide}.items():
+        (tmp_path / name).write_text("\n".join([*rows, ""]), encoding="utf-8")
+    *_, shop, lists, videos = blocks(page, "sh")
+    shell(shop + lists + videos, {**os.environ, "PYTHONPATH": str(ROOT)}, tmp_path)
+    tables = re.findall(r"^\| column \| becomes .*?\n\n", (DOCS / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    for name, table in zip(("shop", "news", "videos"), tables, strict=True):
+        project = load_project(tmp_path / name)
+        [history] = project.history
+        became = {f"columns.{field}": column for field, column in history.columns.items()}
+        became |= {f"outcomes.{event}": column for event, column in history.outcomes.items()}
+        cells = [line.split("|")[1:3] for line in table.strip().splitlines()[2:]]
+        told = {field.strip(" `"): column.strip(" `") for column, field in cells if field.strip()}
+        assert told == became
+        read = read_sources(project, now=time.time())
+        assert [dict(rejects.counts) for rejects in read.rejects.values() if rejects.counts] == []
+    assert load_project(tmp_path / "shop").history[0].names == {"VIEW": "click", "ORDER": "purchase"}

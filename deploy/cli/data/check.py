@@ -12,7 +12,7 @@ from rich.table import Table
 
 from deploy.cli.connection import CliError, called, console
 from deploy.cli.data.contents import print_contents, print_files
-from deploy.cli.progress import progress
+from deploy.observe.progress import progress, tracked
 
 if TYPE_CHECKING:
     from deploy.dataset.project import Project
@@ -41,12 +41,13 @@ def check(
     """
     from deploy.dataset.check import LABELLED_EVENTS, find_labels
     from deploy.dataset.sources import read_sources
+    from feature_repo.decoded_event import IMPRESSION
     from feature_repo.tasks import load_tasks, parse_tasks
     from feature_repo.vocabulary import Vocabulary
 
     project, guessed = _project(file)
     declared = parse_tasks(guessed) if tasks is None and guessed is not None else load_tasks(tasks or project.tasks)
-    with progress("reading") as told:
+    with progress("reading", console) as told:
         read = read_sources(project, now=time.time(), progress=told.rows)
     if project.simulate is not None:
         console.print(f"[yellow]Synthetic:[/] made as {project.simulate.catalogue.name} says; no real users, no real items")
@@ -54,16 +55,25 @@ def check(
     if not read.events:
         raise CliError("not one row can be used; see above, and correct the columns in headwater.toml")
     print_contents(read, project)
-    with progress("looking for labels") as told:
-        total = min(len(read.events), LABELLED_EVENTS)
-        findings = find_labels(Vocabulary(declared), told.over(read.events, total))
-    table = Table("task", "kind", "event", "labels", "rate or mean", "will it be learned?")
+    total = min(len(read.events), LABELLED_EVENTS)
+    events = tracked(read.events[:total], total=total, what="looking for labels", console=console)
+    findings = find_labels(Vocabulary(declared), events)
+    table = Table("task", "kind", "event", "labels", "positives", "rate or mean", "will it be learned?")
     for found in findings:
         task = found.task
         level = "-" if math.isnan(found.mean) else f"{found.mean:.1%}" if task.kind == "binary" else _mean(task.kind, found.mean)
         verdict = "[green]yes[/]" if found.problem is None else f"[yellow]{escape(found.problem)}[/]"
-        table.add_row(task.name, task.kind, task.event, f"{found.labels:,}", level, verdict)
+        positives = "-" if found.positives is None else f"{found.positives:,}"
+        table.add_row(task.name, task.kind, task.event, f"{found.labels:,}", positives, level, verdict)
     console.print(table)
+    learned = {task.event for task in declared}
+    for kind, count in read.kinds.most_common():
+        if kind not in learned and kind != IMPRESSION:
+            console.print(
+                f'[yellow]no task learns from {count:,} {escape(kind)}:[/] add a task with event = "{escape(kind)}", or '
+                "rename it in \\[history.names]",
+                soft_wrap=True,
+            )
     if len(read.events) > LABELLED_EVENTS:
         console.print(f"[dim]Labels are those of the first {LABELLED_EVENTS:,} events.[/]")
     if all(found.labels == 0 or (found.problem or "").startswith("no ") for found in findings):
@@ -98,7 +108,7 @@ def _project(file: str | None) -> "tuple[Project, str | None]":
     from deploy.dataset.project import parse_project
     from deploy.dataset.write import project_text, tasks_text
 
-    with progress("reading") as told:
+    with progress("reading", console) as told:
         table = profile(Source(location=file), told.rows)
     drafts = [draft_history(table)]
     kinds = finish_drafts(drafts)

@@ -10,7 +10,7 @@ import typer
 
 from deploy.cli.connection import CliError, called, console
 from deploy.cli.data.prompts import ask_catalogue, ask_catalogue_file, ask_history, ask_history_files
-from deploy.cli.progress import progress
+from deploy.observe.progress import progress
 
 if TYPE_CHECKING:
     from deploy.dataset.guess.profile import Profile
@@ -104,7 +104,7 @@ def init(
     forms = _in_order("--format", format, files)
     units = _in_order("--value-unit", value_unit, files)
     _check_words(forms, units)
-    with progress("reading") as told:
+    with progress("reading", console) as told:
         form = Form(encoding=encoding, separator=separator, header=header)
         profiles = {file: profile(Source(location=file, form=form), told.rows) for file in dict.fromkeys(files)}
         of_items = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from deploy.cli.connection import CliError, console
-from deploy.cli.progress import progress
+from deploy.observe.progress import progress
 
 if TYPE_CHECKING:
     from deploy.dataset.project import Project
@@ -43,7 +43,7 @@ def read_project(project: "Project") -> "SourcesRead":
     """
     from deploy.dataset.sources import read_sources
 
-    with progress("reading the project's files") as told:
+    with progress("reading the project's files", console) as told:
         read = read_sources(project, now=time.time(), progress=told.rows)
     for name, rejects in read.rejects.items():
         if count := sum(rejects.counts.values()):

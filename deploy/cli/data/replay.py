@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import track
 from rich.table import Table
 
 from deploy import local
 from deploy.cli.connection import CliError, called, console
 from deploy.cli.data.own_data import project_here, read_project
+from deploy.observe.progress import tracked
 
 if TYPE_CHECKING:
     from feature_repo.decoded_event import DecodedEvent
@@ -142,7 +142,7 @@ def _play(
     trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), table.vocabulary, seed=seed)
     run = HistoryRun(table, trainer, batch_size=batch_size, guard=GuardConfig() if guarded else None)
     began = time.perf_counter()
-    run.play(track(events, description=f"{len(events):,} events", console=console))
+    run.play(tracked(events, total=len(events), what=f"{len(events):,} events", console=console))
     return run, time.perf_counter() - began
 
 
@@ -254,7 +254,7 @@ def _item_table(vocabulary: "Vocabulary", items: "list[Item]", encoder: str | No
 
 def _parts(items: "list[Item]") -> "Iterator[list[Item]]":
     starts = range(0, len(items), _ENCODED_AT_ONCE)
-    for start in track(starts, description=f"{len(items):,} items' texts", console=console, disable=not items):
+    for start in tracked(starts, total=len(starts), what=f"{len(items):,} items' texts", console=console):
         yield items[start : start + _ENCODED_AT_ONCE]
 
 

@@ -118,7 +118,7 @@ def _read(value: Any, formats: Sequence[str]) -> datetime | float:
         value = tidied(value)
     elif isinstance(value, bool) or value is None:
         raise ValueError("no time")
-    if _number(value):
+    if not (isinstance(value, str) and value[4:5] == "-") and _number(value):
         return _of_number(value, formats)
     if not isinstance(value, str):
         raise ValueError("no time")

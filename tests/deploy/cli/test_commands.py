@@ -1,5 +1,6 @@
 """The command line does what it says against a real broker, and its errors say what to do."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -69,6 +70,32 @@ def test_produced_lines_land_on_the_log_and_bad_ones_are_named(kafka: KafkaSetti
     arrived = events(kafka)
     assert sorted(event.user_id for event in arrived) == ["u1", "u2"]
     assert all(event.event_id and event.HasField("occurred_at") for event in arrived)
+
+
+def test_produce_reads_what_init_reads(kafka: KafkaSettings, tmp_path: Path) -> None:
+    """Lines in Latin-1 with a bad one, a gzip file, UTF-16, a byte order mark, and a table with an event column."""
+    before = len(events(kafka))
+    line = '{"user_id": "J\u00fcrgen", "item_id": "i1", "click": {}}\n'
+    files = {
+        "latin1.jsonl": (line * 2 + "no JSON\n").encode("latin-1"),
+        "gzipped.jsonl": gzip.compress(line.encode()),
+        "utf16.jsonl": (line * 2).encode("utf-16"),
+        "bom.jsonl": (line * 2).encode("utf-8-sig"),
+        "table.csv": "user;item;when;what\nJ\u00fcrgen;i1;01.09.2026 20:07;view\nJ\u00fcrgen;;01.09.2026 20:07;buy\n".encode(
+            "utf-16"
+        ),
+    }
+    said = {}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        done = headwater("produce", name, "--bootstrap-servers", kafka.bootstrap_servers, cwd=tmp_path)
+        assert "Traceback" not in done.stderr
+        said[name] = (done.returncode, done.stderr)
+    assert [code for code, _ in said.values()] == [1, 0, 0, 0, 1]
+    assert "line 3 was not sent: no JSON object" in said["latin1.jsonl"][1]
+    assert "row 2 (line 3) was not sent: column 'item' is missing or empty" in said["table.csv"][1]
+    arrived = events(kafka)[before:]
+    assert [event.user_id for event in arrived].count("J\u00fcrgen") == 8
 
 
 def test_topics_are_listed_with_what_they_hold(kafka: KafkaSettings, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""ProgressLine of what takes longer than two seconds: a live line on a terminal, a line now and then elsewhere."""
+"""Progress of what takes longer than two seconds: live on a terminal, a line now and then elsewhere."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
+from rich.progress import track
 
-from deploy.cli.connection import console
-
-__all__ = ["ProgressLine", "progress"]
+__all__ = ["ProgressLine", "progress", "tracked"]
 
 _QUIET_SECONDS = 2.0
 _EVERY_SECONDS = 5.0
@@ -19,9 +18,9 @@ _T = TypeVar("_T")
 
 
 class ProgressLine:
-    """Tells how far a piece of work is."""
+    """How far a piece of work is, for people who wait for it."""
 
-    def __init__(self, what: str, *, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, what: str, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._what, self._console, self._clock = what, console, clock
         self._due = clock() + _QUIET_SECONDS
         self._status = console.status(what) if console.is_terminal else None
@@ -48,20 +47,25 @@ class ProgressLine:
         """Says how many rows of a file were read."""
         self.tell(f"{location}: {rows:,} rows")
 
-    def over(self, things: Iterable[_T], total: int) -> Iterator[_T]:
-        """The things, with a word on how many of them are done."""
-        for done, thing in enumerate(things):
-            if done % _LOOK_EVERY == 0 and done:
-                self.tell(f"{done:,} of {total:,}")
-            yield thing
-
 
 @contextmanager
-def progress(what: str) -> Iterator[ProgressLine]:
-    """Tells of a piece of work on the console while it lasts."""
-    told = ProgressLine(what, console=console)
-    told.start()
+def progress(what: str, console: Console) -> Iterator[ProgressLine]:
+    """Tells of a piece of work while it lasts."""
+    line = ProgressLine(what, console)
+    line.start()
     try:
-        yield told
+        yield line
     finally:
-        told.stop()
+        line.stop()
+
+
+def tracked(things: Iterable[_T], *, total: int, what: str, console: Console) -> Iterator[_T]:
+    """The things, with a bar on a terminal, and elsewhere with a line now and then on how many of them are done."""
+    if console.is_terminal:
+        yield from track(things, total=total, description=what, console=console)
+        return
+    line = ProgressLine(what, console)
+    for done, thing in enumerate(things):
+        if done % _LOOK_EVERY == 0 and done:
+            line.tell(f"{done:,} of {total:,}")
+        yield thing
