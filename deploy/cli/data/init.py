@@ -85,6 +85,7 @@ def init(
     For example: headwater init shop --history clicks.csv --history orders.csv --catalogue products.csv --item-type product
     """
     from deploy.dataset.files import Form, Source
+    from deploy.dataset.files.locations import is_stream
     from deploy.dataset.guess.catalogue import declared_of_items, draft_catalogue, known_items, ways_between
     from deploy.dataset.guess.draft import Declared, draft_history, finish_drafts
     from deploy.dataset.guess.profile import profile
@@ -100,6 +101,9 @@ def init(
         raise CliError("name a file of what users did: headwater init --history FILE")
     if ask and catalogue is None:
         catalogue = ask_catalogue_file()
+    for file in [*files, *([catalogue] if catalogue else [])]:
+        if is_stream(Path(file)):
+            raise CliError(f"{file} is a pipe, and a project's files are read at every start: save it as a file")
     events = _in_order("--event", event, files)
     forms = _in_order("--format", format, files)
     units = _in_order("--value-unit", value_unit, files)

@@ -1,8 +1,11 @@
 """Where a table is kept: a file, a directory or pattern of part files, an archive of them, here or at any fsspec address."""
 
+import atexit
 import glob
 import io
 import itertools
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -14,10 +17,12 @@ from urllib.parse import unquote
 
 from deploy.dataset.files.batch import HistoryFileError
 
-__all__ = ["Part", "is_address", "parts_of"]
+__all__ = ["Part", "is_address", "is_stream", "parts_of"]
 
 _SPREADSHEET = "[Content_Types].xml"
 _ZIP = b"PK\x03\x04"
+_spools: dict[tuple[int, int], Path] = {}
+"""Copies of pipes, by device and inode: a pipe has several names, and gives its bytes once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,12 +41,17 @@ def is_address(location: str) -> bool:
     return "://" in location
 
 
+def is_stream(path: Path) -> bool:
+    """Whether this gives its bytes once only: a pipe, such as `<(zcat a.gz)` makes, or a terminal."""
+    return path.is_fifo() or path.is_char_device() or path.is_socket()
+
+
 def parts_of(location: str) -> list[Part]:
     """The files at a place, in order of their names.
 
     Args:
         location: a file, a directory (all files below it but those that begin with . or _), a pattern with * or ?, or such at
-            an address that fsspec knows.
+            an address that fsspec knows. A pipe is copied to a temporary file when it is first asked for.
 
     Raises:
         HistoryFileError: there is none, or the place cannot be reached.
@@ -57,6 +67,9 @@ def _local(location: str) -> list[Part]:
     path = Path(location).expanduser()
     if path.is_file():
         return [_file(path, path.parent)]
+    if is_stream(path):
+        spool = _spooled(path)
+        return [_file(spool, spool.parent)]
     if path.is_dir():
         return [_file(one, path) for one in sorted(path.rglob("*")) if one.is_file() and _is_data(one.relative_to(path).parts)]
     if glob.has_magic(location):
@@ -65,6 +78,21 @@ def _local(location: str) -> list[Part]:
         below = [file for one in found for file in (sorted(one.rglob("*")) if one.is_dir() else [one])]
         return [_file(one, root) for one in dict.fromkeys(below) if one.is_file() and _is_data(one.relative_to(root).parts)]
     raise HistoryFileError(f"{location}: cannot be read (No such file or directory)")
+
+
+def _spooled(path: Path) -> Path:
+    """A temporary file with all that a pipe gives, kept until the process ends: a table is opened more than once."""
+    stat = path.stat()
+    if (spool := _spools.get((stat.st_dev, stat.st_ino))) is None:
+        handle, name = tempfile.mkstemp(prefix="headwater-", suffix=path.name)
+        spool = _spools[stat.st_dev, stat.st_ino] = Path(name)
+        atexit.register(spool.unlink, missing_ok=True)
+        try:
+            with path.open("rb") as stream, open(handle, "wb") as copy:
+                shutil.copyfileobj(stream, copy)
+        except OSError as error:
+            raise HistoryFileError(f"{path}: cannot be read ({error.strerror})") from error
+    return spool
 
 
 def _file(path: Path, root: Path) -> Part:

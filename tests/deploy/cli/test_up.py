@@ -79,7 +79,6 @@ def test_an_old_history_is_served_as_if_it_were_of_today(days: float, moved: boo
     assert ("461 days old" in output.export_text()) == moved
 
 
-@pytest.mark.skip(reason="the reader of files takes no pipes; the start must be held up in another way")
 def test_a_stack_that_still_reads_its_project_is_starting(tmp_path: Path) -> None:
     """The directory is taken before anything is read: a pipe that nobody writes to keeps the command at its first file."""
     (tmp_path / "tasks.toml").write_text('[tasks.click]\nkind = "binary"\nevent = "click"\n')

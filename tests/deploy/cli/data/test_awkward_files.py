@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -367,6 +369,17 @@ def test_several_files_are_mapped_apart_by_flags(here: Path) -> None:
     first, second = load_project(here / "p").history
     assert (first.columns["user_id"], first.event) == ("von", "click")
     assert (second.columns["user_id"], second.columns["item_id"], second.event) == ("an", "von", "like")
+
+
+def test_a_pipe_is_checked_and_is_no_part_of_a_project(here: Path) -> None:
+    """As process substitution and /dev/stdin give one: a project's files are read at every start."""
+    os.mkfifo("events.csv")
+    with pytest.raises(CliError, match=r"events.csv is a pipe, and .* save it as a file"):
+        headwater("init", "p", "--history", "events.csv", "--yes")
+    writer = threading.Thread(target=Path("events.csv").write_text, args=[table(rows())])
+    writer.start()
+    assert f"{ROWS} │ 0" in headwater("check", "events.csv")
+    writer.join()
 
 
 @pytest.mark.parametrize("command", ["check", "replay", "up"])

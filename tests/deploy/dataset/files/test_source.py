@@ -4,6 +4,8 @@ import bz2
 import gzip
 import json
 import lzma
+import os
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,17 @@ def test_a_directory_a_pattern_and_an_address_are_tables(tmp_path: Path) -> None
         memory.pipe(f"/bucket/log/date=2026-09-0{day}/part-0.csv", f"user,item\nu{day},i\n".encode())
     assert read("memory://bucket/log")[0] == dated
     assert read("memory://bucket/log/date=2026-09-02/*.csv")[0] == dated[1:]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_is_a_table_that_can_be_read_again(tmp_path: Path, pack: Any) -> None:
+    """It gives its bytes once, and the reader opens a file several times."""
+    pipe = tmp_path / "a.csv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[pack(TEXT.encode())])
+    writer.start()
+    assert [read(pipe)[0], read(pipe)[0]] == [ROWS, ROWS]
+    writer.join()
 
 
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
