@@ -1,8 +1,6 @@
 """A recorded history played through the stream's own fold, join, assembly and learning, without the stream."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +13,18 @@ from feature_repo.fold import UserFold, fold_item
 from feature_repo.items.table import ItemTable
 from feature_repo.pending_impressions import is_labelled
 from feature_repo.rows import ItemRow, UserRow
-from feature_repo.tasks import Task
 from headwater.internal.v1.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
 from training.ids import hashes
-from training.metrics.progress import Progress
-from training.metrics.ranking import Ranking, rank_quality
+from training.metrics.baselines import RecentPopularity, boosted_trees
+from training.metrics.judged import Judged, ShownItem
 from training.model import Recommender
 from training.release.guard import Guard, GuardConfig, Verdict
 from training.release.holdout import holdout_mask
 from training.shown import ShownPredictions
 from training.trainer import StepReport, Trainer
 
-__all__ = ["HistoryFold", "HistoryRun", "Judged", "batch_of"]
+__all__ = ["HistoryFold", "HistoryRun", "batch_of"]
 
 
 def batch_of(examples: Sequence[Example], table: ItemTable) -> Batch:
@@ -43,60 +40,6 @@ def batch_of(examples: Sequence[Example], table: ItemTable) -> Batch:
         ids=hashes((example.user_id, example.item_id, example.shown_at) for example in examples),
         tasks=len(table.vocabulary.tasks),
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Judged:
-    """Every example that was learned from, in order; each array is (examples, T), in training space."""
-
-    predictions: npt.NDArray[np.float32]
-    """Made when its item was shown, by the weights and features of that moment; see `training.shown`."""
-    labels: npt.NDArray[np.float32]
-    """NaN where the example says nothing of the task."""
-    item_means: npt.NDArray[np.float32]
-    """The item's running mean label before the example: what a counter alone would have said."""
-    user_item_means: npt.NDArray[np.float32]
-    """The same plus the user's running bias."""
-    users: npt.NDArray[np.int64]
-    """Number of each example's user, (examples,)."""
-    items: npt.NDArray[np.int64]
-    """Number of its item, (examples,)."""
-
-    def figures(self, tasks: tuple[Task, ...]) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
-        """Quality by task, window (`all`, `last_fifth`), what predicted (`headwater`, `user_item_mean`, `item_mean`) and metric.
-
-        Metrics are those of `training.metrics.progress.Quality` and, for binary tasks, those of
-        `training.metrics.ranking.Ranking` for lists of ten; None where nothing can be said.
-        """
-        found: dict[str, dict[str, dict[str, dict[str, float | None]]]] = {
-            task.name: {"all": {}, "last_fifth": {}} for task in tasks
-        }
-        means = {"user_item_mean": self.user_item_means, "item_mean": self.item_means}
-        for name, predictions in {"headwater": self.predictions, **means}.items():
-            progress = Progress(tasks, capacity=max(len(self.labels), 1))
-            progress.add(torch.from_numpy(self._possible(predictions, tasks)), torch.from_numpy(self.labels))
-            for window, last in (("all", None), ("last_fifth", len(self.labels) // 5)):
-                for task, quality in progress.quality(last).items():
-                    metrics = asdict(quality).items()
-                    found[task][window][name] = {metric: value if math.isfinite(value) else None for metric, value in metrics}
-                for index, one in enumerate(tasks):
-                    if one.kind == "binary":
-                        lists = asdict(self._lists(predictions[:, index], index, last)).items()
-                        found[one.name][window][name] |= {
-                            f"{metric}_at_10": value if math.isfinite(value) else None for metric, value in lists
-                        }
-        return found
-
-    def _lists(self, predictions: npt.NDArray[np.float32], task: int, last: int | None) -> Ranking:
-        known = np.flatnonzero(~np.isnan(self.labels[:, task]))
-        known = known if last is None else known[known >= len(self.labels) - last]
-        return rank_quality(self.users[known], self.items[known], self.labels[known, task], predictions[known])
-
-    @staticmethod
-    def _possible(predictions: npt.NDArray[np.float32], tasks: tuple[Task, ...]) -> npt.NDArray[np.float32]:
-        """Predictions of binary tasks within what a log loss can judge: a mean plus a bias may leave 0 to 1."""
-        binary_T = np.array([task.kind == "binary" for task in tasks])
-        return np.where(binary_T, np.clip(predictions, 1e-4, 1 - 1e-4), predictions)
 
 
 class HistoryFold:
@@ -150,8 +93,13 @@ class HistoryFold:
 class HistoryRun:
     """Plays events in order into a fold and a trainer, in batches of one size as the learner cuts them."""
 
-    def __init__(self, table: ItemTable, trainer: Trainer, *, batch_size: int = 32, guard: GuardConfig | None = None) -> None:
-        """Args: `guard` says how what is learned is judged; None: all is learned and nothing is judged."""
+    def __init__(
+        self, table: ItemTable, trainer: Trainer, *, batch_size: int = 32, guard: GuardConfig | None = None, trees: bool = False
+    ) -> None:
+        """Args: `guard` says how what is learned is judged; None: all is learned and nothing is judged.
+
+        `trees`: whether `judged` trains LightGBM beside it.
+        """
         self.trainer = trainer
         self.fold = HistoryFold(table)
         self.judgements: list[Verdict] = []
@@ -160,15 +108,20 @@ class HistoryRun:
         self._waiting: list[Example] = []
         self._shown = ShownPredictions(tasks=len(table.vocabulary.tasks))
         self._judged: list[npt.NDArray[np.float32]] = []
-        self._whose: list[tuple[int, int]] = []
-        self._numbers: dict[str, int] = {}
+        self._items_shown: list[ShownItem] = []
+        self._features: list[npt.NDArray[np.float32]] | None = [] if trees else None
+        self._popularity = [RecentPopularity() for _ in table.vocabulary.tasks]
         names, tasks = table.vocabulary.features, table.vocabulary.tasks
         self._means = [[names.index(f"{task.name}:{name}") for task in tasks] for name in ("item_mean", "expected")]
 
     def play(self, events: Iterable[DecodedEvent]) -> None:
         """Folds, joins and learns; examples short of a full batch wait, as they do in the learner."""
         for event in events:
-            for example in self.fold.fold_all(event):
+            duplicates = self.fold.duplicates
+            examples = self.fold.fold_all(event)
+            if self.fold.duplicates == duplicates:
+                self._count(event)
+            for example in examples:
                 if not is_labelled(example):
                     self._shown.show(example)
                     continue
@@ -185,19 +138,26 @@ class HistoryRun:
 
     def judged(self) -> Judged:
         """Progressive validation so far."""
-        tasks = len(self.fold.table.vocabulary.tasks)
-        predictions, labels, item_means, user_item_means = np.concatenate(
-            self._judged or [np.empty((4, 0, tasks), dtype=np.float32)], axis=1
+        tasks = self.fold.table.vocabulary.tasks
+        predictions, labels, item_means, user_item_means, popularity = np.concatenate(
+            self._judged or [np.empty((5, 0, len(tasks)), dtype=np.float32)], axis=1
         )
-        users, items = np.array(self._whose, dtype=np.int64).reshape(-1, 2).T
-        return Judged(
-            predictions=predictions,
-            labels=labels,
-            item_means=item_means,
-            user_item_means=user_item_means,
-            users=users,
-            items=items,
-        )
+        baselines = {"user_item_mean": user_item_means, "item_mean": item_means, "recent_popularity": popularity}
+        if self._features is not None and self._features:
+            baselines["lightgbm"] = boosted_trees(
+                tasks,
+                np.concatenate(self._features),
+                labels,
+                shown_at=np.array([one.shown_at for one in self._items_shown]),
+                labelled_at=np.array([one.labelled_at for one in self._items_shown]),
+                last=len(labels) // 5,
+            )
+        return Judged(tasks=tasks, shown=self._items_shown, predictions=predictions, labels=labels, baselines=baselines)
+
+    def _count(self, event: DecodedEvent) -> None:
+        for task, popularity in zip(self.fold.table.vocabulary.tasks, self._popularity, strict=True):
+            if task.kind == "binary" and event.kind == task.event and task.label(event.value):
+                popularity.add(event.item_id, event.at)
 
     def _learn(self, examples: list[Example]) -> None:
         table, model = self.fold.table, self.trainer.model
@@ -207,10 +167,25 @@ class HistoryRun:
         predictions_BT = self._shown.of(examples, report.answers_BT, model)
         labels_BT = report.labels_BT.masked_fill(predictions_BT.isnan(), torch.nan)
         means = [batch.x_BF[:, columns].numpy() for columns in self._means]
+        if self._features is not None:
+            self._features.append(batch.x_BF.numpy().copy())
         for example in examples:
-            user = self._numbers.setdefault(example.user_id, len(self._numbers))
-            self._whose.append((user, table.index[example.item_id]))
-        self._judged.append(np.stack((predictions_BT.nan_to_num().numpy(), labels_BT.numpy(), *means)))
+            self._items_shown.append(
+                ShownItem(
+                    user_id=example.user_id,
+                    item_id=example.item_id,
+                    recommendation_id=example.recommendation_id,
+                    shown_at=example.shown_at,
+                    labelled_at=example.labelled_at,
+                )
+            )
+        popular = [[self._popular(at, example) for at in range(len(self._popularity))] for example in examples]
+        self._judged.append(np.stack((predictions_BT.nan_to_num().numpy(), labels_BT.numpy(), *means, np.array(popular))))
+
+    def _popular(self, task: int, example: Example) -> float:
+        """How popular its item was when it was shown; NaN of a task that has no use for it."""
+        binary = self.fold.table.vocabulary.tasks[task].kind == "binary"
+        return self._popularity[task].of(example.item_id, example.shown_at) if binary else float("nan")
 
     def _taught(self, batch: Batch, examples: list[Example]) -> StepReport:
         if self._guard is None:

@@ -72,7 +72,7 @@ def test_repeated_events_teach_nothing() -> None:
 def test_figures_stand_beside_running_means() -> None:
     """On tastes that a mean cannot tell apart, what was learned is ahead of both means in the last fifth."""
     run = played(ratings(2000))
-    figures = run.judged().figures(VOCABULARY.tasks)
+    figures = run.judged().figures()
     judged = figures["like"]["last_fifth"]
     aucs = {name: quality["auc"] for name, quality in judged.items()}
     assert aucs["headwater"] is not None

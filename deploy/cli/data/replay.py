@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from feature_repo.vocabulary import Vocabulary
     from headwater.v1.catalogue_pb2 import Item
     from training.history import HistoryRun
+    from training.metrics.judged import Figures
 
 __all__ = ["register", "replay"]
 
@@ -30,11 +32,22 @@ _TASKS = Path(local.__file__).with_name("tasks.toml")
 _MOVIELENS_TASKS = Path(local.__file__).parents[1] / "demo" / "movielens.toml"
 _DATASETS = Path("build/demo/datasets")
 _ENCODED_AT_ONCE = 256
+_MODELS = {
+    "headwater": "Headwater",
+    "user_item_mean": "user bias + item mean",
+    "item_mean": "item mean",
+    "recent_popularity": "recent popularity",
+    "lightgbm": "LightGBM",
+}
 _OF_YES_OR_NO = {
     "auc": "AUC",
+    "list_auc": "AUC in lists",
+    "list_mrr": "MRR in lists",
+    "list_ndcg_at_5": "nDCG@5 in lists",
+    "list_ndcg_at_10": "nDCG@10 in lists",
+    "ndcg_at_10": "nDCG@10 of each user",
     "log_loss": "log loss",
     "calibration_error": "expected calibration error",
-    "ndcg_at_10": "nDCG@10",
 }
 _OF_VALUES = {"rmse": "RMSE", "mae_seconds": "mean error, seconds"}
 """What is printed of a task, and how it is called; of durations the RMSE is of ln(1 + seconds)."""
@@ -62,6 +75,16 @@ _SnapshotDir = Annotated[
 _EncoderName = Annotated[str | None, typer.Option(envvar="HEADWATER_ENCODER", help="transformers model; else MiniLM.")]
 _CacheDir = Annotated[Path, typer.Option(envvar="HEADWATER_CACHE_DIR", help="Holds the vectors of texts encoded before.")]
 _First = Annotated[int | None, typer.Option(min=1, help="Only so many events, the earliest ones: a try on a large file.")]
+_Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write each prediction beside its label, and the baselines' beside it, to this Parquet file.", metavar="FILE"
+    ),
+]
+_LightGBM = Annotated[
+    bool,
+    typer.Option("--lightgbm", help="Train LightGBM on the same features, and judge it on the last fifth too."),
+]
 _Guarded = Annotated[
     bool,
     typer.Option("--guard", help="Hold out and judge as the learner does: what fails is undone and not published."),
@@ -83,6 +106,8 @@ def replay(
     event: _Event = "",
     imply_impressions: _ImplyImpressions = False,
     out: _Out = Path("build/replay.json"),
+    predictions: _Predictions = None,
+    lightgbm: _LightGBM = False,
     snapshot_dir: _SnapshotDir = None,
     encoder: _EncoderName = None,
     cache_dir: _CacheDir = Path("data/cache"),
@@ -102,9 +127,12 @@ def replay(
     """
     import torch
 
+    from deploy.evaluation.replayed import write_predictions
     from feature_repo.tasks import load_tasks
     from feature_repo.vocabulary import Vocabulary
 
+    if lightgbm and find_spec("lightgbm") is None:
+        raise CliError("--lightgbm needs lightgbm, which is not installed: pip install 'headwater[lightgbm]'")
     torch.set_num_threads(1)  # the model is small: threads cost more than they bring
     project = None if history else project_here(tasks=tasks)
     if project is not None:
@@ -121,9 +149,13 @@ def replay(
         events, items = _files(history, catalogue, columns, event=event, imply_impressions=imply_impressions)
     events = events[:first]
     table, encoder_version = _item_table(Vocabulary(load_tasks(tasks or _TASKS)), items, encoder, cache_dir)
-    run, seconds = _play(events, table, seed=seed, batch_size=batch_size, guarded=guard)
-    figures = run.judged().figures(table.vocabulary.tasks)
+    run, seconds = _play(events, table, seed=seed, batch_size=batch_size, guarded=guard, trees=lightgbm)
+    judged = run.judged()
+    figures = judged.figures()
     _report(run, figures, seconds=seconds, span_seconds=events[-1].at - events[0].at, out=out)
+    if predictions is not None:
+        write_predictions(judged, predictions)
+        console.print(f"Predictions, labels and baselines of {len(judged.labels):,} examples: {predictions}", soft_wrap=True)
     if project is not None:
         console.print(f"Next: `{called()} up` serves it.")
     if snapshot_dir is not None:
@@ -131,7 +163,7 @@ def replay(
 
 
 def _play(
-    events: "list[DecodedEvent]", table: "ItemTable", *, seed: int, batch_size: int, guarded: bool
+    events: "list[DecodedEvent]", table: "ItemTable", *, seed: int, batch_size: int, guarded: bool, trees: bool
 ) -> "tuple[HistoryRun, float]":
     """What has learned from the events, and the seconds that it took."""
     from training.history import HistoryRun
@@ -140,15 +172,17 @@ def _play(
     from training.trainer import Trainer, TrainerConfig
 
     trainer = Trainer(TrainerConfig(model=ModelConfig(text_dimension=table.dimensions)), table.vocabulary, seed=seed)
-    run = HistoryRun(table, trainer, batch_size=batch_size, guard=GuardConfig() if guarded else None)
+    run = HistoryRun(table, trainer, batch_size=batch_size, guard=GuardConfig() if guarded else None, trees=trees)
     began = time.perf_counter()
     run.play(tracked(events, total=len(events), what=f"{len(events):,} events", console=console))
     return run, time.perf_counter() - began
 
 
-def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, span_seconds: float, out: Path) -> None:
+def _report(run: "HistoryRun", figures: "Figures", *, seconds: float, span_seconds: float, out: Path) -> None:
     """Figures as a table on the console, and all of them in the file `out`."""
     import msgspec
+
+    from deploy.evaluation.replayed import remarks
 
     refused = [asdict(one.objection) | {"undone": one.undone} for one in run.judgements if one.objection]
     report = {
@@ -166,6 +200,8 @@ def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, spa
     out.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
     console.print(_quality_table(figures, "all", "Each example predicted when its item was shown"))
     console.print(_quality_table(figures, "last_fifth", "The last fifth of them"))
+    for remark in remarks(figures, _MODELS):
+        console.print(remark, style="yellow", soft_wrap=True, markup=False)
     if any(windows["all"]["headwater"]["mae_seconds"] is not None for windows in figures.values()):
         console.print("RMSE of a duration is that of ln(1 + seconds).", style="dim")
     console.print(
@@ -179,7 +215,7 @@ def _report(run: "HistoryRun", figures: "dict[str, Any]", *, seconds: float, spa
         console.print(f"[yellow]refused {times:,} times:[/] {reason}{task and f' of {task}'}")
 
 
-def _publish(run: "HistoryRun", directory: Path, encoder_version: str, figures: "dict[str, Any]") -> None:
+def _publish(run: "HistoryRun", directory: Path, encoder_version: str, figures: "Figures") -> None:
     from training.storage.snapshots import SnapshotStore, version_name
 
     model, examples = run.good()
@@ -258,19 +294,24 @@ def _parts(items: "list[Item]") -> "Iterator[list[Item]]":
         yield items[start : start + _ENCODED_AT_ONCE]
 
 
-def _quality_table(figures: "dict[str, Any]", window: str, title: str) -> Table:
+def _quality_table(figures: "Figures", window: str, title: str) -> Table:
     """The figures of one window, `all` or `last_fifth`, beside the baselines."""
-    models = {"headwater": "Headwater", "user_item_mean": "user bias + item mean", "item_mean": "item mean"}
-    table = Table("", "labels", *models.values(), title=title, title_justify="left")
+    present = [name for name in _MODELS if any(name in windows[window] for windows in figures.values())]
+    table = Table("", "labels", *(_MODELS[name] for name in present), title=title, title_justify="left")
     for task, windows in figures.items():
         judged = windows[window]
         ours = judged["headwater"]
         for metric, name in (_OF_YES_OR_NO if ours["auc"] is not None else _OF_VALUES).items():
             if ours[metric] is not None:
-                cells = (_shown(judged[model][metric]) for model in models)
-                table.add_row(f"{task}: {name}", f"{ours['count']:,}", *cells)
+                cells = (_shown(judged.get(model, {}), metric) for model in present)
+                count = ours["lists"] if metric.startswith("list_") else ours["count"]
+                noun = " lists" if metric.startswith("list_") else ""
+                table.add_row(f"{task}: {name}", f"{count:,.0f}{noun}", *cells)
     return table
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
+def _shown(metrics: "dict[str, float | None]", metric: str) -> str:
+    value, error = metrics.get(metric), metrics.get(f"{metric}_error")
+    if value is None:
+        return "-"
+    return (f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}") + ("" if error is None else f" ± {error:.4f}")
