@@ -9,12 +9,13 @@ from google.protobuf.message import DecodeError
 from feature_repo.decode import Rejection, decode_change, decode_event
 from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.topics import CATALOGUE, DEAD_LETTERS, EVENTS
+from runtime.publisher import Oversized
 from runtime.record import Publication, Record
 from runtime.settings import KafkaSettings
 from runtime.topics import read_topic
 from streams.producer import EventProducer
 
-__all__ = ["Letter", "Redriven", "dead_letter", "judge", "read_letters", "redrive"]
+__all__ = ["Letter", "Redriven", "dead_letter", "judge", "oversized_letter", "read_letters", "redrive"]
 
 _MAX_BYTES = 256 * 1024  # what was too large for its topic must not be too large for this one
 
@@ -38,6 +39,25 @@ def dead_letter(record: Record, rejection: Rejection, now: float) -> Publication
         rejected_at=now,
     )
     return Publication(DEAD_LETTERS.name, letter.key, letter.SerializeToString())
+
+
+def oversized_letter(one: Oversized, now: float) -> Publication | None:
+    """The dead letter in place of a record of ours that its topic does not take; None for a letter that is as short as can be.
+
+    A letter that is itself too large comes back with a quarter of the value that it quotes.
+    """
+    topic, key, value = one.publication
+    takes = "does not say how much it takes" if one.limit is None else f"takes {one.limit} (max.message.bytes)"
+    detail = f"{len(value or b'')} bytes, {one.size} in a batch of its own; {topic} {takes}"
+    if topic != DEAD_LETTERS.name:
+        record = Record(topic=topic, partition=-1, offset=-1, key=key, value=value, appended_at=now)
+        return dead_letter(record, Rejection(reason="too_large", detail=detail), now)
+    letter = DeadLetter.FromString(value or b"")
+    if not letter.value:
+        _log.error("dead_letter_dropped", topic=letter.topic, offset=letter.offset, reason=letter.reason, detail=detail)
+        return None
+    letter.value = letter.value[: len(letter.value) // 4]
+    return Publication(topic, key, letter.SerializeToString())
 
 
 _log = structlog.get_logger(__name__)

@@ -3,21 +3,25 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
 from feature_repo.backends.fencing import StoreWentBack, Watermark
 from feature_repo.store import StoreUnavailable
+from headwater.v1.topics import DEAD_LETTERS
 from runtime.backoff import pauses
+from runtime.publisher import Oversized
 from runtime.record import Publication, Record
+from streams.dead_letters import oversized_letter
 
 __all__ = ["BatchPipeline", "Ownership", "Processor", "Publishes", "Rewind", "Work"]
 
 _log = structlog.get_logger(__name__)
+_REVOKED_SECONDS = 1.0  # that records under way have to be acknowledged when the partitions go
 
 
 class Work(Protocol):
@@ -66,9 +70,9 @@ class Rewind(Exception):
 
 
 class Publishes(Protocol):
-    """Publishes records and returns when all are acknowledged; `runtime.publisher.Publisher` does."""
+    """Returns when all records are acknowledged but those that are too large; `runtime.publisher.Publisher` does."""
 
-    async def publish(self, publications: Sequence[Publication]) -> None: ...
+    async def publish(self, publications: Sequence[Publication], hear: Callable[[str], None]) -> Sequence[Oversized]: ...
 
 
 class BatchPipeline(Generic[W]):
@@ -100,10 +104,20 @@ class BatchPipeline(Generic[W]):
         self._turn = asyncio.Lock()
         self._away = asyncio.Event()
         self._retried: list[Callable[[str], None]] = []
+        self._waited: list[Callable[[str], None]] = []
+        self._oversized: list[Callable[[int], None]] = []
 
     def on_retry(self, hear: Callable[[str], None]) -> None:
         """Registers a callback for each attempt that the store did not answer."""
         self._retried.append(hear)
+
+    def on_broker_wait(self, hear: Callable[[str], None]) -> None:
+        """Registers a callback that hears, in words, each second while the broker takes no records."""
+        self._waited.append(hear)
+
+    def on_oversized(self, hear: Callable[[int], None]) -> None:
+        """Registers a callback that hears how many records became dead letters because their topics take none so large."""
+        self._oversized.append(hear)
 
     async def handle(self, records: Sequence[Record], begins: Mapping[int, int], ends: Mapping[int, int]) -> W | None:
         """Processes a batch to its end; None if its partitions are revoked first, and then it must not be acknowledged.
@@ -115,7 +129,7 @@ class BatchPipeline(Generic[W]):
         Raises:
             Rewind: the store's rows count less far than what was read; go back and read on from there.
             Fenced: another process owns a partition now; this one must end.
-            PublishError: the broker did not take what the batch led to; only a restart brings rows and log together again.
+            PublishError: the broker refused what the batch led to; only a restart brings rows and log together again.
         """
         async with self._turn:
             if self._away.is_set() or not await self._own(begins):
@@ -124,7 +138,8 @@ class BatchPipeline(Generic[W]):
             if work is None:
                 return None
             began = time.perf_counter()
-            await self._publisher.publish(work.publications)
+            if not await self._publish(work.publications):
+                return None
             self._observe(self.name, "publish", time.perf_counter() - began)
             try:
                 confirmations = await self._insist("write", lambda: self._write(work, ends))
@@ -133,10 +148,8 @@ class BatchPipeline(Generic[W]):
                 await self._disown()
                 await self._own(begins)
                 raise Rewind({partition: begins[partition] for partition in ends}) from error
-            if confirmations is None:
+            if confirmations is None or not await self._publish(confirmations):
                 return None
-            if confirmations:
-                await self._publisher.publish(confirmations)
             return work
 
     async def on_revoked(self) -> None:
@@ -183,6 +196,39 @@ class BatchPipeline(Generic[W]):
         confirmations = self._processor.write(work)
         self._ownership.finish()
         return confirmations
+
+    async def _publish(self, publications: Sequence[Publication]) -> bool:
+        """Publishes them, and letters for those that are too large; False when the partitions go while no broker takes them."""
+        left = publications
+        while left:
+            oversized = await self._unless_revoked(self._publisher.publish(left, self._tell_wait))
+            if oversized is None:
+                return False
+            now = time.time()
+            left = [letter for one in oversized if (letter := oversized_letter(one, now)) is not None]
+            refused = sum(one.publication.topic != DEAD_LETTERS.name for one in oversized)
+            for hear in self._oversized if refused else ():
+                hear(refused)
+        return True
+
+    async def _unless_revoked(self, publishing: Coroutine[Any, Any, R]) -> R | None:
+        """The result; None when the partitions are revoked, and it does not end within a moment."""
+        task, away = asyncio.ensure_future(publishing), asyncio.ensure_future(self._away.wait())
+        try:
+            await asyncio.wait((task, away), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                await asyncio.wait((task,), timeout=_REVOKED_SECONDS)
+            return task.result() if task.done() else None
+        finally:
+            away.cancel()
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+
+    def _tell_wait(self, what: str) -> None:
+        _log.warning("broker_unavailable", agent=self.name, what=what)
+        for hear in self._waited:
+            hear(what)
 
     async def _insist(self, stage: str, step: Callable[[], R]) -> R | None:
         """Runs a step until the store answers; None when the partitions go away in the meantime."""

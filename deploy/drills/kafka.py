@@ -233,9 +233,16 @@ class ApacheKafka:
         return set(self._partition(topic, partition)["isr_nodes"])
 
     def configure(self, topic: str, settings: Mapping[str, object]) -> None:
-        """Changes settings of a topic, such as `cleanup.policy`; those that are not given stay."""
+        """Changes settings of a topic, such as `cleanup.policy`, until a node answers with them; those that are not given stay."""
         configs = {key: str(value) for key, value in settings.items()}
-        self.ask(lambda admin: admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)]))
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs)
+        self.ask(lambda admin: admin.alter_configs([resource]))
+
+        def known() -> bool:
+            found = self.ask(lambda admin: admin.describe_configs([resource], config_filter="all"))["topic"][topic]
+            return all(found[key]["value"] == value for key, value in configs.items())
+
+        self.wait_for(known)
 
     def wait_for(self, look: Callable[[], bool], seconds: float = 60.0) -> None:
         """Returns once it comes true; raises TimeoutError with what the nodes have printed."""

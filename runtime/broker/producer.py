@@ -1,14 +1,18 @@
-"""Start of an aiokafka producer that leaves no connection behind where it fails or is cancelled."""
+"""Start and end of an aiokafka producer: neither leaves a connection behind, nor waits for a broker that is away."""
 
+import asyncio
 import traceback
+from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import ProducerClosed
 
 from runtime.settings import KafkaSettings
 
-__all__ = ["start_producer"]
+__all__ = ["start_producer", "stop_producer"]
 
 
 async def start_producer(kafka: KafkaSettings, **options: object) -> Any:
@@ -25,6 +29,28 @@ async def start_producer(kafka: KafkaSettings, **options: object) -> Any:
         await producer.stop()
         raise
     return producer
+
+
+async def stop_producer(producer: Any, seconds: float) -> None:
+    """Ends once what was given to it is acknowledged or has failed, or after `seconds`: what is left then is not sent."""
+    sender, client = producer._sender, producer.client
+    if seconds > 0.0:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(producer.stop(), seconds)
+            return
+    # aiokafka's `stop` waits for as long as a broker that is away takes to answer, and leaves all open when it is cancelled.
+    producer._closed = True
+    if sender.sender_task is not None:
+        sender.sender_task.cancel()
+    await client.close()  # requests under way fail by that
+    if sender.sender_task is not None:
+        await asyncio.wait([sender.sender_task])
+    accumulator = producer._message_accumulator
+    accumulator._exception = ProducerClosed()  # what a `send` of now or later gets
+    for batch in [*chain(*accumulator._batches.values()), *accumulator._pending_batches]:
+        batch.failure(ProducerClosed())
+        for future in (batch.future, batch._drain_waiter):
+            future.exception()  # asyncio would log those that nobody asks for
 
 
 def _close_first_connection(error: BaseException) -> None:

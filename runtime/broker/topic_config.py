@@ -34,6 +34,8 @@ class TopicConfig:
     retention_bytes: int | None = None
     """How much of a partition is kept; -1 for all."""
     min_insync_replicas: int | None = None
+    max_message_bytes: int | None = None
+    """The largest batch that is taken, compressed."""
 
     @property
     def partitions(self) -> int:
@@ -76,6 +78,7 @@ def topic_configs(admin: AdminClient, names: Iterable[str]) -> dict[str, TopicCo
             retention_ms=_number(values.get("retention.ms")),
             retention_bytes=_number(values.get("retention.bytes")),
             min_insync_replicas=_number(values.get("min.insync.replicas")),
+            max_message_bytes=_number(values.get("max.message.bytes")),
         )
     return found
 

@@ -43,3 +43,5 @@ def define_agent(worker: Worker, group: Group, pipeline: BatchPipeline[W], *, ob
     group.on_revoked(pipeline.on_revoked)
     group.on_assigned(pipeline.on_assigned)
     pipeline.on_retry(observe_retry)
+    pipeline.on_broker_wait(group.wait_for)
+    pipeline.on_oversized(lambda count: worker.observe_rejected({"too_large": count}))

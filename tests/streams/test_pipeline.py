@@ -1,12 +1,13 @@
 """The order of steps, and what happens when the store is down or the partitions go."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
 
 from feature_repo.store import StoreUnavailable
+from runtime.publisher import Oversized
 from runtime.record import Publication, Record
 from streams.pipeline import BatchPipeline
 
@@ -30,9 +31,10 @@ class Steps:
         self.taken.append("fold")
         return Work()
 
-    async def publish(self, publications: Sequence[Publication]) -> None:
+    async def publish(self, publications: Sequence[Publication], hear: Callable[[str], None]) -> Sequence[Oversized]:
         [published] = publications
         self.taken.append({PUBLICATION: "publish", CONFIRMATION: "confirm"}[published])
+        return ()
 
     def write(self, work: Work) -> Sequence[Publication]:
         if self.failures:
