@@ -119,10 +119,14 @@ class Watchdog:
     def stop(self) -> None:
         self._stop.set()
 
+    def stuck(self) -> Problem | None:
+        """A standstill for too long that a restart may end; None before `start`, for what starts has limits of its own."""
+        problem = self._health.problem() if self._thread.ident is not None else None
+        return problem if problem is not None and problem.curable and problem.seconds > self._exit_seconds else None
+
     def _run(self) -> None:
         while not self._stop.wait(_WATCHDOG_SECONDS):
-            problem = self._health.problem()
-            if problem is not None and problem.curable and problem.seconds > self._exit_seconds:
+            if (problem := self.stuck()) is not None:
                 faulthandler.dump_traceback(all_threads=True)
                 self._end(problem)
                 return

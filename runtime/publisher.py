@@ -12,14 +12,7 @@ from typing import Any
 
 import kafka.errors
 import structlog
-from aiokafka.errors import (
-    KafkaError,
-    KafkaTimeoutError,
-    MessageSizeTooLargeError,
-    ProducerClosed,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from headwater.v1.topics import ALL_TOPICS
@@ -27,7 +20,7 @@ from runtime.backoff import pauses
 from runtime.broker.access import connected
 from runtime.broker.codecs import CODECS
 from runtime.broker.login import check_login
-from runtime.broker.producer import start_producer, stop_producer
+from runtime.broker.producer import may_pass, start_producer, stop_producer
 from runtime.broker.topic_config import topic_configs
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
@@ -193,7 +186,7 @@ class Publisher:
                     limit = self._limits.get(topic)
                     oversized.append(Oversized(publication=refused.records[0], size=refused.packed.size(), limit=limit))
             except KafkaError as error:
-                if not _passes(error):
+                if not may_pass(error):
                     raise PublishError(
                         f"{self._kafka.bootstrap_servers} refuses records for {topic}: {error!r}. What was read is read again at "
                         "the next start"
@@ -242,11 +235,6 @@ class Publisher:
             self._limits = await asyncio.to_thread(_limits, self._kafka)
         except kafka.errors.KafkaError as error:
             _log.warning("topic_limits_not_read", error=str(error))
-
-
-def _passes(error: KafkaError) -> bool:
-    """Whether the broker may take the same records later."""
-    return bool(error.retriable) or isinstance(error, (KafkaTimeoutError, ProducerClosed, TopicAuthorizationFailedError))
 
 
 def _limits(kafka: KafkaSettings) -> dict[str, int]:

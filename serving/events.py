@@ -5,6 +5,7 @@ Writing impressions never delays a response: recommendations wait in a bounded q
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from feature_repo.decode import MAX_EVENT_BYTES, Rejection, check_event
 from headwater.v1 import events_pb2 as pb
 from headwater.v1.events_pb2 import Event, Impression, ServedFeatures
 from headwater.v1.topics import EVENTS
-from runtime.broker.producer import start_producer
+from runtime.backoff import pauses
+from runtime.broker.producer import may_pass, start_producer, stop_producer
 from runtime.settings import KafkaSettings
 from serving.api.errors import LogUnavailable
 from serving.api.responses import Considered, Recommendation
@@ -40,6 +42,7 @@ class EventLog:
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
+        self._connected = asyncio.Event()
         self._connecting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -64,13 +67,31 @@ class EventLog:
             raise LogUnavailable(f"none of {len(events)} events was acknowledged: {outcomes[0]}; send them again, ids unchanged")
         return outcomes
 
+    async def deliver(self, event: Event) -> None:
+        """Returns once the event is acknowledged, however long no broker takes it.
+
+        Raises:
+            KafkaError: the broker refuses it for good.
+        """
+        waits = pauses(random.Random())
+        await self._connected.wait()
+        while True:
+            try:
+                await self._write(self._producer, event)
+            except KafkaError as error:
+                if not may_pass(error):
+                    raise
+                await asyncio.sleep(next(waits))
+            else:
+                return
+
     async def stop(self) -> None:
-        """Ends after what was given to it is acknowledged or has failed."""
+        """Ends at once: what is not acknowledged by then is not sent any more."""
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
         if self._producer is not None:
-            await self._producer.stop()
+            await stop_producer(self._producer, 0.0)
 
     async def _connect(self) -> None:
         while True:
@@ -80,6 +101,7 @@ class EventLog:
                 _log.warning("event_log_not_reached", servers=self._kafka.bootstrap_servers, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
+                self._connected.set()
                 return
 
     @staticmethod
@@ -152,12 +174,15 @@ def _problem(event: Event, now: float) -> str | None:
 
 
 _log = structlog.get_logger(__name__)
-_WRITE_SECONDS = 10.0
+_TELL_SECONDS = 10.0
 _LISTS_AT_ONCE = 100
 
 
 class ImpressionWriter:
-    """Writes impressions behind the answers; `dropped(n)` is told how many could not be kept."""
+    """Writes impressions behind the answers; `dropped(n)` is told how many are not on the log, nor will be.
+
+    While no broker takes them they wait, at most `capacity` lists and one hundred that are being written.
+    """
 
     def __init__(self, log: EventLog, fingerprint: int, *, capacity: int, dropped: Callable[[int], None]) -> None:
         self._log = log
@@ -200,15 +225,18 @@ class ImpressionWriter:
                 self._waiting.task_done()
 
     async def _write(self, events: list[Event]) -> None:
+        deliveries = {asyncio.ensure_future(self._log.deliver(event)) for event in events}
+        left = deliveries
         try:
-            outcomes = await self._log.append(events, _WRITE_SECONDS)
-        except LogUnavailable as error:
-            _log.warning("impressions_dropped", count=len(events), error=str(error))
-            self._dropped(len(events))
-            return
-        if lost := [outcome for outcome in outcomes if outcome is not None]:
-            _log.warning("impressions_dropped", count=len(lost), error=lost[0])
-            self._dropped(len(lost))
+            while left := (await asyncio.wait(left, timeout=_TELL_SECONDS))[1]:
+                _log.warning("impressions_wait", count=len(left), hint="no broker has acknowledged them so far")
+        finally:
+            for one in left:
+                one.cancel()
+            errors = [one for one in await asyncio.gather(*deliveries, return_exceptions=True) if one is not None]
+            if errors:
+                _log.warning("impressions_dropped", count=len(errors), error=repr(errors[0]))
+                self._dropped(len(errors))
 
 
 def impressions_of(shown: Recommendation, fingerprint: int) -> Iterable[Event]:

@@ -14,9 +14,13 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_WORKER_", frozen=True, populate_by_name=True)
 
-    metrics_host: str = Field(default="127.0.0.1", description="Address that /metrics and /healthz listen on.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address that /metrics, /healthz and /livez listen on.")
     metrics_port: int = Field(
-        default=9100, ge=0, le=65535, validation_alias="HEADWATER_METRICS_PORT", description="Port of /healthz and /metrics."
+        default=9100,
+        ge=0,
+        le=65535,
+        validation_alias="HEADWATER_METRICS_PORT",
+        description="Port of /healthz, /livez and /metrics.",
     )
     batch_size: int = Field(
         default=4000,

@@ -233,7 +233,7 @@ class ApacheKafka:
         return set(self._partition(topic, partition)["isr_nodes"])
 
     def configure(self, topic: str, settings: Mapping[str, object]) -> None:
-        """Changes settings of a topic, such as `cleanup.policy`, until a node answers with them; those that are not given stay."""
+        """Changes settings of a topic, such as `cleanup.policy`, and waits until a node has them; the others stay."""
         configs = {key: str(value) for key, value in settings.items()}
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs)
         self.ask(lambda admin: admin.alter_configs([resource]))

@@ -8,11 +8,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import ProducerClosed
+from aiokafka.errors import KafkaError, KafkaTimeoutError, ProducerClosed, TopicAuthorizationFailedError
 
 from runtime.settings import KafkaSettings
 
-__all__ = ["start_producer", "stop_producer"]
+__all__ = ["may_pass", "start_producer", "stop_producer"]
 
 
 async def start_producer(kafka: KafkaSettings, **options: object) -> Any:
@@ -51,6 +51,11 @@ async def stop_producer(producer: Any, seconds: float) -> None:
         batch.failure(ProducerClosed())
         for future in (batch.future, batch._drain_waiter):
             future.exception()  # asyncio would log those that nobody asks for
+
+
+def may_pass(error: KafkaError) -> bool:
+    """Whether the broker may take the same records later."""
+    return bool(error.retriable) or isinstance(error, (KafkaTimeoutError, ProducerClosed, TopicAuthorizationFailedError))
 
 
 def _close_first_connection(error: BaseException) -> None:

@@ -52,7 +52,7 @@ class Worker:
         self._access = AccessWatch(kafka, rights)
         self._health = Health(stall_seconds=settings.stall_seconds)
         self._watchdog = Watchdog(self._health, exit_seconds=settings.exit_seconds, end=self._end)
-        checks = {"/healthz": self._problem}
+        checks = {"/healthz": self._problem, "/livez": self._stuck}
         self._probes = Probes(settings.metrics_host, settings.metrics_port, registry=registry, checks=checks)
         self._groups: list[Group] = []
         self._failure: BaseException | None = None
@@ -93,6 +93,7 @@ class Worker:
 
     async def admitted(self) -> bool:
         """Whether the broker lets it do its work, on topics that lose no records; False, and why in the log, if not."""
+        self._probes.start()
         refused = await asyncio.to_thread(self._access.look) or await asyncio.to_thread(self._access.refused_topics)
         return refused is None
 
@@ -120,7 +121,6 @@ class Worker:
         gc.set_threshold(_ALLOCATIONS, 20, 20)
         for group in self._groups:
             self._health.part(group.name).progress()  # what was waited for until here is none of their doing
-        self._probes.start()
         self._access.start()
         self._watchdog.start()
         watch = asyncio.create_task(self._watch())
@@ -162,6 +162,10 @@ class Worker:
     def _problem(self) -> str | None:
         problem = self._health.problem()
         return self._access.problem or (None if problem is None else problem.text)
+
+    def _stuck(self) -> str | None:
+        problem = self._watchdog.stuck()
+        return None if problem is None else problem.text
 
     def _end(self, problem: Problem) -> None:
         """Ends the process at once: what is stalled would also block an orderly end."""

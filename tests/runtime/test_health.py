@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 
-from runtime.health import Health, Pulse
+from runtime.health import Health, Pulse, Watchdog
 
 
 class Clock:
@@ -70,6 +70,30 @@ def test_waiting_for_another_system_is_told_but_is_no_reason_to_restart() -> Non
     items.progress()
     clock.now = 31.0
     assert "items is stalled" in _text(health)
+
+
+def test_a_standstill_is_stuck_once_it_lasts_and_a_restart_may_end_it() -> None:
+    """Neither what starts nor what waits for another system is: an orchestrator must not restart those."""
+    clock = Clock()
+    health = Health(stall_seconds=10.0, clock=clock)
+    watchdog = Watchdog(health, exit_seconds=120.0, end=lambda problem: None)
+    part = health.part("users")
+    clock.now = 200.0
+    assert watchdog.stuck() is None, "before it is started"
+    part.assign()
+    part.waiting = 1
+    watchdog.stop()
+    watchdog.start()
+    part.wait_for("no broker answers")
+    clock.now = 400.0
+    assert watchdog.stuck() is None
+    part.progress()
+    clock.now = 500.0
+    assert watchdog.stuck() is None
+    clock.now = 521.0
+    stuck = watchdog.stuck()
+    assert stuck is not None
+    assert "users is stalled" in stuck.text
 
 
 async def test_a_loop_that_is_held_up_is_noticed() -> None:

@@ -25,7 +25,7 @@ from tests.broker import free_port, running_broker
 from tests.serving.worlds import TASKS
 from training.encoding.encoder import EncoderConfig, TextEncoder
 
-__all__ = ["Place", "RunningServer", "running_place"]
+__all__ = ["Place", "RunningServer", "prepared_place", "running_place"]
 
 _ITEMS = 3
 
@@ -91,18 +91,23 @@ class Place:
                 process.stdin.close()
 
 
+def prepared_place(directory: Path, kafka: KafkaSettings) -> Place:
+    """The place on a broker that has no topics yet."""
+    (directory / "tasks.toml").write_text(TASKS)
+    apply(StoreSettings(directory=directory / "store"))
+    ensure_topics(kafka, partitions=2)
+    version = TextEncoder(EncoderConfig(model=str(get_model_path()))).version
+    producer = KafkaProducer(**kafka.client_options())
+    for number in range(_ITEMS):
+        content = ItemContent(vector=np.eye(1, 384, number, dtype="<f4").tobytes(), encoder_version=version)
+        content.item.item_id, content.item.type, content.item.title = f"a{number}", "article", f"Article {number}"
+        producer.send(ITEM_CONTENT.name, key=content.item.item_id.encode(), value=content.SerializeToString()).get(10.0)
+    producer.close()
+    return Place(directory, kafka)
+
+
 @contextmanager
 def running_place(directory: Path) -> Iterator[Place]:
     """The place, gone when the block ends."""
-    (directory / "tasks.toml").write_text(TASKS)
-    apply(StoreSettings(directory=directory / "store"))
     with running_broker() as kafka:
-        ensure_topics(kafka, partitions=2)
-        version = TextEncoder(EncoderConfig(model=str(get_model_path()))).version
-        producer = KafkaProducer(**kafka.client_options())
-        for number in range(_ITEMS):
-            content = ItemContent(vector=np.eye(1, 384, number, dtype="<f4").tobytes(), encoder_version=version)
-            content.item.item_id, content.item.type, content.item.title = f"a{number}", "article", f"Article {number}"
-            producer.send(ITEM_CONTENT.name, key=content.item.item_id.encode(), value=content.SerializeToString()).get(10.0)
-        producer.close()
-        yield Place(directory, kafka)
+        yield prepared_place(directory, kafka)

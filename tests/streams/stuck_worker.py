@@ -46,7 +46,7 @@ async def _run() -> int:
         "stuck", _Stuck(), publisher=Publisher(kafka), executor=worker.executor, observe_seconds=worker.observe_seconds
     )
     define_agent(worker, worker.group("stuck", ITEM_ACTIONS), pipeline, observe=lambda work: None)
-    return await worker.run()
+    return await worker.run() if await worker.admitted() else 1
 
 
 if __name__ == "__main__":

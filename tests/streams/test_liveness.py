@@ -35,9 +35,9 @@ def _eventually(look: Callable[[], bool], what: str, seconds: float = 180.0) -> 
         time.sleep(0.05)
 
 
-def _health(worker: WorkerProcess) -> tuple[int, str]:
+def _health(worker: WorkerProcess, path: str = "healthz") -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/healthz", timeout=60) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/{path}", timeout=60) as response:
             return response.status, response.read().decode().strip()
     except urllib.error.HTTPError as error:
         with error:
@@ -148,6 +148,7 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
                 # Longer than the session, and than the time after which a stuck worker would end itself.
                 _eventually(lambda: _waited(worker) > 25.0, "said on /healthz that it waits")
                 assert worker.process.poll() is None
+                assert _health(worker, "livez") == (200, "ok"), "a restart would not help"
                 process.send_signal(signal.SIGCONT)
             else:
                 process.kill()

@@ -178,8 +178,10 @@ def test_processes_are_probed_and_scraped(process: str) -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     probes = [container[probe] for probe in ("startupProbe", "livenessProbe")]
     assert {next(iter(probe[how]["port"] for how in ("httpGet", "tcpSocket") if how in probe)) for probe in probes} <= set(ports)
-    # What tells a stalled process; metrics are answered by a thread of their own even then.
-    assert container["livenessProbe"]["httpGet"]["path"] == ("/livez" if process == "server" else "/healthz")
+    # A process that waits for a broker or a store is not ready, and is not restarted: that would help nothing.
+    assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
+    assert container["readinessProbe"]["httpGet"]["path"] == ("/readyz" if process == "server" else "/healthz")
+    assert container["startupProbe"].get("httpGet", {}).get("path") != "/healthz"
     service, monitor = of_kind("Service")[name], of_kind("ServiceMonitor")[name]
     assert service["spec"]["selector"].items() <= WORKLOADS[name]["spec"]["template"]["metadata"]["labels"].items()
     assert {port["targetPort"] for port in service["spec"]["ports"]} == set(ports)
