@@ -3,9 +3,10 @@
 import math
 import zlib
 from bisect import bisect_right, insort
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,6 +25,7 @@ ALLOWED_LATENESS = 60.0
 """Seconds by which an event may come behind later ones, or clocks differ, and still find the impression that it belongs to."""
 
 _NAN = float("nan")
+_NONE: Mapping[int, float] = MappingProxyType({})
 _SETTLED_FROM = 65_536  # index of the first example that an event settles of other users: beyond those of its own
 
 FeaturesOf = Callable[[UserRow, str, float], Served]
@@ -44,6 +46,8 @@ class Folded:
     """What it taught, in order: each an Example in protobuf, one without labels for an impression that carries no predictions."""
     labelled: int = 0
     """How many of them have labels."""
+    clipped: tuple[str, ...] = ()
+    """Tasks whose range the event's value lies outside of; it counts as the nearest within."""
 
 
 class UserFold:
@@ -63,8 +67,12 @@ class UserFold:
         self._window = max(task.window_seconds for task in self._tasks)
         self._first_window = min((seconds for _, seconds in self._implicit), default=self._window)
 
-    def fold(self, row: UserRow, event: DecodedEvent, source: SourcePosition) -> Folded:
-        """Folds one event into `row`, in place, and moves its position to `source`."""
+    def fold(self, row: UserRow, event: DecodedEvent, source: SourcePosition, outside: Mapping[int, float] = _NONE) -> Folded:
+        """Folds one event into `row`, in place, and moves its position to `source`.
+
+        Args:
+            outside: what `ValueRanges.observe` gave: by task, the label that takes the place of an unusual one.
+        """
         event_hash = int.from_bytes(blake2b(event.event_id.encode(), digest_size=8).digest(), "little")
         redelivered = row.log == source.log and row.partition == source.partition and source.offset <= row.offset
         if not redelivered:
@@ -84,7 +92,7 @@ class UserFold:
 
         examples = self.expire(row, max(row.updated_at, event.at))
         shown = event.kind == IMPRESSION
-        observations, sums = (self._impress if shown else self._act)(row, event, examples)
+        observations, sums = self._impress(row, event, examples) if shown else self._act(row, event, examples, outside)
         action = ItemAction(
             item_id=event.item_id,
             source=source,
@@ -103,6 +111,7 @@ class UserFold:
             action=action,
             examples=[example.to_bytes(source, index) for index, example in enumerate(examples)],
             labelled=sum(example.labelled for example in examples),
+            clipped=self._clipped(event, outside),
         )
 
     def settle(self, row: UserRow, now: float, source: SourcePosition, rank: int) -> list[bytes]:
@@ -181,11 +190,23 @@ class UserFold:
             insort(row.pending, pending, key=lambda one: one.shown_at)
         return observations, [0.0] * len(self._tasks)
 
-    def _act(self, row: UserRow, event: DecodedEvent, examples: list[LabelledExample]) -> tuple[list[float], list[float]]:
+    def _clipped(self, event: DecodedEvent, outside: Mapping[int, float]) -> tuple[str, ...]:
+        return tuple(
+            task.name
+            for at, task in enumerate(self._tasks)
+            if at in outside or (task.event == event.kind and event.value is not None and task.lies_outside(event.value))
+        )
+
+    def _act(
+        self, row: UserRow, event: DecodedEvent, examples: list[LabelledExample], outside: Mapping[int, float]
+    ) -> tuple[list[float], list[float]]:
         tasks = [(at, task) for at, task in enumerate(self._tasks) if task.event == event.kind]
         labels = {at: label for at, task in tasks if (label := task.label(event.value, censored=event.censored)) is not None}
         censored = tasks if event.censored else []
         lower_bounds = {at: bound for at, task in censored if (bound := task.lower_bound(event.value)) is not None}
+        for at, label in outside.items():
+            known = lower_bounds if event.censored else labels
+            known[at] = label
         pending = self._match(row, event)
         observations, sums = [0.0] * len(self._tasks), [0.0] * len(self._tasks)
         settled: dict[int, float] = {}

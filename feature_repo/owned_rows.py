@@ -1,6 +1,7 @@
 """The row store as the owner of some partitions sees it: reads go through, writes are conditional on the partitions' fences."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from feature_repo.backends.fencing import Fenced, Fences, Watermark
 from feature_repo.rows import ItemRow, UserRow
@@ -65,9 +66,19 @@ class OwnedRows:
         """As RowStore does."""
         return self._store.read_items(item_ids)
 
-    def write_users(self, rows: Sequence[UserRow]) -> None:
-        """Raises Fenced, StoreWentBack or StoreUnavailable; then nothing of this call's last part was written."""
-        self._store.write_users(rows, self._fencing())
+    def state(self, partition: int) -> bytes:
+        """The state of a partition that was last written with its rows; empty for none."""
+        return self._fences.state(partition)
+
+    def write_users(self, rows: Sequence[UserRow], states: Mapping[int, bytes]) -> None:
+        """Writes rows, and with them the states of their partitions.
+
+        Raises Fenced, StoreWentBack or StoreUnavailable; then nothing of this call's last part was written.
+        """
+        batch = self._fencing()
+        spans = {at: span.with_state(states[at]) if at in states else span for at, span in batch.spans.items()}
+        self._batch = replace(batch, spans=spans)
+        self._store.write_users(rows, self._batch)
 
     def write_items(self, rows: Sequence[ItemRow]) -> None:
         """Raises as `write_users` does."""

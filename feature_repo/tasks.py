@@ -10,10 +10,11 @@ import msgspec
 
 from runtime.errors import UserError
 
-__all__ = ["Kind", "Late", "Task", "TasksError", "load_tasks", "parse_tasks"]
+__all__ = ["Kind", "Late", "Outside", "Task", "TasksError", "load_tasks", "parse_tasks"]
 
 Kind = Literal["binary", "duration", "regression"]
 Late = Literal["wait", "correct"]
+Outside = Literal["clip", "refuse"]
 
 
 class TasksError(UserError, ValueError):
@@ -54,6 +55,14 @@ class Task:
     """Part of the negatives that is learned from, where they are many; what is predicted is corrected for it."""
     item_types: tuple[str, ...] = ()
     """Item types that the task is about; empty for all."""
+    min: float | None = None
+    """Of a duration (in seconds) or regression: the least value that there is. With neither this nor `max`, values far outside
+    the usual ones are clipped."""
+    max: float | None = None
+    """The greatest value that there is, such as 5 for stars."""
+    outside: Outside = "clip"
+    """What becomes of a value outside `min` and `max`: `clip`, it counts as the nearest within; `refuse`, the event is a dead
+    letter."""
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier() or self.name != self.name.lower():
@@ -75,9 +84,26 @@ class Task:
                 f"task {self.name}: `late` and `keep_negatives` belong to tasks that every impression labels and that are "
                 "`given` no other"
             )
+        self._check_range()
         for field, value in (("window_seconds", self.window_seconds), ("weight", self.weight)):
             if not (math.isfinite(value) and value > 0):
                 raise TasksError(f"task {self.name}: `{field}` must be a positive number, not {value}")
+
+    def _check_range(self) -> None:
+        if not self.ranged:
+            if self.outside == "refuse":
+                raise TasksError(f'task {self.name}: `outside = "refuse"` needs a range; give `min`, `max` or both')
+            return
+        if self.kind == "binary":
+            raise TasksError(f"task {self.name}: `min` and `max` belong to durations and regressions; remove them")
+        low, high = (-math.inf if self.min is None else self.min), (math.inf if self.max is None else self.max)
+        if not low < high:
+            raise TasksError(f"task {self.name}: `min` must be less than `max`, not {low:g} and {high:g}")
+
+    @property
+    def ranged(self) -> bool:
+        """True where the task declares what values there are."""
+        return self.min is not None or self.max is not None
 
     @property
     def implicit(self) -> bool:
@@ -100,7 +126,9 @@ class Task:
         True
         """
         emphasis = ("weight", "priority", "rank_weight")
-        return " ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.name not in emphasis)
+        # Left out where nothing is declared: rows of releases that knew no ranges stay readable.
+        silent = () if self.ranged else ("min", "max", "outside")
+        return " ".join(f"{one.name}={getattr(self, one.name)!r}" for one in fields(self) if one.name not in (*emphasis, *silent))
 
     def label(self, value: float | None, *, censored: bool = False) -> float | None:
         """The label, in training space, that this task's event gives; None where it has no value to label with.
@@ -114,13 +142,30 @@ class Task:
         if self.at_least is not None:
             reached = value >= self.at_least
             return None if censored and not reached else float(reached)
-        return None if censored else self._in_training_space(value)
+        return None if censored else self.in_training_space(value)
 
     def lower_bound(self, value: float | None) -> float | None:
         """The least that the label of a censored value can be, in training space; None where that says nothing."""
-        return None if value is None or self.kind == "binary" else self._in_training_space(value)
+        return None if value is None or self.kind == "binary" else self.in_training_space(value)
 
-    def _in_training_space(self, value: float) -> float:
+    def lies_outside(self, value: float) -> bool:
+        """Whether a value lies outside what the task declares.
+
+        >>> Task(name="stars", kind="regression", event="rate", min=1.0, max=5.0).lies_outside(50_000.0)
+        True
+        """
+        return (self.min is not None and value < self.min) or (self.max is not None and value > self.max)
+
+    def refuses(self, kind: str, value: float | None) -> bool:
+        """Whether an event of this kind and value is refused."""
+        return self.outside == "refuse" and self.event == kind and value is not None and self.lies_outside(value)
+
+    def in_training_space(self, value: float) -> float:
+        """A value within the declared range, as it is learned: the logarithm of a duration's seconds."""
+        if self.min is not None:
+            value = max(value, self.min)
+        if self.max is not None:
+            value = min(value, self.max)
         return math.log1p(max(value, 0.0)) if self.kind == "duration" else value
 
     def displayed(self, label: float) -> float:

@@ -1,5 +1,6 @@
 """A recorded history played through the stream's own fold, join, assembly and learning, without the stream."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from feature_repo.due import DueUsers
 from feature_repo.fold import UserFold, fold_item
 from feature_repo.items.table import ItemTable
 from feature_repo.pending_impressions import is_labelled
+from feature_repo.ranges import ValueRanges, refusal
 from feature_repo.rows import ItemRow, UserRow
 from headwater.internal.v1.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
@@ -54,6 +56,11 @@ class HistoryFold:
         self.items: dict[str, ItemRow] = {}
         self.events = 0
         self.duplicates = 0
+        self.clipped = Counter[str]()
+        """Values outside their task's range, by task; each counts as the nearest within."""
+        self.refused = 0
+        """Events whose value a task refuses."""
+        self._ranges = ValueRanges(table.vocabulary.tasks)
         self._fold = UserFold(table.vocabulary, lambda row, item_id, at: assemble_served(row, table, item_id, at))
         self._due = DueUsers()
 
@@ -64,9 +71,14 @@ class HistoryFold:
     def fold_all(self, event: DecodedEvent) -> list[Example]:
         """All examples that the log would hold of this event: its own, what was shown too, then what is due of other users."""
         source = SourcePosition(log=1, partition=0, offset=self.events)
+        if refusal(self.table.vocabulary.tasks, event) is not None:
+            self.refused += 1
+            return []
         row = self.user(event.user_id)
-        folded = self._fold.fold(row, event, source)
+        outside = self._ranges.observe(event, log=source.log, offset=source.offset)
+        folded = self._fold.fold(row, event, source, outside)
         self.events += 1
+        self.clipped.update(folded.clipped)
         if folded.action is None:
             self.duplicates += 1
             return []

@@ -16,6 +16,7 @@ from redis import Redis
 from deploy.drills.redis import DurableRedis
 from deploy.drills.system import System, eventually, running_system
 from feature_repo.items.table import ItemTable
+from feature_repo.owned_rows import OwnedRows
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore, apply
 from feature_repo.vocabulary import AUDIENCE, Vocabulary
@@ -24,6 +25,7 @@ from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, ScoreRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from runtime.broker.rights import FEATURES_USERS_GROUP
 from runtime.record import Record
 from streams.processors.item import ItemProcessor
 from streams.processors.user import UserProcessor
@@ -69,12 +71,17 @@ def store(directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
         actions: list[bytes] = []
         for name, events in (("few", _FEW), ("many", _MANY)):
             say(f"{_USERS} users with {events} events each")
-            users = UserProcessor(table=table, store=rows, log=lambda: 1, clock=time.time, cached_rows=10 * _USERS)
+            owned = OwnedRows(rows, FEATURES_USERS_GROUP, log=lambda: 1)
+            users = UserProcessor(table=table, store=owned, log=lambda: 1, clock=time.time, cached_rows=10 * _USERS)
 
-            def fold(users: UserProcessor = users, name: str = name, events: int = events) -> None:
-                work = users.process(list(_history(name, events)))
+            def fold(users: UserProcessor = users, owned: OwnedRows = owned, name: str = name, events: int = events) -> None:
+                records = list(_history(name, events))
+                owned.claim({record.partition for record in records})
+                work = users.process(records)
                 actions.extend(value for topic, _, value in work.publications if topic == ITEM_ACTIONS.name and value)
+                owned.begin({record.partition: record.offset + 1 for record in records})
                 users.write(work)
+                owned.finish()
 
             found[f"user_{name}_bytes"] = grown(fold) / _USERS
             found[f"user_{name}_events"] = events

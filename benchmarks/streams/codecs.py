@@ -32,6 +32,9 @@ class _Rows:
     def read_users(self, user_ids: Any) -> dict[str, UserRow]:
         return {}
 
+    def state(self, partition: int) -> bytes:
+        return b""
+
     def read_items(self, item_ids: Any) -> dict[str, ItemRow]:
         return {}
 

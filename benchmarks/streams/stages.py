@@ -12,8 +12,10 @@ from benchmarks.streams.workload import catalogue, publications
 from feature_repo.decode import decode_event
 from feature_repo.items.mirror import ItemMirror
 from feature_repo.items.table import ItemTable
+from feature_repo.owned_rows import OwnedRows
 from feature_repo.store import RowStore
 from headwater.v1.topics import EVENTS, ITEM_ACTIONS, Topic
+from runtime.broker.rights import FEATURES_USERS_GROUP
 from runtime.health import Heartbeat
 from runtime.publisher import Publisher
 from runtime.record import Record
@@ -56,11 +58,13 @@ def measure(say: Callable[[str], None], *, count: int = _EVENTS) -> dict[str, An
     async def run(plant: Plant) -> None:
         store, publisher = RowStore(plant.store, names), Publisher(plant.kafka)
         log = log_ids(plant.kafka, (EVENTS.name,))[EVENTS.name]
-        users = UserProcessor(table=table, store=store, log=lambda: log, clock=time.time, cached_rows=settings.cached_rows)
+        rows = OwnedRows(store, FEATURES_USERS_GROUP, log=lambda: log)
+        users = UserProcessor(table=table, store=rows, log=lambda: log, clock=time.time, cached_rows=settings.cached_rows)
         items = ItemProcessor(names, store=store, clock=time.time, cached_rows=settings.cached_rows)
         await publisher.start()
         with stage("take"):
             records = await _taken(plant, EVENTS, count, settings)
+        rows.claim({record.partition for record in records})
         for start in range(0, count, settings.batch_size):
             batch, now = records[start : start + settings.batch_size], time.time()
             before = spent["decode"]
@@ -73,7 +77,9 @@ def measure(say: Callable[[str], None], *, count: int = _EVENTS) -> dict[str, An
             with stage("publish"):
                 await publisher.publish(user_work.publications)
             with stage("write_users"):
+                rows.begin({record.partition: record.offset + 1 for record in batch})
                 users.write(user_work)
+                rows.finish()
         with stage("take"):
             actions = await _taken(plant, ITEM_ACTIONS, count, settings)
         for start in range(0, count, settings.batch_size):

@@ -1,5 +1,6 @@
 """What a project's data would teach: labels and rates by task, found by the stream's own fold, and what is missing."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -8,6 +9,7 @@ import numpy as np
 
 from feature_repo.decoded_event import DecodedEvent, Served
 from feature_repo.fold import UserFold
+from feature_repo.ranges import ValueRanges, refusal
 from feature_repo.rows import UserRow
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
@@ -30,6 +32,9 @@ class TaskFindings:
     labels: int
     mean: float
     """Share of positives of a binary task; mean of the labels, in training space, of another. NaN without labels."""
+
+    outside: int = 0
+    """Values outside the task's declared or running range."""
 
     @property
     def positives(self) -> int | None:
@@ -73,18 +78,29 @@ def find_labels(vocabulary: Vocabulary, events: Iterable[DecodedEvent]) -> list[
             if label == label:
                 found.append(label)
 
+    ranges, outside_by_task = ValueRanges(vocabulary.tasks), Counter[str]()
     last = 0.0
     for offset, event in enumerate(islice(events, LABELLED_EVENTS)):
         if (row := rows.get(event.user_id)) is None:
             row = rows[event.user_id] = UserRow.empty(event.user_id, vocabulary)
+        if refusal(vocabulary.tasks, event) is not None:
+            outside_by_task.update(task.name for task in vocabulary.tasks if task.refuses(event.kind, event.value))
+            continue
         source = SourcePosition(log=1, partition=0, offset=offset)
-        for example in fold.fold(row, event, source).examples:
+        folded = fold.fold(row, event, source, ranges.observe(event, log=1, offset=offset))
+        outside_by_task.update(folded.clipped)
+        for example in folded.examples:
             count(Example.FromString(example).labels)
         last = event.at
     for row in rows.values():  # what a later event of the user would settle
         for settled in fold.expire(row, last + 1e9):
             count(settled.labels)
     return [
-        TaskFindings(task=task, labels=len(found), mean=sum(found) / len(found) if found else float("nan"))
+        TaskFindings(
+            task=task,
+            labels=len(found),
+            mean=sum(found) / len(found) if found else float("nan"),
+            outside=outside_by_task[task.name],
+        )
         for task, found in zip(vocabulary.tasks, sums, strict=True)
     ]

@@ -71,6 +71,7 @@ def freshness() -> Dashboard:
             "Dead letters by reason",
             "Records that could not be used, each second.",
             Query(expr="sum by (reason) (rate(headwater_events_dead_lettered_total[$__rate_interval]))", legend="{{reason}}"),
+            Query(expr="sum by (task) (rate(headwater_values_clipped_total[$__rate_interval]))", legend="clipped: {{task}}"),
             unit="ops",
         ),
         graph(

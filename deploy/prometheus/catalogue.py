@@ -53,7 +53,7 @@ def page() -> str:
 def _registries() -> dict[str, CollectorRegistry]:
     workers, features, learner = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     WorkerMetrics(workers)
-    FeatureMetrics(features)
+    FeatureMetrics(features, tasks=())
     LearnerMetrics(learner, tasks=())
     return {
         "Server": ServerMetrics().registry,

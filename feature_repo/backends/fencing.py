@@ -7,7 +7,7 @@ Kleppmann, Designing Data-Intensive Applications, ch. 8); the second notices a s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["Claim", "Fenced", "Fences", "Span", "StoreWentBack", "Watermark"]
 
@@ -28,6 +28,8 @@ class Watermark:
     """Id of the topic's log, as rows carry it."""
     end: int
     """Offset behind the last record that the rows include."""
+    state: bytes = b""
+    """What the owner knows of the partition as a whole after these records, such as the ranges of values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +47,10 @@ class Span:
     epoch: int
     before: Watermark | None
     after: Watermark | None
+
+    def with_state(self, state: bytes) -> "Span":
+        """The same with another state of the partition after the batch."""
+        return self if self.after is None else replace(self, after=replace(self.after, state=state))
 
     @property
     def held_back(self) -> "Span":
@@ -72,6 +78,11 @@ class Fences:
         """Partitions were revoked; nothing may be written until the next `take`."""
         self._claims = {}
 
+    def state(self, partition: int) -> bytes:
+        """What was last written as the state of a partition that is held; empty for none."""
+        claim = self._claims.get(partition)
+        return b"" if claim is None or claim.watermark is None else claim.watermark.state
+
     def spans(self, log: int, ends: Mapping[int, int]) -> dict[int, Span]:
         """The conditions and new watermarks of a batch that ends before offset `ends[partition]`.
 
@@ -87,7 +98,9 @@ class Fences:
                 raise Fenced(f"partition {partition} of group {self.group} is not assigned to this process; its batch is dropped")
             before = claim.watermark
             known = before.end if before is not None and before.log == log else 0
-            spans[partition] = Span(epoch=claim.epoch, before=before, after=Watermark(log=log, end=max(end, known)))
+            state = before.state if before is not None else b""
+            after = Watermark(log=log, end=max(end, known), state=state)
+            spans[partition] = Span(epoch=claim.epoch, before=before, after=after)
         return spans
 
     def wrote(self, spans: Mapping[int, Span]) -> None:

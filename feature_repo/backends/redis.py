@@ -22,11 +22,11 @@ __all__ = ["RedisRows"]
 
 _CLAIM = """
 -- KEYS: the fence. Sets an epoch above every earlier one, also after a restore from an older copy; returns what the fence held.
-local held = redis.call('HMGET', KEYS[1], 'epoch', 'log', 'end')
+local held = redis.call('HMGET', KEYS[1], 'epoch', 'log', 'end', 'state')
 local now = redis.call('TIME')
 local epoch = string.format('%.0f', math.max((tonumber(held[1]) or 0) + 1, now[1] * 1000000 + now[2]))
 redis.call('HSET', KEYS[1], 'epoch', epoch)
-return {epoch, held[2], held[3]}
+return {epoch, held[2], held[3], held[4]}
 """
 
 
@@ -68,8 +68,8 @@ class RedisRows(RedisOnlineStore):
         claim = self._get_client(config.online_store).register_script(_CLAIM)
         claims = {}
         for partition in partitions:
-            epoch, log, end = claim(keys=[_fence(config, group, partition)])
-            claims[partition] = Claim(epoch=int(epoch), watermark=_watermark(log, end))
+            epoch, *held = claim(keys=[_fence(config, group, partition)])
+            claims[partition] = Claim(epoch=int(epoch), watermark=_watermark(*held))
         return claims
 
     def write_fenced(
@@ -91,8 +91,8 @@ class RedisRows(RedisOnlineStore):
             while True:
                 pipe.watch(*fences.values())
                 for partition, span in spans.items():
-                    epoch, log, end = pipe.hmget(fences[partition], "epoch", "log", "end")
-                    held = _watermark(log, end)
+                    epoch, *stored = pipe.hmget(fences[partition], "epoch", "log", "end", "state")
+                    held = _watermark(*stored)
                     if int(epoch or 0) != span.epoch or held not in (span.before, span.after):  # `after`: a retry
                         raise refusal(group, partition, span, epoch=int(epoch or 0), held=held)
                 pipe.multi()
@@ -100,7 +100,8 @@ class RedisRows(RedisOnlineStore):
                     pipe.execute_command("HSET", key, *fields)
                 for partition, span in spans.items():
                     if span.after is not None:
-                        pipe.hset(fences[partition], mapping={"log": span.after.log, "end": span.after.end})
+                        after = span.after
+                        pipe.hset(fences[partition], mapping={"log": after.log, "end": after.end, "state": after.state})
                 try:
                     pipe.execute()
                 except WatchError:  # a fence changed in between: look again
@@ -126,8 +127,8 @@ def _fence(config: RepoConfig, group: str, partition: int) -> bytes:
     return f"{config.project}:fence:{group}:{partition}".encode()
 
 
-def _watermark(log: bytes | None, end: bytes | None) -> Watermark | None:
-    return Watermark(log=int(log), end=int(end)) if log and end else None
+def _watermark(log: bytes | None, end: bytes | None, state: bytes | None) -> Watermark | None:
+    return Watermark(log=int(log), end=int(end), state=state or b"") if log and end else None
 
 
 @lru_cache

@@ -20,6 +20,11 @@ CREATE TABLE IF NOT EXISTS headwater_fences (
     PRIMARY KEY (consumer_group, partition)
 )
 """
+_STATES = """
+CREATE TABLE IF NOT EXISTS headwater_fence_states (
+    consumer_group TEXT, partition INTEGER, state BLOB NOT NULL, PRIMARY KEY (consumer_group, partition)
+)
+"""
 
 
 class SqliteRows(SqliteOnlineStore):
@@ -64,12 +69,17 @@ class SqliteRows(SqliteOnlineStore):
                     "UPDATE headwater_fences SET log = ?, stop = ? WHERE consumer_group = ? AND partition = ?",
                     (*_stored(span.after), group, partition),
                 )
+                if span.after is not None and span.after.state:
+                    connection.execute(
+                        "INSERT OR REPLACE INTO headwater_fence_states VALUES (?, ?, ?)", (group, partition, span.after.state)
+                    )
             self.online_write_batch(config, table, list(data), None)  # commits what was begun here
 
     def _begin(self, config: RepoConfig) -> sqlite3.Connection:
         """A connection inside a transaction that nobody else can write in."""
         connection: sqlite3.Connection = self._get_conn(config)
         connection.execute(_TABLE)
+        connection.execute(_STATES)
         connection.execute("BEGIN IMMEDIATE")
         return connection
 
@@ -80,9 +90,11 @@ def _stored(watermark: Watermark | None) -> tuple[int | None, int | None]:
 
 def _held(connection: sqlite3.Connection, group: str, partition: int) -> tuple[int, Watermark | None]:
     found = connection.execute(
-        "SELECT epoch, log, stop FROM headwater_fences WHERE consumer_group = ? AND partition = ?", (group, partition)
+        "SELECT epoch, log, stop, coalesce(state, x'') FROM headwater_fences LEFT JOIN headwater_fence_states "
+        "USING (consumer_group, partition) WHERE consumer_group = ? AND partition = ?",
+        (group, partition),
     ).fetchone()
     if found is None:
         return 0, None
-    epoch, log, stop = found
-    return epoch, None if log is None else Watermark(log=log, end=stop)
+    epoch, log, stop, state = found
+    return epoch, None if log is None else Watermark(log=log, end=stop, state=state)

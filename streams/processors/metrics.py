@@ -1,5 +1,7 @@
 """Metrics of the features worker."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -15,7 +17,7 @@ _SKEWS = (-600.0, -60.0, -10.0, -1.0, -0.1, 0.0, 0.1, 1.0, 10.0, 60.0, 600.0, 36
 class FeatureMetrics:
     """What the features worker shows beside."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, tasks: Sequence[str]) -> None:
         self.folded = Counter("headwater_events_folded_total", "Events counted in a user's row.", registry=registry)
         self.duplicates = Counter(
             "headwater_events_duplicate_total", "Events seen before and not counted again.", registry=registry
@@ -35,6 +37,14 @@ class FeatureMetrics:
         )
         self.forgotten = Counter("headwater_users_forgotten_total", "Users whose rows were erased.", registry=registry)
         self.examples = Counter("headwater_examples_published_total", "Labelled examples sent to the learner.", registry=registry)
+        self.clipped = Counter(
+            "headwater_values_clipped_total",
+            "Values outside their task's declared or running range; each counts as the nearest within.",
+            ["task"],
+            registry=registry,
+        )
+        for task in tasks:  # from 0 on, so that a rate sees the first one too
+            self.clipped.labels(task)
         self.item_actions = Counter("headwater_item_actions_folded_total", "Actions counted in an item's row.", registry=registry)
         self.cache_hits = Counter(
             "headwater_row_cache_hits_total", "Rows that a batch needed and found in memory.", ["rows"], registry=registry
@@ -61,6 +71,8 @@ class FeatureMetrics:
         self.erased_before.inc(work.erased_before)
         self.forgotten.inc(work.forgotten)
         self.examples.inc(work.examples)
+        for task, count in work.clipped.items():
+            self.clipped.labels(task).inc(count)
         self.event_to_feature.observe_all(np.maximum(now - np.array(work.folded_appended_at), 0.0))
         self.append_delay.observe_all(work.append_delays)
 

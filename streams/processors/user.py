@@ -1,7 +1,7 @@
 """User processor: events in; user rows, item actions, labelled examples and dead letters out."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from feature_repo.decode import Rejection, decode_event
 from feature_repo.decoded_event import DecodedEvent
 from feature_repo.fold import UserFold
 from feature_repo.items.table import ItemTable
+from feature_repo.ranges import ValueRanges, refusal
 from feature_repo.rows import UserRow
 from headwater.internal.v1.streams_pb2 import SourcePosition
 from headwater.v1.topics import ERASURES, EXAMPLES, ITEM_ACTIONS
@@ -21,11 +22,13 @@ __all__ = ["UserProcessor", "UserRows", "UserWork"]
 
 
 class UserRows(Protocol):
-    """Where users' rows live; `feature_repo.store.RowStore` is one."""
+    """Where users' rows live, and with them the states of their partitions; `feature_repo.owned_rows.OwnedRows` is one."""
 
     def read_users(self, user_ids: Sequence[str]) -> dict[str, UserRow]: ...
 
-    def write_users(self, rows: Sequence[UserRow]) -> None: ...
+    def write_users(self, rows: Sequence[UserRow], states: Mapping[int, bytes]) -> None: ...
+
+    def state(self, partition: int) -> bytes: ...
 
 
 @dataclass(kw_only=True, slots=True)
@@ -51,6 +54,10 @@ class UserWork:
     forgotten: int = 0
     """Users whose rows were erased."""
     examples: int = 0
+    clipped: Counter[str] = field(default_factory=Counter)
+    """Values outside their task's range, by task."""
+    states: dict[int, bytes] = field(default_factory=dict)
+    """By partition, the ranges of values after the batch."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Dead letters by reason."""
     cache: CacheUse | None = None
@@ -71,6 +78,7 @@ class UserProcessor:
             empty=lambda user_id: UserRow.empty(user_id, table.vocabulary),
             capacity=cached_rows,
         )
+        self._ranges: dict[int, ValueRanges] = {}
         self._widths = len(self._vocabulary.features), 1 + len(self._vocabulary.tasks)
 
     def process(self, records: Sequence[Record]) -> UserWork:
@@ -78,6 +86,8 @@ class UserProcessor:
         work, now, log = UserWork(), self._clock(), self._log()
         decoded = [self._decode(record, now) for record in records]
         rows = self._rows.take(event.user_id for event in decoded if isinstance(event, DecodedEvent))
+        for partition in {record.partition for record in records} - self._ranges.keys():
+            self._ranges[partition] = ValueRanges(self._vocabulary.tasks, self._store.state(partition))
         work.cache = self._rows.use
         for record, event in zip(records, decoded, strict=True):
             if isinstance(event, Rejection):
@@ -88,7 +98,8 @@ class UserProcessor:
             late = event.at < row.updated_at
             work.wrong_partition += row.log == log and row.partition != record.partition
             source = SourcePosition(log=log, partition=record.partition, offset=record.offset)
-            folded = self._fold.fold(row, event, source)
+            outside = self._ranges[record.partition].observe(event, log=log, offset=record.offset)
+            folded = self._fold.fold(row, event, source, outside)
             work.rows[row.user_id] = row
             if folded.erasure is not None:
                 receipt = folded.erasure.SerializeToString()
@@ -100,6 +111,7 @@ class UserProcessor:
                 continue
             work.late += late
             work.examples += folded.labelled
+            work.clipped.update(folded.clipped)
             work.folded_appended_at.append(record.appended_at)
             work.folded_from.append(source)
             work.append_delays.append(record.appended_at - event.at)
@@ -108,19 +120,23 @@ class UserProcessor:
             key = row.user_id.encode()
             for example in folded.examples:
                 work.publications.append(Publication(EXAMPLES.name, key, example))
+        work.states = {partition: self._ranges[partition].to_bytes() for partition in {one.partition for one in records}}
         return work
 
     def write(self, work: UserWork) -> Sequence[Publication]:
         """Writes the rows that changed; raises what the store raises, and may then be called again."""
-        self._store.write_users(list(work.rows.values()))
+        self._store.write_users(list(work.rows.values()), work.states)
         return work.confirmations
 
     def forget(self) -> None:
-        """Drops the rows in memory: another worker may own them now."""
+        """Drops the rows in memory, and the ranges: another worker may own them now."""
         self._rows.clear()
+        self._ranges.clear()
 
     def _decode(self, record: Record, now: float) -> DecodedEvent | Rejection:
         event = decode_event(record.value, key=record.key, now=now)
+        if isinstance(event, DecodedEvent) and (detail := refusal(self._vocabulary.tasks, event)) is not None:
+            return Rejection(reason="constraint", detail=detail)
         if isinstance(event, DecodedEvent) and event.served is not None:
             served = event.served
             features, width = self._widths

@@ -89,7 +89,8 @@ async def _run() -> int:
     users = UserProcessor(table=table, store=user_rows, log=lambda: events_log.id, clock=time.time, cached_rows=cached)
     items = ItemProcessor(vocabulary, store=item_rows, clock=time.time, cached_rows=cached)
     pipeline = partial(BatchPipeline, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds)
-    observer = _Observer(worker, FeatureMetrics(registry), spans)
+    tasks = [task.name for task in vocabulary.tasks]
+    observer = _Observer(worker, FeatureMetrics(registry, tasks), spans)
     define_agent(worker, user_group, pipeline("users", users, ownership=user_rows), observe=observer.users)
     define_agent(worker, item_group, pipeline("items", items, ownership=item_rows), observe=observer.items)
 

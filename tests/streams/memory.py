@@ -1,6 +1,6 @@
 """Online store in memory, for tests of what is around it: rows go through the real codec, so nothing is shared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feature_repo.codec import decode_item, decode_user, encode_item, encode_user
@@ -19,6 +19,7 @@ class MemoryRows:
         self.users: dict[str, Any] = {}
         self.items: dict[str, Any] = {}
         self.contents: dict[str, ItemContent] = {}
+        self.states: dict[int, bytes] = {}
         self.failures = 0
         self._vocabulary = vocabulary
 
@@ -26,8 +27,12 @@ class MemoryRows:
         self._fail()
         return {one: decode_user(one, self.users[one], self._vocabulary) for one in user_ids if one in self.users}
 
-    def write_users(self, rows: Sequence[UserRow]) -> None:
+    def state(self, partition: int) -> bytes:
+        return self.states.get(partition, b"")
+
+    def write_users(self, rows: Sequence[UserRow], states: Mapping[int, bytes]) -> None:
         self._fail()
+        self.states |= states
         self.users |= {row.user_id: encode_user(row, self._vocabulary) for row in rows}
 
     def read_items(self, item_ids: Sequence[str]) -> dict[str, ItemRow]:

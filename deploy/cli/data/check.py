@@ -15,6 +15,7 @@ from deploy.cli.data.contents import print_contents, print_files
 from deploy.observe.progress import progress, tracked
 
 if TYPE_CHECKING:
+    from deploy.dataset.check import TaskFindings
     from deploy.dataset.project import Project
 
 __all__ = ["check", "register"]
@@ -74,6 +75,9 @@ def check(
                 "rename it in \\[history.names]",
                 soft_wrap=True,
             )
+    for found in findings:
+        if found.outside:
+            _print_outside(found)
     if len(read.events) > LABELLED_EVENTS:
         console.print(f"[dim]Labels are those of the first {LABELLED_EVENTS:,} events.[/]")
     if all(found.labels == 0 or (found.problem or "").startswith("no ") for found in findings):
@@ -119,6 +123,15 @@ def _project(file: str | None) -> "tuple[Project, str | None]":
         for note in draft.notes[len(table.notes) :]:  # those of the reader follow with its rows
             console.print(note, style="yellow", soft_wrap=True, markup=False)
     return project, tasks_text(kinds, timed=drafts[0].timed, rated_up_to=drafts[-1].rated_up_to)
+
+
+def _print_outside(found: "TaskFindings") -> None:
+    """Says how many values lie outside a task's range and what becomes of them."""
+    task, name = found.task, found.task.name
+    where = "its declared range" if task.ranged else "the usual ones"
+    fate = "those events are refused" if task.outside == "refuse" else "each counts as the nearest within"
+    hint = "" if task.ranged else "; declare `min` and `max` in the tasks file if they are right"
+    console.print(f"[yellow]{name}:[/] {found.outside:,} values lie far outside {where}; {fate}{hint}.", soft_wrap=True)
 
 
 def _mean(kind: str, mean: float) -> str:

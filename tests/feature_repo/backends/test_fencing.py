@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from feature_repo.backends.fencing import Fenced, Fences, StoreWentBack, Watermark
+from feature_repo.owned_rows import OwnedRows
 from feature_repo.rows import UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import Fencing, RowStore, apply
@@ -112,6 +113,28 @@ def test_records_read_again_leave_the_watermark(place: StoreSettings) -> None:
     assert owner.claim(0) == {0: Watermark(log=LOG, end=51)}
     owner.write(3, "u", log=LOG + 1)  # a recreated topic starts again
     assert owner.claim(0) == {0: Watermark(log=LOG + 1, end=4)}
+
+
+def test_a_partitions_state_is_written_with_its_rows(place: StoreSettings) -> None:
+    """A next owner finds the state of the batch that the watermark speaks of; a batch that says nothing of it leaves it."""
+    owner = OwnedRows(RowStore(place, VOCABULARY), GROUP, log=lambda: LOG)
+    owner.claim([0])
+    assert owner.state(0) == b""
+    states = {0: b"\x00first"}
+    owner.begin({0: 11})
+    owner.write_users([UserRow.empty(f"u{number}", VOCABULARY) for number in range(1100)], states)
+    owner.finish()
+    assert owner.state(0) == b"\x00first"
+    owner.begin({0: 12})
+    owner.write_users([], {})
+    owner.finish()
+    successor = OwnedRows(RowStore(place, VOCABULARY), GROUP, log=lambda: LOG)
+    assert successor.claim([0]) == {0: Watermark(log=LOG, end=12, state=b"\x00first")}
+    assert successor.state(0) == b"\x00first"
+    owner.begin({0: 14})
+    with pytest.raises(Fenced):
+        owner.write_users([], {0: b"second"})
+    assert successor.claim([0]) == {0: Watermark(log=LOG, end=12, state=b"\x00first")}
 
 
 def test_nothing_is_written_without_a_claim(place: StoreSettings) -> None:

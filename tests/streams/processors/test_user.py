@@ -6,8 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo.decoded_event import FORGET, IMPRESSION, DecodedEvent
+from feature_repo.items.table import ItemTable
+from feature_repo.owned_rows import OwnedRows
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
+from feature_repo.tasks import parse_tasks
+from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import DeadLetter, Erasure, Example, ItemAction
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import DEAD_LETTERS, EVENTS, EXAMPLES, ITEM_ACTIONS
@@ -17,6 +21,7 @@ from tests.feature_repo.worlds import VOCABULARY, histories, table_of
 from tests.streams.memory import MemoryRows
 
 NOW = 2_000_000.0
+STARS = Vocabulary(parse_tasks('[tasks.stars]\nkind = "regression"\nevent = "rate"'))
 FATES = st.sampled_from(["go on", "crash before write", "crash after write"])
 
 
@@ -44,6 +49,11 @@ def _raw(value: bytes | None, offset: int, *, key: bytes = b"u0") -> Record:
 
 def _processor(store: MemoryRows, *, log: int = 1, cached_rows: int = 2) -> UserProcessor:
     return UserProcessor(table=table_of(), store=store, log=lambda: log, clock=lambda: NOW, cached_rows=cached_rows)
+
+
+def _stars_processor(store: MemoryRows) -> UserProcessor:
+    table = ItemTable(STARS, dimensions=4)
+    return UserProcessor(table=table, store=store, log=lambda: 1, clock=lambda: NOW, cached_rows=2)
 
 
 def _published(works: Sequence[UserWork]) -> dict[tuple[str, int, int], bytes]:
@@ -104,6 +114,49 @@ def test_crashes_repeats_and_batch_sizes_change_no_row(
     assert _receipts(works) == _receipts([whole])
 
 
+@settings(deadline=None, max_examples=20)
+@given(sizes=st.lists(st.tuples(st.integers(1, 30), FATES), max_size=12), burst_at=st.integers(25, 59))
+def test_a_burst_counts_as_usual_whatever_crashes(sizes: list[tuple[int, str]], burst_at: int) -> None:
+    """One of 50,000 among stars counts as 5; what is usual is the same wherever batches end and workers die."""
+    records = []
+    for at in range(60):
+        stars = 50_000.0 if at == burst_at else 1.0 + at % 5
+        rated = DecodedEvent(event_id=f"e{at}", user_id=f"u{at % 7}", item_id="i1", at=1000.0 + at, kind="rate", value=stars)
+        records.append(_record(rated, at, user_id=rated.user_id))
+    clean, rough = MemoryRows(STARS), MemoryRows(STARS)
+    whole = _stars_processor(clean).process(records)
+    _stars_processor(clean).write(whole)
+    counted = [
+        ItemAction.FromString(value or b"").label_sums[0] for topic, _, value in whole.publications if topic == ITEM_ACTIONS.name
+    ]
+    assert (counted[burst_at], max(counted), dict(whole.clipped)) == (5.0, 5.0, {"stars": 1})
+
+    processor, committed = _stars_processor(rough), 0
+    for size, fate in [*sizes, *((7, "go on"),) * len(records)]:
+        batch = records[committed : committed + size]
+        work = processor.process(batch)
+        if fate != "crash before write":
+            processor.write(work)
+        if fate == "go on":
+            committed += len(batch)
+        else:
+            processor = _stars_processor(rough)
+    assert rough.users == clean.users
+    assert rough.states == clean.states
+
+
+def test_a_value_that_a_task_refuses_is_a_dead_letter() -> None:
+    """It changes no row, and the letter says which task and range."""
+    strict = Vocabulary(parse_tasks('[tasks.stars]\nkind = "regression"\nevent = "rate"\nmin = 1\nmax = 5\noutside = "refuse"'))
+    table = ItemTable(strict, dimensions=4)
+    rated = DecodedEvent(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="rate", value=50_000.0)
+    users = UserProcessor(table=table, store=MemoryRows(strict), log=lambda: 1, clock=lambda: NOW, cached_rows=2)
+    work = users.process([_record(rated, 0, user_id="u0")])
+    [letter] = [DeadLetter.FromString(value or b"") for _, _, value in work.publications]
+    assert (letter.reason, work.rows) == ("constraint", {})
+    assert "task stars takes 1 to 5" in letter.detail
+
+
 def test_every_record_is_folded_a_duplicate_or_a_dead_letter() -> None:
     """The accounting that the demo proves rests on this."""
     good = _record(DecodedEvent(event_id="e", user_id="u0", item_id="i1", at=1000.0, kind="click"), 0, user_id="u0")
@@ -136,13 +189,18 @@ def test_a_user_in_two_partitions_is_noticed() -> None:
 def test_two_workers_that_share_a_user_write_over_each_other(store_settings: StoreSettings) -> None:
     """As docs/faq.md says of two partitioners: each keeps its own count, the last to write is left, and one change is noticed."""
     store = RowStore(store_settings, VOCABULARY)
-    workers = [UserProcessor(table=table_of(), store=store, log=lambda: 1, clock=lambda: NOW, cached_rows=2) for _ in range(2)]
+    owned = [OwnedRows(store, "users", log=lambda: 1) for _ in range(2)]
+    workers = [UserProcessor(table=table_of(), store=rows, log=lambda: 1, clock=lambda: NOW, cached_rows=2) for rows in owned]
+    for partition, rows in enumerate(owned):
+        rows.claim([partition])
     wrong_partition = 0
     for at in range(6):
         click = DecodedEvent(event_id=f"e{at}", user_id="u0", item_id="i1", at=1000.0 + at, kind="click")
         worker = workers[at % 2]
         work = worker.process([_record(click, at, user_id="u0")._replace(partition=at % 2)])
+        owned[at % 2].begin({at % 2: at + 1})
         worker.write(work)
+        owned[at % 2].finish()
         wrong_partition += work.wrong_partition
     assert len(store.read_users(["u0"])["u0"].seen) == 4, "the first of one worker, and all three of the other"
     assert wrong_partition == 1
