@@ -19,6 +19,11 @@ from training.trunks import TrunkName, build_trunk
 
 __all__ = ["Attention", "Heads", "ModelConfig", "Recommender"]
 
+_OLDEST_LOG_SECONDS = 30.0
+"""Of a history's ages: all that there are lie below, a forged one may not."""
+_MOST_DEVIATIONS = 20.0
+"""Of a served prediction from the mean label: one that lies beyond was not made by a model."""
+
 _OF_A_PAST = (
     *("user_silence_log", "user_session_log", "user_day_log", "user_tenure_log", "user_impressions_log"),
     *("text_nearest", "text_mean", "category_overlap"),
@@ -130,7 +135,7 @@ class Recommender(nn.Module):
         self._user_known = vocabulary.features.index("user_known")
         places = {task.name: at for at, task in enumerate(vocabulary.tasks)}
         self._givens = [(places[task.name], places[task.given]) for task in vocabulary.tasks if task.given is not None]
-        self.features = RunningMoments(features)
+        self.features = RunningMoments(features, winsorised=True)
         self.targets = RunningMoments(tasks)
         self.adapter = nn.Linear(config.text_dimension, config.width, bias=False)
         if config.width <= config.text_dimension:
@@ -192,6 +197,8 @@ class Recommender(nn.Module):
         chances_BT = values_BT.clamp(1e-7, 1.0 - 1e-7)
         logits_BT = torch.where(self.at_once_T, chances_BT.log(), chances_BT.logit()) - self.kept_log_T
         values_BT = torch.where(self.calibration.duration_T, values_BT.clamp_min(0.0).log1p(), values_BT)
+        margin_T = _MOST_DEVIATIONS * self.targets.deviation
+        values_BT = values_BT.clamp(self.targets.mean - margin_T, self.targets.mean + margin_T)
         return torch.where(self.binary_T, logits_BT.sigmoid(), values_BT)
 
     def observe(self, batch: Batch) -> None:
@@ -231,6 +238,7 @@ class Recommender(nn.Module):
         return torch.stack(columns, dim=1)
 
     def _scaled(self, values_BNS: Tensor) -> Tensor:
-        """Residuals in standard deviations of their task's labels, within 5; log1p of age, at most 30 or so, in tens."""
+        """Residuals in standard deviations of their task's labels, within 5; log1p of age, within 30, in tens."""
         residuals_BNT = (values_BNS[..., :-1] / self.targets.deviation).clamp(-5.0, 5.0)
-        return torch.cat((residuals_BNT, values_BNS[..., -1:] / 10.0), dim=2).nan_to_num()
+        ages_BN1 = values_BNS[..., -1:].clamp(0.0, _OLDEST_LOG_SECONDS) / 10.0
+        return torch.cat((residuals_BNT, ages_BN1), dim=2).nan_to_num()

@@ -42,6 +42,35 @@ def test_moments_pass_over_unknown_values_and_follow_drift() -> None:
     assert moments(torch.tensor([[math.nan, 1e9]])).tolist() == [[0.0, 5.0]]
 
 
+@pytest.mark.parametrize("forged", [3e38, -3e38, 1e15, 40.0])
+@pytest.mark.parametrize("first", [0, 5])
+def test_one_forged_value_a_batch_leaves_the_moments(forged: float, first: int) -> None:
+    """From the first batch on or later: the mean stays that of the other 31 values, the deviation within 2.2 times theirs."""
+    torch.manual_seed(0)
+    moments = RunningMoments(1, winsorised=True)
+    for number in range(60):
+        values_B1 = torch.randn(32, 1) + 3.0
+        if number >= first:
+            values_B1[7] = forged
+        moments.observe(values_B1)
+    assert float(moments.mean) == pytest.approx(3.0, abs=0.4)
+    assert 0.8 < float(moments.deviation) < 2.2
+
+
+def test_a_column_that_wakes_up_is_followed_at_once() -> None:
+    """A feature that was always 0, such as of a new task: a few batches in which many examples have it give its scale."""
+    torch.manual_seed(0)
+    one, other = RunningMoments(1, winsorised=True), RunningMoments(1)
+    for moments in (one, other):
+        for _ in range(100):
+            moments.observe(torch.zeros(32, 1))
+        torch.manual_seed(1)
+        for _ in range(10):
+            moments.observe(2.0 * torch.randn(32, 1) + 5.0)
+    assert float(one.deviation) == pytest.approx(float(other.deviation), rel=0.05)
+    assert float(one.mean) == pytest.approx(float(other.mean), rel=0.05)
+
+
 def test_attention_prefers_what_is_like_the_item() -> None:
     """Of two things in the history, the opinion on the one that is like the item counts more; an empty history gives zeros."""
     attention = Attention(2, 1)

@@ -287,6 +287,40 @@ def test_a_poisoned_burst_is_refused_and_the_served_model_does_not_move(tmp_path
     assert store.current() == served + 1
 
 
+@pytest.mark.parametrize("forged", [3e38, 1e15, -1e15])
+def test_forged_features_cost_neither_examples_nor_snapshots(tmp_path: Path, forged: float) -> None:
+    """One impression of an interval with features and history of a caller's making: nothing is refused or undone, and what is
+    published has the mean and spread of the others' features."""
+    clock, moments = Clock(), {}
+    for name in ("clean", "forged"):
+        learner = _learner(tmp_path / name, clock, config=EAGER, batch_size=16, first_publish_examples=256, judge_examples=128)
+        for start in range(0, 1024, 128):
+            records = [_record(offset) for offset in range(start, start + 128)]
+            if name == "forged":
+                records[40] = _with_features(records[40], forged)
+            learned = learner.learn(records)
+            assert (learned.objections, learned.undone, learned.skipped_batches, learned.unusable) == ([], 0, 0, 0)
+            clock.now += 10.0
+            settled = learner.settle()
+            assert settled.published == (start >= 128), name
+            assert all(
+                quality.rmse < 10.0 for quality in settled.qualities.get("all", {}).values() if quality.rmse == quality.rmse
+            )
+        store = SnapshotStore(tmp_path / name / "snapshots", clock=lambda: 0.0)
+        moments[name] = store.load(store.current() or 0).model.features
+    np.testing.assert_allclose(moments["forged"].deviation, moments["clean"].deviation, rtol=0.5)
+    np.testing.assert_allclose(moments["forged"].mean, moments["clean"].mean, atol=0.2)
+
+
+def _with_features(record: Record, value: float) -> Record:
+    """The record with every feature, history value and served prediction set to one number."""
+    example = Example.FromString(record.value or b"")
+    example.features[:] = [value] * len(example.features)
+    example.history_values[:] = [value] * len(example.history_values)
+    example.predictions[:] = [value] * TASKS
+    return record._replace(value=example.SerializeToString())
+
+
 def test_a_challenger_is_promoted_by_a_note_once(tmp_path: Path) -> None:
     """Its weights are published at the next occasion; a restart neither forgets nor repeats it."""
     clock, store = Clock(), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
