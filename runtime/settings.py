@@ -71,8 +71,8 @@ class KafkaSettings(BaseSettings):
 
     def client_options(self) -> dict[str, object]:
         """Keyword arguments for any client of kafka-python; raises LoginError where settings of the login are missing."""
+        from headwater.producer.asking_client import AskingClient
         from runtime.broker.batches import bound_kafka_python
-        from runtime.broker.metadata import AskingClient
         from runtime.broker.oauth import TokenProvider
 
         bound_kafka_python(self.max_batch_bytes)

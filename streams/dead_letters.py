@@ -9,11 +9,11 @@ from google.protobuf.message import DecodeError
 from feature_repo.decode import Rejection, decode_change, decode_event
 from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.topics import CATALOGUE, DEAD_LETTERS, EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.publisher import Oversized
 from runtime.record import Publication, Record
 from runtime.settings import KafkaSettings
 from runtime.topics import read_topic
-from streams.producer import EventProducer
 
 __all__ = ["Letter", "Redriven", "dead_letter", "judge", "oversized_letter", "read_letters", "redrive"]
 
@@ -142,7 +142,7 @@ def redrive(kafka: KafkaSettings, letters: Sequence[Letter], *, clock: Callable[
     cut = [letter for letter in letters if not letter.redriven and not letter.whole]
     rest = [letter for letter in letters if not letter.redriven and letter.whole]
     sound = [letter for letter in rest if judge(letter.content, now) is None]
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for start in range(0, len(sound), _TOGETHER):
             part = sound[start : start + _TOGETHER]
             for letter in part:

@@ -8,11 +8,11 @@ from kafka import KafkaConsumer, TopicPartition
 from headwater.internal.v1.streams_pb2 import Erasure
 from headwater.v1.events_pb2 import Event, Forget
 from headwater.v1.topics import ERASURES
+from runtime.broker.event_producer import event_producer
 from runtime.errors import UserError
 from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 from runtime.topics import TopicError
-from streams.producer import EventProducer
 
 __all__ = ["ForgetError", "forget"]
 
@@ -43,7 +43,7 @@ def forget(kafka: KafkaSettings, user_id: str, *, clock: Callable[[], float] = t
         consumer.assign(partitions)
         # From the beginning where the end is unsure: the embedded broker's listing of ends does not move within a batch.
         consumer.seek_to_beginning(*partitions)
-        with EventProducer(kafka) as producer:
+        with event_producer(kafka) as producer:
             producer.send(event)
         deadline = time.monotonic() + wait_seconds
         while time.monotonic() < deadline:

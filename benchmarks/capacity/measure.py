@@ -25,11 +25,11 @@ from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, ScoreRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from runtime.broker.event_producer import event_producer
 from runtime.broker.rights import FEATURES_USERS_GROUP
 from runtime.record import Record
 from streams.processors.item import ItemProcessor
 from streams.processors.user import UserProcessor
-from streams.producer import EventProducer
 
 __all__ = ["processes", "store"]
 
@@ -167,7 +167,7 @@ def _total(system: System, process: str, name: str) -> float:
 def _publish(system: System) -> None:
     """Half impressions, half clicks on them, of many users at once, as a busy topic has them."""
     random, now = np.random.default_rng(1), time.time()
-    with EventProducer(system.kafka) as producer:
+    with event_producer(system.kafka) as producer:
         for number in range(_EVENTS // 2):
             user, item = f"u{random.integers(_USERS)}", str(random.choice(system.items))
             for event in _pair(f"e{number}", user, item, now - _EVENTS + 2.0 * number):

@@ -14,9 +14,9 @@ from benchmarks.streams.workload import events
 from feature_repo.store import RowStore
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.publisher import Publisher
 from runtime.record import Publication
-from streams.producer import EventProducer
 
 __all__ = ["measure", "measure_at"]
 
@@ -76,7 +76,7 @@ def _probe(plant: Plant, seconds: float) -> list[float]:
     count = int(seconds * _PROBES_PER_SECOND)
     waiting: dict[str, float] = {}
     waits: list[float] = []
-    with EventProducer(plant.kafka) as producer:
+    with event_producer(plant.kafka) as producer:
         began, sent = time.perf_counter(), 0
         while len(waits) < count:
             now = time.perf_counter()

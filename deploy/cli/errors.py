@@ -28,7 +28,7 @@ _EXTRAS = {
 
 _OWN = ("benchmarks", "deploy", "feature_repo", "headwater", "runtime", "serving", "streams", "training")
 
-_OF_LIBRARIES = (("kafka.errors", "KafkaError"), ("streams.delivery_report", "DeliveryError"), ("streams.spool", "SpoolError"))
+_OF_LIBRARIES = (("kafka.errors", "KafkaError"), ("headwater.producer", "DeliveryError"), ("headwater.producer", "SpoolError"))
 """Errors with messages for users whose modules do not know Headwater's base class."""
 
 _FILE_TROUBLE = {

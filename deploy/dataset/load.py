@@ -13,10 +13,10 @@ from deploy.observe.flow import Flow
 from deploy.observe.progress import ProgressLine, progress
 from deploy.observe.scrape import scrape
 from headwater.v1.catalogue_pb2 import CatalogueChange
+from runtime.broker.event_producer import event_producer
 from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 from streams.learning.settings import LearnerSettings
-from streams.producer import EventProducer
 
 __all__ = ["LoadError", "load"]
 
@@ -37,7 +37,7 @@ def load(read: SourcesRead, state: StackState, *, check: Callable[[], None], con
     Raises:
         LoadError: for two minutes no further item arrived at the server.
     """
-    with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+    with event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
         for item in read.items:
             producer.send_change(CatalogueChange(upsert=item))
         producer.flush(raise_on_failure=True)

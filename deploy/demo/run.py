@@ -24,10 +24,10 @@ from deploy.observe.scrape import quantile, scrape
 from headwater.client import by_task
 from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
+from runtime.broker.event_producer import event_producer
 from runtime.metrics import FRESHNESS_METRIC
 from runtime.settings import KafkaSettings
 from streams.learning.settings import LearnerSettings
-from streams.producer import EventProducer
 
 __all__ = ["run"]
 
@@ -96,7 +96,7 @@ def _play(
     """Streams the ratings through a stack that is up and asks it; gives what was measured, for JSON, and its curves."""
     batch = LearnerSettings().batch_size
     with (
-        EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer,
+        event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer,
         grpc.insecure_channel(state.server) as channel,
     ):
         stub = RecommenderServiceStub(channel)

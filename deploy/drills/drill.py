@@ -10,8 +10,8 @@ from kafka.errors import KafkaError
 from deploy.drills.clock import clock_environment, faketime_library, set_clock
 from deploy.drills.disk import fill, free
 from deploy.drills.system import DrillError, System, eventually
+from headwater.producer import DeliveryError
 from streams.dead_letters import read_letters, redrive
-from streams.producer import DeliveryError
 
 __all__ = ["DRILLS", "Drill"]
 

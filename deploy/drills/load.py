@@ -11,11 +11,12 @@ from types import TracebackType
 import grpc
 from kafka.errors import KafkaError
 
+from headwater.producer import DeliveryError, EventProducer
 from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, ResponseInfo, ScoreRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
-from streams.producer import DeliveryError, EventProducer
 
 __all__ = ["Answers", "Load", "LoadConfig"]
 
@@ -136,7 +137,7 @@ class Load:
     def _producer(self) -> EventProducer:
         while True:
             try:
-                return EventProducer(
+                return event_producer(
                     self._kafka, give_up_seconds=self.config.give_up_seconds, linger_seconds=self.config.linger_seconds
                 )
             except KafkaError:

@@ -16,9 +16,9 @@ from feature_repo.counters import ALL
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore, StoreUnavailable
 from headwater.v1.catalogue_pb2 import CatalogueChange
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 
 __all__ = ["DrillError", "System", "eventually", "running_system"]
 
@@ -112,7 +112,7 @@ class System:
     def create_topics(self) -> None:
         """Creates the topics, and publishes the catalogue."""
         ensure_topics(self.kafka, partitions=self.stack.config.partitions)
-        with EventProducer(self.kafka) as producer:
+        with event_producer(self.kafka) as producer:
             for number, item_id in enumerate(self.items):
                 change = CatalogueChange()
                 change.upsert.item_id, change.upsert.type = item_id, "article"

@@ -1,23 +1,10 @@
-"""Keeps clients from creating the topics that they ask for.
+"""Keeps aiokafka's clients from creating the topics that they ask for.
 
 A broker with `auto.create.topics.enable` creates a topic that a client asks about, with the broker's default partitions and
-clean-up, unless the request says not to. kafka-python 3.0.12 loses its option `allow_auto_create_topics` on the way to that
-request, and aiokafka 0.14 has none.
+clean-up, unless the request says not to; aiokafka 0.14 has no option for that. kafka-python's: headwater.producer.asking_client.
 """
 
-from typing import Any
-
-from kafka.net.compat import KafkaNetClient
-
-__all__ = ["AskingClient", "stop_aiokafka_from_creating_topics"]
-
-
-class AskingClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
-    """kafka-python's own, except that its requests for metadata create no topics."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.cluster.config["allow_auto_create_topics"] = False
+__all__ = ["stop_aiokafka_from_creating_topics"]
 
 
 def stop_aiokafka_from_creating_topics() -> None:

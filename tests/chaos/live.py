@@ -12,9 +12,9 @@ from feature_repo.settings import StoreSettings
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, RecommendResponse
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
+from runtime.broker.event_producer import event_producer
 from runtime.offsets import standing
 from runtime.settings import KafkaSettings
-from streams.producer import EventProducer
 from tests.broker import free_port
 from tests.chaos.crew import eventually
 from tests.streams.processes import WorkerProcess, environment_of, running_worker
@@ -157,7 +157,7 @@ def title(number: int) -> str:
 
 def send_items(kafka: KafkaSettings, titles: Mapping[int, str]) -> None:
     """Publishes catalogue entries by number."""
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for number, text in titles.items():
             change = CatalogueChange()
             change.upsert.item_id, change.upsert.type, change.upsert.title = f"i{number}", "article", text
@@ -166,6 +166,6 @@ def send_items(kafka: KafkaSettings, titles: Mapping[int, str]) -> None:
 
 def send_events(kafka: KafkaSettings, *, first: int = 0) -> None:
     """Publishes EVENTS events of the traffic."""
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for event in traffic(EVENTS, first=first):
             producer.send(event)

@@ -19,10 +19,10 @@ from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import ITEM_CONTENT
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
 from streams.learning.settings import LearnerSettings
-from streams.producer import EventProducer
 from tests.broker import broker_process
 from tests.chaos.clean import CleanRows, alike, clean_checkpoint, same, stored
 from tests.chaos.crew import Crew, eventually
@@ -54,7 +54,7 @@ class Producing:
         self._thread.join()
 
     def _run(self) -> None:
-        with EventProducer(self._kafka) as producer:
+        with event_producer(self._kafka) as producer:
             for number, event in enumerate(self.events):
                 producer.send(event)
                 if self._repeated and number % 5 == 0:
@@ -68,7 +68,7 @@ class Producing:
 def _send_catalogue(kafka: KafkaSettings) -> dict[str, str]:
     """Sends each item of the traffic; returns the hash of its text."""
     hashes = {}
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for number in range(ITEMS):
             change = CatalogueChange()
             change.upsert.item_id, change.upsert.type, change.upsert.title = f"i{number}", "article", f"Item number {number}"
@@ -176,6 +176,6 @@ def test_a_broker_that_starts_anew_with_an_empty_log_hides_no_event(store_settin
 
 
 def _send(kafka: KafkaSettings, events: Iterable[Event]) -> None:
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for event in events:
             producer.send(event)

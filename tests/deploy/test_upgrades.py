@@ -10,10 +10,10 @@ from feature_repo.store import RowSchemaError, RowStore, apply
 from feature_repo.tasks import parse_tasks
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1.events_pb2 import Click, Event
+from runtime.broker.event_producer import event_producer
 from runtime.offsets import move
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 from tests.broker import running_broker
 from tests.feature_repo.worlds import TASKS, VOCABULARY
 from tests.redis import redis_process
@@ -36,7 +36,7 @@ MORE = Vocabulary(parse_tasks(MORE_TASKS))
 
 def publish(kafka: KafkaSettings) -> None:
     """Clicks of all users."""
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for number in range(SENT):
             event = Event(event_id=f"e{number}", user_id=f"u{number % USERS}", item_id=f"i{number % 7}", click=Click())
             event.occurred_at.seconds = 1_700_000_000 + number

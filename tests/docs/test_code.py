@@ -21,8 +21,8 @@ from feature_repo.decoded_event import DecodedEvent
 from headwater.internal.v1.streams_pb2 import Erasure
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.topics import ERASURES
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
-from streams.producer import EventProducer
 from tests.streams.processes import PARTITIONS, read_topic
 
 pytestmark = pytest.mark.timeout(300)
@@ -46,7 +46,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackState]:
     lines: list[str] = []
     with Stack(config, report=lines.append, echo=lambda name, line: lines.append(line)) as stack:
         state = stack.start()
-        with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+        with event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
             for number in range(ITEMS):
                 item = {"item_id": f"bread-{number}", "type": "product", "title": f"Bread of kind {number}"}
                 producer.send_change(CatalogueChange(upsert=item))

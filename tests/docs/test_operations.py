@@ -19,8 +19,8 @@ from deploy.local.ports import answers, free_ports
 from deploy.observe.scrape import scrape
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
-from streams.producer import EventProducer
 from tests.broker import running_broker
 from tests.redis import redis_process
 
@@ -115,7 +115,7 @@ def started(machine: Machine) -> Iterator[Machine]:
     try:
         for port in LISTENS[:4]:
             machine.wait(partial(answers, int(machine.names[port])), f"/healthz at the port for {port}")
-        with EventProducer(machine.kafka) as producer:
+        with event_producer(machine.kafka) as producer:
             item = {"item_id": "rye", "type": "product", "title": "Rye bread"}
             producer.send_change(CatalogueChange(upsert=item))
             for number in range(3):

@@ -23,8 +23,8 @@ from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2 import Degradation, ListSpec, RecommendRequest, RecordEventsRequest, ScoreRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import DEAD_LETTERS, EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
-from streams.producer import EventProducer
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -52,7 +52,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackState]:
     config = StackConfig(data_dir=directory / "data", tasks_file=directory / "tasks.toml", partitions=2)
     with Stack(config, report=lines.append, echo=lambda name, line: lines.append(line)) as stack:
         state = stack.start()
-        with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+        with event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
             for number in range(ITEMS):
                 change = CatalogueChange()
                 change.upsert.item_id, change.upsert.type = f"i{number}", "article"
@@ -158,7 +158,7 @@ def test_a_deleted_item_leaves_the_lists_at_once(state: StackState, stub: Recomm
     """Within moments no list has it, scoring calls it unknown, and what users did with it is forgotten."""
     everything = RecommendRequest(user_id="u0", list=ListSpec(count=ITEMS, include_seen=True))
     assert len(stub.Recommend(everything, timeout=10.0).items) == ITEMS
-    with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+    with event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
         producer.send_change(CatalogueChange(delete={"item_id": GONE}))
     eventually(lambda: GONE not in [item.item_id for item in stub.Recommend(everything, timeout=10.0).items], 30.0)
     assert len(stub.Recommend(everything, timeout=10.0).items) == ITEMS - 1
@@ -173,7 +173,7 @@ def test_what_cannot_be_read_is_kept_with_its_reason(state: StackState) -> None:
     """Junk among the events lands in the dead letters with its bytes, and the next event is folded as ever."""
     kafka = KafkaSettings(bootstrap_servers=state.bootstrap_servers)
     before = total(state, "features", "headwater_events_folded_total")
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         producer.send_bytes(EVENTS.name, "u0", b"\xff not an event")
         event = Event(user_id="u0", item_id="i0")
         event.click.SetInParent()

@@ -12,12 +12,12 @@ from deploy.drills.kafka import ApacheKafka
 from headwater.v1.topics import DEAD_LETTERS, EVENTS
 from runtime.broker.access_watch import AccessWatch
 from runtime.broker.errors import LoginError
+from runtime.broker.event_producer import event_producer
 from runtime.broker.rights import PROCESSES
 from runtime.publisher import Publisher
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics, read_topic
-from streams.producer import EventProducer
 from tests.certificates import Authority
 from tests.kafka.commands import headwater
 from tests.streams.traffic import traffic
@@ -78,7 +78,7 @@ def guarded(
 async def test_every_client_logs_in(guarded: KafkaSettings, mechanism: str) -> None:
     """kafka-python's producer, consumer and admin client, aiokafka's producer, the watch of rights, and a command."""
     kafka = _login(guarded, mechanism)
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for event in traffic(3):
             producer.send(event)
     assert len(list(read_topic(kafka, EVENTS.name))) >= 3
@@ -105,7 +105,7 @@ def test_a_login_that_is_refused_is_named_at_once(guarded: KafkaSettings, mechan
     assert "refuses the login of User:ann" in str(watch.look())
     watch.stop()
     with pytest.raises(LoginError, match="refuses the login of User:ann"):
-        EventProducer(kafka)
+        event_producer(kafka)
     assert time.monotonic() - began < 30.0
 
 

@@ -18,9 +18,9 @@ from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, DEAD_LETTERS, EVENTS, ITEM_CONTENT
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 from tests.chaos.crew import eventually
 from tests.docs.test_code import blocks
 from tests.feature_repo.worlds import VOCABULARY
@@ -137,7 +137,7 @@ def test_keys_lie_where_headwaters_own_do_unless_librdkafka_places_them(kafka: K
     """Java's default is murmur2, as ours; librdkafka's is CRC-32, and `partitioner=murmur2_random` makes it ours."""
     ensure_topics(kafka, partitions=3)
     steps = [Send(topic=EVENTS.name, key=user.encode(), value=None) for user in _USERS]
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for user in _USERS:
             producer.send(_click(user, 0))
     ours = {record.key: record.partition for record in read_topic(kafka, EVENTS.name, partitions=3)}
@@ -157,7 +157,7 @@ def test_the_program_of_the_guide_sends_to_the_right_partition(kafka: KafkaSetti
     monkeypatch.setenv("HEADWATER_KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers)
     [program] = blocks("guides/producers.md", "py")
     exec(compile(program, "producers.md", "exec"), {})
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         producer.send(_click("ann", 0))
     theirs, ours = read_topic(kafka, EVENTS.name, partitions=16)
     assert isinstance(decode_event(theirs.value, key=theirs.key, now=time.time()), DecodedEvent)
@@ -170,7 +170,7 @@ def test_events_of_one_user_in_two_partitions_count_once_at_one_worker(
     """librdkafka's default and ours in turn: nothing is lost or counted twice, with a kill in between, and it is noticed."""
     ensure_topics(kafka, partitions=2)
     clicks = [(user, number) for number in range(10) for user in _USERS]
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for user, number in clicks:
             if number % 2 == 0:
                 producer.send(_click(user, number))

@@ -11,10 +11,10 @@ from feature_repo.rows import ItemRow, UserRow
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from headwater.v1.events_pb2 import Click, Event
+from runtime.broker.event_producer import event_producer
 from runtime.offsets import OffsetsError, move, standing
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 from tests.feature_repo.worlds import VOCABULARY
 from tests.redis import running_redis
 from tests.streams.processes import PARTITIONS, environment_of, running_worker
@@ -25,7 +25,7 @@ USER_GROUP, ITEM_GROUP = "headwater-features-users", "headwater-features-items"
 
 def publish(kafka: KafkaSettings, numbers: Iterable[int] = range(SENT)) -> None:
     """Clicks of all users on all items."""
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for number in numbers:
             event = Event(event_id=f"e{number}", user_id=f"u{number % USERS}", item_id=f"i{number % ITEMS}", click=Click())
             event.occurred_at.seconds = 1_700_000_000 + number

@@ -12,8 +12,8 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from pydantic import SecretStr, ValidationError
 
+from headwater.producer.asking_client import AskingClient
 from runtime.broker.errors import LoginError
-from runtime.broker.metadata import AskingClient
 from runtime.settings import KafkaSettings
 from streams.consumer.app import faust_app
 from streams.settings import WorkerSettings

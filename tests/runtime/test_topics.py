@@ -4,9 +4,9 @@ import pytest
 
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import ALL_TOPICS, EVENTS, EXAMPLES
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import TopicError, describe, ensure_topics, log_ids
-from streams.producer import EventProducer
 
 
 def test_topics_are_created_once_with_their_partitions(broker: KafkaSettings) -> None:
@@ -31,7 +31,7 @@ def test_another_number_of_partitions_is_refused_in_words(broker: KafkaSettings)
 def test_records_are_counted_to_the_last(broker: KafkaSettings) -> None:
     """The embedded broker lists offsets by whole batches, so listing alone would tell too few."""
     ensure_topics(broker, partitions=2)
-    with EventProducer(broker) as producer:
+    with event_producer(broker) as producer:
         for number in range(1000):
             producer.send(Event(user_id=f"u{number}", item_id="i"))
     assert {state.name: state.records for state in describe(broker)}[EVENTS.name] == 1000

@@ -9,9 +9,9 @@ from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
 from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.topics import DEAD_LETTERS, EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.corpus import corpus
 from tests.streams.processes import PARTITIONS, environment_of, read_topic, running_worker
@@ -34,7 +34,7 @@ def test_all_that_is_valid_is_folded_and_all_else_is_in_the_dead_letters(broker:
             if value:
                 value[draw.randrange(len(value))] = draw.randrange(256)
         damaged.append((b"damaged", bytes(value)))
-    with EventProducer(broker) as producer:
+    with event_producer(broker) as producer:
         for record in records:
             producer.send_bytes(EVENTS.name, record.key, record.value)
         for key, bytes_ in damaged:

@@ -12,10 +12,10 @@ from feature_repo.store import RowStore
 from headwater.internal.v1.streams_pb2 import Erasure
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import ERASURES
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
 from streams.erasures import ForgetError, forget
-from streams.producer import EventProducer
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.processes import PARTITIONS, environment_of, read_topic, running_worker
 
@@ -33,7 +33,7 @@ def _event(user_id: str, number: int, at: float) -> Event:
 
 
 def _send(kafka: KafkaSettings, events: list[Event]) -> None:
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for event in events:
             producer.send(event)
 

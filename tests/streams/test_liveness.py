@@ -16,9 +16,9 @@ from kafka import KafkaConsumer, TopicPartition
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
 from headwater.v1.topics import EVENTS, ITEM_ACTIONS
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 from tests.feature_repo.worlds import VOCABULARY
 from tests.redis import redis_process
 from tests.streams.processes import PARTITIONS, WorkerProcess, environment_of, running_worker
@@ -47,7 +47,7 @@ def _health(worker: WorkerProcess, path: str = "healthz") -> tuple[int, str]:
 
 
 def _send(kafka: KafkaSettings, count: int, *, first: int = 0) -> None:
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for event in traffic(count, first=first):
             producer.send(event)
 
@@ -58,7 +58,7 @@ def _flowing(kafka: KafkaSettings, *, at_once: int) -> Iterator[list[int]]:
     stop, sent = threading.Event(), list[int]()
 
     def send() -> None:
-        with EventProducer(kafka) as producer:
+        with event_producer(kafka) as producer:
             for number, event in enumerate(traffic(1_000_000), start=1):
                 producer.send(event)
                 if number > at_once and stop.wait(0.005):
@@ -91,7 +91,7 @@ def _committed(kafka: KafkaSettings, group: str) -> dict[int, int]:
 def test_a_worker_that_stands_still_says_so_and_then_ends_itself(broker: KafkaSettings, tmp_path: Path) -> None:
     """Its thread hangs forever, so that it cannot end in order; the log shows where each thread stood."""
     ensure_topics(broker, partitions=PARTITIONS)
-    with EventProducer(broker) as producer:
+    with event_producer(broker) as producer:
         producer.send_bytes(ITEM_ACTIONS.name, "i1", b"anything")
     settings = {"HEADWATER_WORKER_STALL_SECONDS": "1", "HEADWATER_WORKER_EXIT_SECONDS": "20"}
     environment = environment_of(broker, StoreSettings(directory=tmp_path), tmp_path) | settings

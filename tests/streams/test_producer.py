@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from headwater.producer import DeliveryError, DeliveryReport
+from headwater.producer.spool import Spool
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import describe, ensure_topics
-from streams.producer import DeliveryError, DeliveryReport, EventProducer
-from streams.spool import Spool
 from tests.broker import broker_process, free_port
 from tests.streams.processes import PARTITIONS, read_topic
 
@@ -23,7 +24,7 @@ from tests.streams.processes import PARTITIONS, read_topic
 def test_events_arrive_keyed_completed_and_counted(broker: KafkaSettings) -> None:
     """An application gives user, item and what happened; the rest is filled in."""
     ensure_topics(broker, partitions=1)
-    with EventProducer(broker, clock=lambda: 1_700_000_000.5) as producer:
+    with event_producer(broker, clock=lambda: 1_700_000_000.5) as producer:
         event = Event(user_id="u1", item_id="i1")
         event.click.SetInParent()
         assert producer.send(event) == event.event_id != ""
@@ -45,7 +46,7 @@ def test_a_lost_record_is_reported_although_the_client_flushes_quietly() -> None
     """kafka-python's flush tells nothing of failed sends, so each record's own answer counts."""
     with broker_process() as (kafka, process):
         ensure_topics(kafka, partitions=1)
-        producer = EventProducer(kafka, give_up_seconds=5.0)
+        producer = event_producer(kafka, give_up_seconds=5.0)
         producer.send(Event(user_id="u1", item_id="i1"))
         assert producer.flush() == DeliveryReport(acknowledged=1, failed=0, reasons=())
         process.send_signal(signal.SIGSTOP)
@@ -82,7 +83,7 @@ def test_a_broker_that_is_away_loses_nothing(tmp_path: Path) -> None:
     port = free_port()
     with broker_process(port) as (kafka, _):
         ensure_topics(kafka, partitions=PARTITIONS)
-        producer = EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=20.0)
+        producer = event_producer(kafka, spool=Spool(tmp_path), give_up_seconds=20.0)
         for event in _clicks(0, 50):
             producer.send(event)
         assert producer.flush() == DeliveryReport(acknowledged=50, failed=0, reasons=(), spooled=0)
@@ -91,11 +92,11 @@ def test_a_broker_that_is_away_loses_nothing(tmp_path: Path) -> None:
     for event in _clicks(0, 200):
         producer.send(event)
     producer.close()
-    with EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=1.0) as producer:
+    with event_producer(kafka, spool=Spool(tmp_path), give_up_seconds=1.0) as producer:
         for event in _clicks(200, 50):
             producer.send(event)
         assert producer.flush().spooled == 250
-    with broker_process(port) as (kafka, _), EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=60.0) as producer:
+    with broker_process(port) as (kafka, _), event_producer(kafka, spool=Spool(tmp_path), give_up_seconds=60.0) as producer:
         ensure_topics(kafka, partitions=PARTITIONS)
         for event in _clicks(250, 50):
             producer.send(event)
@@ -111,15 +112,15 @@ import os, signal
 from pathlib import Path
 from runtime.settings import KafkaSettings
 from headwater.v1.events_pb2 import Event
-from streams.producer import EventProducer
-from streams.spool import Spool
-producer = EventProducer(KafkaSettings(bootstrap_servers="127.0.0.1:1"), spool=Spool(Path({str(tmp_path)!r})))
+from runtime.broker.event_producer import event_producer
+from headwater.producer.spool import Spool
+producer = event_producer(KafkaSettings(bootstrap_servers="127.0.0.1:1"), spool=Spool(Path({str(tmp_path)!r})))
 for number in range(300):
     producer.send(Event(event_id=f"e{{number}}", user_id=f"u{{number % 3}}", item_id="i1", click={{}}))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == -signal.SIGKILL
-    with EventProducer(broker, spool=Spool(tmp_path)) as producer:
+    with event_producer(broker, spool=Spool(tmp_path)) as producer:
         assert producer.flush().acknowledged == 300
     assert _by_user(broker) == _expected(300)
 
@@ -128,7 +129,7 @@ def test_a_broker_that_hangs_is_sent_to_again(tmp_path: Path) -> None:
     """An answer that never came may mean that the record arrived: it is sent again under the same id, and order holds."""
     with broker_process() as (kafka, process):
         ensure_topics(kafka, partitions=PARTITIONS)
-        with EventProducer(kafka, spool=Spool(tmp_path), give_up_seconds=60.0) as producer:
+        with event_producer(kafka, spool=Spool(tmp_path), give_up_seconds=60.0) as producer:
             producer.send(_clicks(0, 1)[0])
             producer.flush()
             process.send_signal(signal.SIGSTOP)
@@ -143,7 +144,7 @@ def test_a_broker_that_hangs_is_sent_to_again(tmp_path: Path) -> None:
 def test_a_record_that_no_broker_takes_holds_up_no_other(broker: KafkaSettings, tmp_path: Path) -> None:
     """It is given up and reported; what came after it is delivered."""
     ensure_topics(broker, partitions=PARTITIONS)
-    producer = EventProducer(broker, spool=Spool(tmp_path))
+    producer = event_producer(broker, spool=Spool(tmp_path))
     producer.send_bytes(EVENTS.name, "u9", b"x" * 2_000_000)
     producer.send(_clicks(0, 1)[0])
     delivery = producer.flush()
@@ -155,19 +156,19 @@ def test_a_record_that_no_broker_takes_holds_up_no_other(broker: KafkaSettings, 
 def test_a_record_waits_for_others_to_go_with_it(broker: KafkaSettings) -> None:
     """A batch costs the broker the same however many records it has."""
     ensure_topics(broker, partitions=1)
-    with EventProducer(broker, linger_seconds=2.0) as producer:
+    with event_producer(broker, linger_seconds=2.0) as producer:
         for number in range(3):
             producer.send(Event(user_id=f"u{number}", item_id="i1"))
             time.sleep(0.1)
         assert {state.name: state.records for state in describe(broker)}[EVENTS.name] == 0, "none is sent for itself"
         assert producer.flush().acknowledged == 3, "a flush waits for no others"
     with pytest.raises(ValueError, match="linger_seconds must be"):
-        EventProducer(broker, give_up_seconds=4.0, linger_seconds=2.0)
+        event_producer(broker, give_up_seconds=4.0, linger_seconds=2.0)
 
 
 def test_an_event_without_user_is_refused_at_once(broker: KafkaSettings) -> None:
     """It could not be keyed."""
-    producer = EventProducer(broker)
+    producer = event_producer(broker)
     with pytest.raises(ValueError, match="user_id"):
         producer.send(Event(item_id="i1"))
     producer.close()
@@ -176,6 +177,6 @@ def test_an_event_without_user_is_refused_at_once(broker: KafkaSettings) -> None
 def test_a_producer_host_needs_no_model_and_no_store() -> None:
     """Services that only push events must not install torch, Feast or Faust."""
     heavy = "torch", "feast", "faust", "numpy", "aiokafka", "transformers", "prometheus_client"
-    code = f"import sys; import streams.producer, runtime.topics; sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
+    code = f"import sys; import runtime.broker.event_producer; sys.exit(str([m for m in {heavy} if m in sys.modules] or ''))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stderr.strip() == ""

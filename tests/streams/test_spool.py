@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.spool import Spool, SpoolError, SpoolFullError
+from headwater.producer.spool import Spool, SpoolError, SpoolFullError
 
 STEPS = st.one_of(
     st.tuples(st.just("append"), st.binary(max_size=8)),

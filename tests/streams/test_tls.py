@@ -7,12 +7,12 @@ import pytest
 
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore, apply
+from headwater.producer.spool import Spool
 from runtime.broker.errors import BrokerTlsError
+from runtime.broker.event_producer import event_producer
 from runtime.offsets import standing
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
-from streams.spool import Spool
 from tests.certificates import Authority
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.processes import PARTITIONS, environment_of, running_worker
@@ -40,7 +40,7 @@ def _store(directory: Path) -> StoreSettings:
 def test_a_worker_folds_what_came_over_tls(secured: KafkaSettings, tmp_path: Path) -> None:
     """Producer, mirror, consumers, publisher and the readers of offsets and of the log's id: every client there is."""
     store = _store(tmp_path)
-    with EventProducer(secured) as producer:
+    with event_producer(secured) as producer:
         for event in traffic(EVENTS):
             producer.send(event)
     with running_worker("streams.workers.features", environment_of(secured, store, tmp_path), tmp_path / "log") as worker:
@@ -71,10 +71,10 @@ def test_a_producer_that_does_not_trust_the_broker_raises_or_spools(secured: Kaf
     """Without a spool the application hears it at once; with one the events wait until the certificates fit."""
     wrong = secured.model_copy(update={"ssl_cafile": str(Authority(tmp_path, "other").certificate)})
     with pytest.raises(BrokerTlsError, match="not trusted"):
-        EventProducer(wrong)
+        event_producer(wrong)
     event = next(traffic(1))
-    with EventProducer(wrong, spool=Spool(tmp_path / "spool"), give_up_seconds=1.0) as producer:
+    with event_producer(wrong, spool=Spool(tmp_path / "spool"), give_up_seconds=1.0) as producer:
         producer.send(event)
         assert producer.flush().spooled == 1
-    with EventProducer(secured, spool=Spool(tmp_path / "spool")) as producer:
+    with event_producer(secured, spool=Spool(tmp_path / "spool")) as producer:
         assert producer.flush().spooled == 0

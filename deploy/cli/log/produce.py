@@ -13,8 +13,8 @@ from deploy.cli.connection import BootstrapServers, CliError, DataDir, console, 
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.broker.rights import COMMANDS, narrowed
-from streams.producer import EventProducer
 
 __all__ = ["produce", "register"]
 
@@ -46,7 +46,7 @@ def produce(
     if file != "-" and not Path(file).exists() and "://" not in file:
         raise CliError(f"{file} cannot be read: No such file or directory")
     bad = 0
-    with EventProducer(settings) as producer:
+    with event_producer(settings) as producer:
         refuse = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
         for place, message in _messages(file, catalogue):
             try:

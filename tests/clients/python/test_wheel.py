@@ -10,11 +10,16 @@ from pathlib import Path
 import grpc
 import pytest
 
+from headwater.v1.events_pb2 import Event
+from headwater.v1.topics import EVENTS
 from runtime.settings import KafkaSettings
+from runtime.topics import ensure_topics
 from serving.api.servicer import Servicer
 from serving.events import EventLog, EventRecorder
 from serving.metrics import ServerMetrics
+from tests.broker import broker_process
 from tests.serving.worlds import World
+from tests.streams.processes import read_topic
 from tests.wheels import ROOT, Wheels, closure, link, new_environment
 
 PROGRAM = """
@@ -39,6 +44,16 @@ with Client(sys.argv[1]) as client:
     print(len(response.items), sorted(by_task(scored.tasks, scored.items[0].values)))
     print(sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:])))
 """
+PRODUCER = """
+import sys
+
+from headwater.producer import EventProducer
+from headwater.v1.events_pb2 import Click, Event
+
+with EventProducer(sys.argv[1]) as producer:
+    producer.send(Event(event_id="e1", user_id="ann", item_id="i1", click=Click()))
+print(sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:])))
+"""
 MISTAKE = """
 from headwater.client import Client
 from headwater.v1.recommender_pb2 import RecommendRequest
@@ -57,7 +72,7 @@ def site_packages(wheels: Wheels, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_it_puts_nothing_but_its_namespace_into_site_packages(site_packages: Path) -> None:
     """The namespace is nobody's: it has no __init__.py, so that the application can add to it."""
     assert {path.name for path in site_packages.iterdir()} == {"headwater", "headwater_client-0.1.0.dist-info"}
-    assert {path.name for path in (site_packages / "headwater").iterdir()} == {"client", "v1"}
+    assert {path.name for path in (site_packages / "headwater").iterdir()} == {"client", "producer", "v1"}
 
 
 async def test_it_calls_a_server_with_grpcio_and_protobuf_alone(site_packages: Path, tmp_path: Path) -> None:
@@ -90,6 +105,41 @@ async def test_it_calls_a_server_with_grpcio_and_protobuf_alone(site_packages: P
     world.close()
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["3 ['click', 'stars']", "[]"]
+
+
+def test_its_producer_needs_kafka_python_and_says_so(site_packages: Path, tmp_path: Path) -> None:
+    """Without the extra the import names it; with it an event is on the log, and nothing of the application was imported."""
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "extra").mkdir()
+    link(closure("headwater-client", frozenset()), tmp_path / "bare")
+    link(closure("headwater-client", frozenset({"kafka"})), tmp_path / "extra")
+    with broker_process() as (broker, _):
+        ensure_topics(broker, partitions=1)
+        command = [
+            str(site_packages.parents[2] / "bin" / "python"),
+            "-c",
+            PRODUCER,
+            broker.bootstrap_servers,
+            "runtime",
+            "pydantic",
+        ]
+        bare, extra = (
+            subprocess.run(
+                command,
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(tmp_path / kind)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            for kind in ("bare", "extra")
+        )
+        sent = read_topic(broker, EVENTS.name)
+    assert "install headwater-client with its extra `kafka`" in bare.stderr
+    assert (extra.returncode, extra.stdout) == (0, "[]\n"), extra.stderr
+    [record] = sent
+    assert (record.key, Event.FromString(record.value or b"").event_id) == (b"ann", "e1")
 
 
 def test_it_tells_type_checkers_its_types(site_packages: Path, tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from deploy.local.state import StackState
 from deploy.observe.scrape import scrape
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from serving.api.tokens import new_token
-from streams.producer import EventProducer
 from tests.broker import free_port
 from tests.browser import running_browser
 from training.simulation.simulation import Simulation, SimulationConfig
@@ -46,7 +46,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackState]:
     )
     with Stack(config, report=lines.append, echo=lambda name, line: lines.append(line)) as stack:
         state = stack.start()
-        with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+        with event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
             for change in world.catalogue():
                 producer.send_change(change)
             for event, _ in world.events():
@@ -211,7 +211,7 @@ def _only_looks(browser: Browser, state: StackState, address: str) -> None:
     expect(page.get_by_role("button", name="New user")).to_be_hidden()
     assert set(page.locator(".actions button").all_inner_texts()) == {"why?"}
     page.wait_for_timeout(1000)  # in which impressions, if there were any, would reach the log before what follows
-    with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+    with event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
         event = Event(user_id="watched", item_id="item-1")
         event.click.SetInParent()
         producer.send(event)

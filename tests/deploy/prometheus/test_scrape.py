@@ -25,8 +25,8 @@ from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2 import ListSpec, RecommendRequest, ScoreRequest
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
-from streams.producer import EventProducer
 from training.simulation.simulation import Simulation, SimulationConfig
 
 pytestmark = [
@@ -82,7 +82,7 @@ def _traffic(state: StackState, prometheus: Prometheus) -> None:
     world = Simulation(
         SimulationConfig(users=20, items=40, days=DAYS, begins_at=time.time() - DAYS * 86_400.0), np.random.default_rng(1)
     )
-    with EventProducer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
+    with event_producer(KafkaSettings(bootstrap_servers=state.bootstrap_servers)) as producer:
         for change in world.catalogue():
             producer.send_change(change)
         producer.flush(raise_on_failure=True)

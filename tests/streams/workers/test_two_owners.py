@@ -14,9 +14,9 @@ import redis
 from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from headwater.v1.events_pb2 import Event
+from runtime.broker.event_producer import event_producer
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 from tests.feature_repo.backends.test_fencing import copied
 from tests.feature_repo.worlds import VOCABULARY
 from tests.streams.processes import PARTITIONS, environment_of, running_worker
@@ -44,7 +44,7 @@ class World:
 
     def send(self, count: int) -> None:
         """The next events; returns when the broker has them."""
-        with EventProducer(self.broker) as producer:
+        with event_producer(self.broker) as producer:
             for _ in range(count):
                 event: Event = next(self._events)
                 producer.send(event)

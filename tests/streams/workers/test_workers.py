@@ -12,12 +12,12 @@ from feature_repo.settings import StoreSettings
 from feature_repo.store import RowStore
 from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.topics import DEAD_LETTERS, EVENTS, ITEM_ACTIONS
+from runtime.broker.event_producer import event_producer
 from runtime.record import Record
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics, log_ids
 from streams.processors.item import ItemProcessor
 from streams.processors.user import UserProcessor
-from streams.producer import EventProducer
 from tests.feature_repo.worlds import VOCABULARY, table_of
 from tests.streams.memory import MemoryRows
 from tests.streams.processes import PARTITIONS, environment_of, read_topic, running_worker
@@ -44,7 +44,7 @@ def test_rows_after_kills_equal_those_of_a_clean_pass(
     }
     ensure_topics(broker, partitions=PARTITIONS)
     events = list(traffic(EVENTS_SENT))
-    with EventProducer(broker) as producer:
+    with event_producer(broker) as producer:
         for event in (*events, *events[-50:]):
             producer.send(event)
         producer.send_bytes(EVENTS.name, "u1", b"junk")

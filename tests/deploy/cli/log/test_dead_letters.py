@@ -8,11 +8,11 @@ import pytest
 from feature_repo.decode import Rejection, decode_event
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import DEAD_LETTERS, EVENTS
+from runtime.broker.event_producer import event_producer
 from runtime.record import Record
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
 from streams.dead_letters import dead_letter, read_letters, redrive
-from streams.producer import EventProducer
 from tests.broker import running_broker
 from tests.deploy.cli.test_commands import ROOT, events, headwater
 
@@ -39,7 +39,7 @@ def kafka() -> Iterator[KafkaSettings]:
 
 
 def _write(kafka: KafkaSettings, values: Sequence[tuple[bytes, bytes, float]]) -> None:
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for offset, (key, value, now) in enumerate(values):
             record = Record(topic=EVENTS.name, partition=0, offset=offset, key=key, value=value, appended_at=now)
             rejection = decode_event(value, key=key, now=now)

@@ -15,8 +15,8 @@ from feature_repo.tasks import load_tasks
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import SourcePosition
 from headwater.v1.events_pb2 import Event
+from runtime.broker.event_producer import event_producer
 from runtime.topics import ensure_topics
-from streams.producer import EventProducer
 from tests.broker import running_broker
 from tests.deploy.cli.test_commands import headwater
 from tests.deploy.local.test_state import STATE
@@ -29,7 +29,7 @@ def test_the_receipt_says_what_was_erased_where_and_what_is_kept(tmp_path: Path)
         ensure_topics(kafka, partitions=PARTITIONS)
         store = StoreSettings(directory=tmp_path / "store")
         apply(store)
-        with EventProducer(kafka) as producer:
+        with event_producer(kafka) as producer:
             for number in range(3):
                 event = Event(user_id="ann", item_id=f"i{number}")
                 event.impression.SetInParent()

@@ -1,21 +1,21 @@
 """Way of records over the disk to the broker: in order, again and again until it takes them."""
 
+import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
-from streams.delivery_report import DeliveryCounter, DeliveryReport
-from streams.spool import Spool, Spooled, SpoolError
+from headwater.producer.delivery_report import DeliveryCounter, DeliveryReport
+from headwater.producer.spool import Spool, Spooled, SpoolError
 
 __all__ = ["SpooledTransport"]
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 _TOGETHER = 1000
 _ANSWER_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
@@ -73,7 +73,7 @@ class SpooledTransport:
                 self._send(records)
                 pause = _RETRY_SECONDS[0]
             except (KafkaError, SpoolError) as error:
-                _log.warning("spool_not_drained", spooled=self._spool.records, error=str(error), retry_seconds=round(pause, 1))
+                _log.warning("%d spooled records wait: %s; next attempt within %.1f s", self._spool.records, error, pause)
                 self._disconnect()  # an idempotent client that gave up one record may refuse all that follow
                 self._stopping.wait(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, _RETRY_SECONDS[1])

@@ -7,7 +7,7 @@ from functools import partial
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from streams.delivery_report import DeliveryCounter, DeliveryError, DeliveryReport
+from headwater.producer.delivery_report import DeliveryCounter, DeliveryError, DeliveryReport
 
 __all__ = ["DirectTransport"]
 

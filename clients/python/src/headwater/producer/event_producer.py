@@ -1,28 +1,23 @@
-"""Client with which services push events and catalogue changes; needs kafka-python and protobuf alone.
-
-with EventProducer(KafkaSettings(), spool=Spool(Path("/var/lib/shop/spool"))) as producer:
-    producer.send(Event(user_id="u1", item_id="i1", click=Click()))
-# leaving the block waits for the broker; without a spool it raises if that took less than all
-"""
+"""Client with which services push events and catalogue changes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any
 from uuid import uuid4
 
 from kafka import KafkaProducer
 
+from headwater.producer.asking_client import AskingClient
+from headwater.producer.delivery_report import DeliveryError, DeliveryReport
+from headwater.producer.direct_transport import DirectTransport
+from headwater.producer.spool import Spool
+from headwater.producer.spooled_transport import SpooledTransport
 from headwater.v1.catalogue_pb2 import CatalogueChange
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import CATALOGUE, EVENTS
-from runtime.broker.login import check_login
-from runtime.settings import KafkaSettings
-from streams.delivery_report import DeliveryError, DeliveryReport
-from streams.direct_transport import DirectTransport
-from streams.spool import Spool
-from streams.spooled_transport import SpooledTransport
 
-__all__ = ["DeliveryError", "DeliveryReport", "EventProducer"]
+__all__ = ["EventProducer"]
 
 
 class EventProducer:
@@ -35,16 +30,24 @@ class EventProducer:
 
     def __init__(
         self,
-        kafka: KafkaSettings,
+        bootstrap_servers: str | Sequence[str],
         *,
         spool: Spool | None = None,
         clock: Callable[[], float] = time.time,
         give_up_seconds: float = 120.0,
         linger_seconds: float = 0.005,
+        before_connecting: Callable[[], None] | None = None,
+        **kafka_options: Any,
     ) -> None:
-        """Args: `clock` gives Unix seconds; a record without an answer after `give_up_seconds` has failed, or stays spooled.
+        """Connects to one of `bootstrap_servers` ("host:port", or several by comma or as a sequence).
 
-        A record waits for others up to `linger_seconds`: fewer, larger batches cost the broker less and come so much later.
+        Args:
+            clock: gives Unix seconds.
+            give_up_seconds: a record without an answer after that has failed, or stays spooled.
+            linger_seconds: a record waits for others so long: fewer, larger batches cost the broker less and come later.
+            before_connecting: called before each attempt to connect; a KafkaError that it raises is that attempt's.
+            kafka_options: those of kafka-python's KafkaProducer: `security_protocol`, `sasl_mechanism`, `ssl_cafile`,
+                `compression_type`, ...
 
         Raises:
             ValueError: what lingers so long could not be answered before it is given up.
@@ -57,19 +60,20 @@ class EventProducer:
                 f"with give_up_seconds {give_up_seconds:g}"
             )
         self._clock = clock
+        servers = bootstrap_servers.split(",") if isinstance(bootstrap_servers, str) else list(bootstrap_servers)
 
         def connect() -> KafkaProducer:
-            check_login(kafka)
+            if before_connecting is not None:
+                before_connecting()
             return KafkaProducer(
+                bootstrap_servers=servers,
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=int(linger_seconds * 1000),
                 request_timeout_ms=int(answer_seconds * 1000),
                 delivery_timeout_ms=int(give_up_seconds * 1000),
                 batch_size=256 * 1024,
-                compression_type=kafka.compression_type,
-                allow_auto_create_topics=False,  # topics made by accident have the wrong partitions
-                **kafka.client_options(),
+                **{"kafka_client": AskingClient, **kafka_options},
             )
 
         self._transport: DirectTransport | SpooledTransport
