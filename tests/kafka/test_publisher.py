@@ -14,12 +14,12 @@ from feature_repo.settings import StoreSettings
 from feature_repo.store import apply
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import DEAD_LETTERS, EVENTS, EXAMPLES, ITEM_ACTIONS
+from runtime.broker.event_producer import event_producer
 from runtime.publisher import Publisher
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics, read_topic
 from streams.dead_letters import read_letters
-from streams.producer import EventProducer
 from tests.kafka.conftest import StartKafka
 from tests.streams.processes import environment_of, running_worker
 
@@ -78,7 +78,7 @@ def test_a_worker_goes_on_past_records_that_are_too_large(
     apache_kafka.configure(DEAD_LETTERS.name, {"max.message.bytes": 2_000})
     draw, sent = random.Random(3), 0
     items = [draw.randbytes(120).hex() for _ in range(40)]
-    with EventProducer(kafka) as producer:
+    with event_producer(kafka) as producer:
         for item in items:
             for kind in ("impression", "click"):
                 event = Event(user_id="u", item_id=item)
