@@ -27,10 +27,14 @@ __all__ = [
     "MAX_CHANGE_BYTES",
     "MAX_EVENT_BYTES",
     "MAX_FUTURE_SECONDS",
+    "MAX_ID",
+    "MAX_TIME",
+    "MAX_VALUE",
     "Reason",
     "Rejection",
     "check_change",
     "check_event",
+    "check_item",
     "decode_change",
     "decode_event",
     "parse_event",
@@ -42,8 +46,13 @@ MAX_CHANGE_BYTES = 256 * 1024  # with its vector an entry must stay well within 
 MAX_FUTURE_SECONDS = 600.0
 """How far a producer's clock may run ahead."""
 
-_MAX_ID = 256
-_MAX_VALUE = 1e9  # labels travel as float32, and squares of errors must stay finite
+MAX_ID = 256
+"""Characters of an id."""
+MAX_VALUE = 1e9
+"""Largest number that an event may carry: labels travel as float32, and squares of errors must stay finite."""
+MAX_TIME = 253_402_300_799.0
+"""The end of the year 9999, Unix seconds."""
+
 _MAX_HISTORY = 256
 _MAX_CATEGORIES = 256
 _MAX_ATTRIBUTES = 64
@@ -144,10 +153,10 @@ def _problem_of_ids(event: Event, body: str | None) -> str | None:
     for field, text in (("event_id", event.event_id), ("user_id", event.user_id), ("item_id", event.item_id)):
         if not text and not (field == "item_id" and body == FORGET):
             return f"{field} is missing"
-        if len(text) > _MAX_ID:
-            return f"{field} has {len(text)} characters, {_MAX_ID} are allowed"
-    if len(event.recommendation_id) > _MAX_ID:
-        return f"recommendation_id has {len(event.recommendation_id)} characters, {_MAX_ID} are allowed"
+        if len(text) > MAX_ID:
+            return f"{field} has {len(text)} characters, {MAX_ID} are allowed"
+    if len(event.recommendation_id) > MAX_ID:
+        return f"recommendation_id has {len(event.recommendation_id)} characters, {MAX_ID} are allowed"
     if body == FORGET and event.item_id:
         return "forget names an item, but a user is forgotten as a whole: leave item_id out"
     return None
@@ -178,8 +187,8 @@ def _said_by_action(action: Action) -> _Said | str:
         return f"action.name is {action.name!r}, which has a body of its own: send that body"
     if not action.HasField("value"):
         return _Said(action.name)
-    if not abs(action.value) <= _MAX_VALUE:
-        return f"action.value is {action.value}, not a number within {_MAX_VALUE:g}"
+    if not abs(action.value) <= MAX_VALUE:
+        return f"action.value is {action.value}, not a number within {MAX_VALUE:g}"
     return _Said(action.name, action.value)
 
 
@@ -196,19 +205,20 @@ def check_change(change: CatalogueChange, now: float) -> Rejection | None:
     item_id = change.upsert.item_id if kind == "upsert" else change.delete.item_id
     if not item_id:
         return _broken(f"{kind}.item_id is missing")
-    if len(item_id) > _MAX_ID:
-        return _broken(f"{kind}.item_id has {len(item_id)} characters, {_MAX_ID} are allowed")
-    return _check_item(change.upsert) if kind == "upsert" else None
+    if len(item_id) > MAX_ID:
+        return _broken(f"{kind}.item_id has {len(item_id)} characters, {MAX_ID} are allowed")
+    return check_item(change.upsert) if kind == "upsert" else None
 
 
-def _check_item(item: Item) -> Rejection | None:
+def check_item(item: Item) -> Rejection | None:
+    """The first constraint that a catalogue entry breaks, None if it is sound."""
     if not _NAME.fullmatch(item.type):
         return _broken(f"upsert.type is {item.type[:80]!r}: use a lower-case kind such as article, video or product")
     if len(item.categories) > _MAX_CATEGORIES:
         return _broken(f"upsert.categories holds too many: {len(item.categories)}, {_MAX_CATEGORIES} are allowed")
     for at, category in enumerate(item.categories):
-        if not 0 < len(category) <= _MAX_ID:
-            return _broken(f"upsert.categories[{at}] has {len(category)} characters, 1 to {_MAX_ID} are allowed")
+        if not 0 < len(category) <= MAX_ID:
+            return _broken(f"upsert.categories[{at}] has {len(category)} characters, 1 to {MAX_ID} are allowed")
     if item.HasField("published_at") and not _representable(item.published_at):
         return _broken("upsert.published_at is no time between the years 1 and 9999")
     if len(item.language) > _MAX_NAME:
@@ -286,7 +296,7 @@ def _ahead(at: float, now: float) -> Rejection | None:
 
 
 def _representable(stamp: Timestamp) -> bool:
-    return -62_135_596_800 <= stamp.seconds <= 253_402_300_799 and 0 <= stamp.nanos < 1_000_000_000
+    return -62_135_596_800 <= stamp.seconds <= MAX_TIME and 0 <= stamp.nanos < 1_000_000_000
 
 
 def _served(served: ServedFeatures) -> Served | str:
@@ -317,7 +327,7 @@ def _finite(values: "NDArray[np.float32]") -> bool:
 
 
 def _bad_magnitude(field: str, value: float) -> str | None:
-    return None if 0.0 <= value <= _MAX_VALUE else f"{field} is {value}, not a number from 0 to {_MAX_VALUE:g}"
+    return None if 0.0 <= value <= MAX_VALUE else f"{field} is {value}, not a number from 0 to {MAX_VALUE:g}"
 
 
 def _broken(detail: str) -> Rejection:

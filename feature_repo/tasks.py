@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from feature_repo.decode import MAX_VALUE
 from runtime.errors import UserError
 
 __all__ = ["Kind", "Late", "Outside", "Task", "TasksError", "load_tasks", "parse_tasks"]
@@ -143,6 +144,14 @@ class Task:
             reached = value >= self.at_least
             return None if censored and not reached else float(reached)
         return None if censored else self.in_training_space(value)
+
+    @property
+    def label_range(self) -> tuple[float, float]:
+        """The least and the greatest label, in training space, that an event can give, as a number of 32 bits may round it."""
+        if self.kind == "binary":
+            return 0.0, 1.0
+        greatest = self._in_training_space(MAX_VALUE) * (1.0 + 1e-6)
+        return (0.0 if self.kind == "duration" else -greatest), greatest
 
     def lower_bound(self, value: float | None) -> float | None:
         """The least that the label of a censored value can be, in training space; None where that says nothing."""

@@ -8,7 +8,15 @@ from prometheus_client import Histogram, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-__all__ = ["FRESHNESS_BUCKETS", "FRESHNESS_HELP", "FRESHNESS_METRIC", "BatchHistogram", "MergedMetrics"]
+__all__ = [
+    "FRESHNESS_BUCKETS",
+    "FRESHNESS_HELP",
+    "FRESHNESS_METRIC",
+    "ITEM_RECORDS_SKIPPED_HELP",
+    "ITEM_RECORDS_SKIPPED_METRIC",
+    "BatchHistogram",
+    "MergedMetrics",
+]
 
 FRESHNESS_METRIC = "headwater_freshness_seconds"
 FRESHNESS_HELP = (
@@ -16,6 +24,10 @@ FRESHNESS_HELP = (
     "user's newest event to the first answer that counts it (events under an hour old)."
 )
 FRESHNESS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+ITEM_RECORDS_SKIPPED_METRIC = "headwater_item_records_skipped_total"
+ITEM_RECORDS_SKIPPED_HELP = (
+    "Records of items that this process's table cannot take over: of other tasks, another encoder, or bad."
+)
 
 
 class BatchHistogram(Histogram):

@@ -109,6 +109,7 @@ class Application:
         self._queue = ScoringQueue(settings.scoring_threads, self._admission)
         self._servicer = self._answering(table, vocabulary)
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
+        self._mirror.on_skipped(self.metrics.item_records_skipped.inc)
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
         self.metrics.encoder_mismatches.set_function(lambda: self._mirror.encoder_mismatches)
         self._interceptors = self._access()

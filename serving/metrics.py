@@ -6,7 +6,13 @@ from collections.abc import Callable
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from headwater.v1 import recommender_pb2
-from runtime.metrics import FRESHNESS_BUCKETS, FRESHNESS_HELP, FRESHNESS_METRIC
+from runtime.metrics import (
+    FRESHNESS_BUCKETS,
+    FRESHNESS_HELP,
+    FRESHNESS_METRIC,
+    ITEM_RECORDS_SKIPPED_HELP,
+    ITEM_RECORDS_SKIPPED_METRIC,
+)
 from serving.api.responses import DegradationReason, Info, ResponseTimings
 
 __all__ = ["ServerMetrics"]
@@ -68,6 +74,7 @@ class ServerMetrics:
             registry=registry,
         )
         self.mirror_lag = Gauge("headwater_mirror_lag_records", "Item records not yet in the table.", registry=registry)
+        self.item_records_skipped = Counter(ITEM_RECORDS_SKIPPED_METRIC, ITEM_RECORDS_SKIPPED_HELP, registry=registry)
 
     def observe_answer(self, report: ResponseTimings, info: Info) -> None:
         """Counts what one answer reports of itself."""

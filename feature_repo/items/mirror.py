@@ -7,19 +7,15 @@ from itertools import islice
 
 import numpy as np
 import structlog
-from google.protobuf.message import DecodeError
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
-from feature_repo.audience import Audience
-from feature_repo.counters import HALF_LIFE_NAMES
+from feature_repo.decode import Rejection
+from feature_repo.items.records import decode_activity, decode_content
 from feature_repo.items.table import ItemTable
-from headwater.internal.v1.packed_pb2 import PackedItemActivity
-from headwater.internal.v1.streams_pb2 import ItemContent
 from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
 from runtime.broker.login import check_login
-from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 
 __all__ = ["ItemMirror"]
@@ -55,6 +51,7 @@ class ItemMirror:
         self.failure: Exception | None = None
         """What ended the thread before it was asked to stop: from then on the table is stale."""
         self._hear_failure: Callable[[Exception], None] = lambda error: None
+        self._hear_skipped: Callable[[], None] = lambda: None
         self._kafka = kafka
         self._encoder_version = encoder_version
         self._foreign_ratio = foreign_ratio
@@ -70,6 +67,10 @@ class ItemMirror:
     def on_failure(self, hear: Callable[[Exception], None]) -> None:
         """Registers a callback, run in the mirror's thread, for an error that ends it; an unreachable broker is waited for."""
         self._hear_failure = hear
+
+    def on_skipped(self, hear: Callable[[], None]) -> None:
+        """Registers who hears, in the mirror's thread, of each record that the table cannot take over."""
+        self._hear_skipped = hear
 
     def wait_ready(self, timeout: float) -> bool:
         """True once the table holds what the log held when reading began; False after `timeout` seconds, or on failure."""
@@ -155,41 +156,38 @@ class ItemMirror:
     def _apply(self, record: ConsumerRecord) -> None:
         self.applied_at = record.timestamp / 1000.0 if record.timestamp else time.time()
         try:
-            if isinstance(record.value, UnreadableBatch):
-                raise ValueError(f"it cannot be read: {record.value.reason}")
-            if record.key is None:
-                raise ValueError("a record without a key belongs to no item")
             if record.topic == ITEM_ACTIVITY.name:
-                self._apply_activity(record.key.decode(), record.value)
+                self._apply_activity(record.key, record.value)
                 self.activities_applied += 1
             else:
-                self._apply_content(record.key.decode(), record.value)
+                self._apply_content(record.key, record.value)
                 self.contents_applied += 1
-        except (DecodeError, UnicodeDecodeError, ValueError) as error:
+        except ValueError as error:
             self.records_skipped += 1
+            self._hear_skipped()
             if self.records_skipped <= 10:  # a wrong encoder would log once an item
                 _log.error("item_record_skipped", topic=record.topic, offset=record.offset, error=str(error))
 
-    def _apply_activity(self, item_id: str, value: bytes | None) -> None:
+    def _apply_activity(self, key: bytes | None, value: bytes | None) -> None:
         if value is None:
-            self.table.clear_activity(item_id)
+            self.table.clear_activity(_deleted(key))
             return
-        activity = PackedItemActivity.FromString(value)
-        if activity.fingerprint != self.table.vocabulary.fingerprint:
-            raise ValueError(f"item {activity.item_id}: counted for other tasks; restart all processes with one tasks file")
-        values = np.frombuffer(activity.values, dtype="<f8")
-        places_A = np.frombuffer(activity.audience_places, dtype="<u2")
-        opinions_TA = np.frombuffer(activity.audience_opinions, dtype="<f4").reshape(len(self.table.vocabulary.tasks), -1)
-        audience = Audience(places_A=places_A, opinions_TA=opinions_TA)
-        counters_CH = values[2:].reshape(-1, len(HALF_LIFE_NAMES))
-        self.table.set_activity(activity.item_id, values[1], counters_CH, audience)
+        activity = decode_activity(value, key=key, vocabulary=self.table.vocabulary)
+        if isinstance(activity, Rejection):
+            raise ValueError(activity.detail)
+        assert key is not None
+        self.table.set_activity(key.decode(), *activity)
 
-    def _apply_content(self, item_id: str, value: bytes | None) -> None:
+    def _apply_content(self, key: bytes | None, value: bytes | None) -> None:
         if value is None:
+            item_id = _deleted(key)
             self._foreign.discard(item_id)
             self.table.delete(item_id)
             return
-        content = ItemContent.FromString(value)
+        content = decode_content(value, key=key)
+        if isinstance(content, Rejection):
+            raise ValueError(content.detail)
+        item_id = content.item.item_id
         if content.vector and self._encoder_version not in (None, content.encoder_version):
             if not self.table.holds(item_id):
                 self._foreign.add(item_id)
@@ -199,3 +197,10 @@ class ItemMirror:
             )
         self._foreign.discard(item_id)
         self.table.set_content(content.item, np.frombuffer(content.vector, dtype="<f4") if content.vector else None)
+
+
+def _deleted(key: bytes | None) -> str:
+    """The item of a tombstone."""
+    if key is None:
+        raise ValueError("a record without a key belongs to no item")
+    return key.decode()

@@ -109,7 +109,7 @@ PROCESSES = {
         groups=(FEATURES_USERS_GROUP, FEATURES_ITEMS_GROUP),
     ),
     "catalogue": _process(reads=(CATALOGUE,), writes=(ITEM_CONTENT, ITEM_ACTIONS, DEAD_LETTERS), groups=(CATALOGUE_GROUPS,)),
-    "learner": _process(reads=(EXAMPLES, ITEM_CONTENT, ITEM_ACTIVITY), groups=(LEARNER_GROUP,)),
+    "learner": _process(reads=(EXAMPLES, ITEM_CONTENT, ITEM_ACTIVITY), writes=(DEAD_LETTERS,), groups=(LEARNER_GROUP,)),
     "server": _process(reads=(ITEM_CONTENT, ITEM_ACTIVITY), writes=(EVENTS,)),
     "console": _topics("READ", EVENTS),
 }

@@ -7,6 +7,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from feature_repo.decode import MAX_TIME, Rejection, unreadable
 from feature_repo.items.table import ItemTable
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import Example
@@ -17,25 +18,40 @@ from training.ids import hashes
 __all__ = ["batch_of", "decode_example", "identity"]
 
 
-def decode_example(value: bytes | None, vocabulary: Vocabulary) -> Example | None:
-    """The example, if it can be read and was made for this vocabulary, of finite numbers; else None."""
+def decode_example(value: bytes | None, vocabulary: Vocabulary) -> Example | Rejection | None:
+    """The example, or why it cannot be learned from; None where it was made for other tasks, so that nothing is wrong with it."""
     if isinstance(value, UnreadableBatch):
-        return None
+        return unreadable(value)
     try:
         example = Example.FromString(value or b"")
-    except DecodeError:
+    except DecodeError as error:
+        return Rejection(reason="unparseable", detail=f"not an Example in protobuf: {error}")
+    if example.fingerprint != vocabulary.fingerprint:
         return None
-    tasks = len(vocabulary.tasks)
-    fits = (
-        example.fingerprint == vocabulary.fingerprint
-        and len(example.features) == len(vocabulary.features)
-        and len(example.labels) == tasks
-        and len(example.history_values) == len(example.history_item_ids) * (tasks + 1)
-        and math.isfinite(sum(example.features) + sum(example.history_values))
-        and len(example.lower_bounds) in (0, tasks)
-        and not any(map(math.isinf, (*example.labels, *example.lower_bounds)))
-    )
-    return example if fits else None
+    problem = _problem(example, vocabulary)
+    return example if problem is None else Rejection(reason="constraint", detail=problem)
+
+
+def _problem(example: Example, vocabulary: Vocabulary) -> str | None:
+    features, tasks = len(vocabulary.features), len(vocabulary.tasks)
+    places = len(example.history_item_ids)
+    if len(example.features) != features or len(example.history_values) != places * (tasks + 1):
+        found = f"{len(example.features)} features and {len(example.history_values)} values for {places} history items"
+        return f"{found}, not {features} and {tasks + 1} an item"
+    if not math.isfinite(sum(example.features) + sum(example.history_values)):
+        return "features or history_values hold values that are not finite"
+    if not (0.0 <= example.shown_at <= MAX_TIME and 0.0 <= example.labelled_at <= MAX_TIME):
+        return f"shown_at is {example.shown_at} and labelled_at {example.labelled_at}, not times in Unix seconds"
+    if len(example.labels) != tasks or len(example.lower_bounds) not in (0, tasks):
+        return f"{len(example.labels)} labels and {len(example.lower_bounds)} lower_bounds for {tasks} tasks"
+    if any(map(math.isinf, example.predictions)):
+        return "predictions hold values that are not finite"
+    for at, task in enumerate(vocabulary.tasks):
+        given = (example.labels[at], *example.lower_bounds[at : at + 1])
+        low, high = task.label_range
+        if any(label < low or label > high for label in given):  # NaN, which is neither, says nothing
+            return f"labels and lower_bounds of task {task.name} are {given}, not within {low:g} and {high:g}"
+    return None
 
 
 def identity(example: Example) -> tuple[str, tuple[int, ...]]:

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass, field
 
 import structlog
 
+from feature_repo.decode import Rejection
 from feature_repo.items.table import ItemTable
 from feature_repo.pending_impressions import is_labelled
 from headwater.internal.v1.streams_pb2 import Example
-from runtime.record import Record, UnreadableBatch
+from runtime.record import Record
 from streams.learning.examples import batch_of, decode_example, identity
 from streams.learning.predictions import PredictionsFile
 from streams.learning.settings import LearnerSettings
@@ -41,6 +42,9 @@ class Learned:
     unjudged: int = 0
     """Labels of impressions whose prediction is not known any more: learned from, and not in the figures."""
     unusable: int = 0
+    """Made for other tasks, or rejected."""
+    rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
+    """What cannot be learned from although it says that it is of these tasks, and why: it belongs to the dead letters."""
     skipped_batches: int = 0
     objections: list[Objection] = field(default_factory=list)
     """Why weights were refused, one for each judgement that they did not pass."""
@@ -147,10 +151,10 @@ class Learner:
                 continue
             self._next = record.offset + 1
             example = decode_example(record.value, self._table.vocabulary)
-            if example is None:
+            if not isinstance(example, Example):
                 done.unusable += 1
-                if isinstance(record.value, UnreadableBatch):
-                    _log.error("examples_unreadable", offset=record.offset, reason=record.value.reason)
+                if example is not None:
+                    done.rejected.append((record, example))
                 continue
             where, last = identity(example)
             if last <= self._seen.get(where, (-1, -1)):

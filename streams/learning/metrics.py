@@ -17,7 +17,7 @@ class LearnerMetrics:
         self.learned = Counter("headwater_examples_learned_total", "Examples scored and learned from.", registry=registry)
         self.duplicates = Counter("headwater_examples_duplicate_total", "Examples seen before, passed over.", registry=registry)
         self.unusable = Counter(
-            "headwater_examples_unusable_total", "Examples that do not fit this learner's tasks.", registry=registry
+            "headwater_examples_unusable_total", "Examples that were made for other tasks, or rejected.", registry=registry
         )
         self.unjudged = Counter(
             "headwater_labels_unjudged_total",

@@ -5,16 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from google.protobuf.message import DecodeError
-
 from feature_repo.codec import encode_activity
-from feature_repo.decode import Rejection, unreadable
+from feature_repo.decode import Rejection
 from feature_repo.fold import fold_item
+from feature_repo.items.records import decode_action
 from feature_repo.rows import ItemRow
 from feature_repo.vocabulary import Vocabulary
 from headwater.internal.v1.streams_pb2 import ItemAction
 from headwater.v1.topics import ITEM_ACTIVITY
-from runtime.record import Publication, Record, UnreadableBatch
+from runtime.record import Publication, Record
 from streams.dead_letters import dead_letter
 from streams.processors.row_cache import CacheUse, RowCache
 
@@ -57,7 +56,7 @@ class ItemProcessor:
         work = ItemWork()
         actions: list[ItemAction] = []
         for record in records:
-            action = self._decode(record)
+            action = decode_action(record.value, key=record.key, vocabulary=self._vocabulary)
             if isinstance(action, Rejection):
                 work.publications.append(dead_letter(record, action, self._clock()))
                 work.rejected[action.reason] += 1
@@ -80,19 +79,6 @@ class ItemProcessor:
     def forget(self) -> None:
         """Drops the rows in memory: another worker may own them now."""
         self._rows.clear()
-
-    def _decode(self, record: Record) -> ItemAction | Rejection:
-        if isinstance(record.value, UnreadableBatch):
-            return unreadable(record.value)
-        try:
-            action = ItemAction.FromString(record.value or b"")
-        except DecodeError as error:
-            return Rejection(reason="unparseable", detail=f"not an ItemAction in protobuf: {error}")
-        tasks = 0 if action.deleted else len(self._vocabulary.tasks)
-        if not action.item_id or len(action.observations) != tasks or len(action.label_sums) != tasks:
-            counted = f"an action of item {action.item_id!r} with {len(action.observations)} tasks, {tasks} are declared"
-            return Rejection(reason="constraint", detail=f"{counted}: it was folded before the tasks changed; replay the events")
-        return action
 
     def _state(self, row: ItemRow) -> Publication:
         if not row.updated_at:  # erased: everyone's table drops its counters

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -19,9 +20,11 @@ from feature_repo.vocabulary import Vocabulary
 from headwater.v1.topics import EXAMPLES
 from runtime.broker.rights import LEARNER_GROUP, PROCESSES
 from runtime.logging import configure_logging, log_settings
+from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
 from runtime.topics import log_ids
 from runtime.tracing import TracingSettings, traces
+from streams.dead_letters import dead_letter
 from streams.learning.learner import Checkpointed, Learned, Learner
 from streams.learning.metrics import LearnerMetrics
 from streams.learning.predictions import PredictionsFile
@@ -57,10 +60,11 @@ class LearnerAgent:
         metrics: LearnerMetrics,
         *,
         identify: Callable[[], int],
+        publisher: Publisher,
         spans: LearnerSpans,
     ) -> None:
-        """Args: `identify` tells the id of the examples topic."""
-        self._spans = spans
+        """Args: `identify` tells the id of the examples topic; `publisher` takes the dead letters."""
+        self._publisher, self._spans = publisher, spans
         self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
         self._unsaved: dict[TP, int] = {}
         self._group = worker.group(LEARNER_GROUP, EXAMPLES)
@@ -74,7 +78,9 @@ class LearnerAgent:
                 self._unsaved.update(taken.ends)
                 began = time.time()
                 span = taken.begins[0], next(iter(taken.ends.values()))  # the topic has one partition
-                self._observe_learned(await self._run(partial(self._learner.learn, taken.records, span)))
+                learned = await self._run(partial(self._learner.learn, taken.records, span))
+                self._observe_learned(learned)
+                await self._publisher.publish([dead_letter(*rejected, time.time()) for rejected in learned.rejected])
                 if self._spans.on:
                     self._spans.learned(taken.records, began, time.time())
                 self._group.finish(taken.ends)
@@ -115,6 +121,7 @@ class LearnerAgent:
         self._metrics.duplicates.inc(learned.duplicates)
         self._metrics.unjudged.inc(learned.unjudged)
         self._metrics.unusable.inc(learned.unusable)
+        self._worker.observe_rejected(Counter(rejection.reason for _, rejection in learned.rejected))
         self._metrics.skipped.inc(learned.skipped_batches)
         self._metrics.undone.inc(learned.undone)
         for objection in learned.objections:
@@ -173,6 +180,7 @@ async def _run() -> int:
     )
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
     mirror.on_failure(worker.fail_from_thread)
+    mirror.on_skipped(worker.metrics.item_records_skipped.inc)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
         learning,
@@ -185,16 +193,19 @@ async def _run() -> int:
         monotonic=time.monotonic,
         predictions=predictions,
     )
+    publisher = Publisher(kafka)
     agent = LearnerAgent(
         worker,
         learner,
         metrics,
         identify=lambda: log_ids(kafka, (EXAMPLES.name,))[EXAMPLES.name],
+        publisher=publisher,
         spans=LearnerSpans(spans),
     )
     if not await worker.admitted():
         return 1
     mirror.start()
+    await publisher.start()
     try:
         if not await worker.items_ready(mirror):
             return 1
@@ -203,6 +214,7 @@ async def _run() -> int:
         settling.cancel()
         return status
     finally:
+        await publisher.stop()
         mirror.stop()
         spans.stop()
 

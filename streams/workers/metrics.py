@@ -5,6 +5,7 @@ from typing import get_args
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from feature_repo.decode import Reason
+from runtime.metrics import ITEM_RECORDS_SKIPPED_HELP, ITEM_RECORDS_SKIPPED_METRIC
 from streams.consumer.group import Group
 
 __all__ = ["WorkerMetrics"]
@@ -63,6 +64,7 @@ class WorkerMetrics:
         self.dead_lettered = Counter(
             "headwater_events_dead_lettered_total", "Events that could not be used.", ["reason"], registry=registry
         )
+        self.item_records_skipped = Counter(ITEM_RECORDS_SKIPPED_METRIC, ITEM_RECORDS_SKIPPED_HELP, registry=registry)
         self._shown: dict[str, set[int]] = {}
         for reason in get_args(Reason):  # from 0 on, so that a rate sees the first one too
             self.dead_lettered.labels(reason)

@@ -143,3 +143,27 @@ def test_audiences_reach_the_table() -> None:
     np.testing.assert_array_equal(mirror.table.opinions[0, :, :2], audience.opinions_TA)
     assert not mirror.table.opinions[0, :, 2:].any()
     assert not mirror.table.opinions[1].any()
+
+
+def test_records_that_no_table_can_hold_are_counted_and_end_no_mirror() -> None:
+    """Too few counters, counters that are no numbers, half an audience, a vector of infinities: each would spoil every answer."""
+    fingerprint, width = VOCABULARY.fingerprint, len(VOCABULARY.activity)
+    infinite = entry("a", OURS)
+    infinite.vector = np.full(6, np.inf, dtype="<f4").tobytes()
+    half = encode_activity(ItemRow.empty("a", VOCABULARY), VOCABULARY)
+    half.audience_places, half.audience_opinions = bytes(3), bytes(5)
+    with running_broker() as kafka:
+        ensure_topics(kafka, partitions=1)
+        publish(kafka, ITEM_CONTENT.name, infinite, entry("b", OURS))
+        short = ItemActivity(item_id="a", fingerprint=fingerprint, values=[1.0])
+        unknown = ItemActivity(item_id="a", fingerprint=fingerprint, values=[float("nan")] * width)
+        publish(kafka, ITEM_ACTIVITY.name, short, unknown, half, encode_activity(ItemRow.empty("b", VOCABULARY), VOCABULARY))
+        mirror = ItemMirror(table_of(0), kafka, encoder_version=OURS)
+        mirror.start()
+        try:
+            assert mirror.wait_ready(60.0), mirror.failure
+        finally:
+            mirror.stop()
+    assert mirror.records_skipped == 4
+    assert mirror.contents_applied == mirror.activities_applied == 1
+    assert np.isfinite(mirror.table.priors()).all()

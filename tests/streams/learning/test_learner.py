@@ -32,7 +32,7 @@ EAGER = replace(CONFIG, learning_rate=3e-3, replay_capacity=1024)
 TASK_NAMES = [task.name for task in VOCABULARY.tasks]
 
 
-def _record(offset: int, *, source: int | None = None, features: float | None = None, poisoned: bool = False) -> Record:
+def record(offset: int, *, source: int | None = None, features: float | None = None, poisoned: bool = False) -> Record:
     random = np.random.default_rng(offset if source is None else source)
     values = random.normal(size=len(VOCABULARY.features)).astype(np.float32)
     example = Example(
@@ -59,7 +59,7 @@ class Clock:
         return self.now
 
 
-def _learner(
+def make_learner(
     directory: Path,
     clock: Callable[[], float],
     *,
@@ -108,19 +108,19 @@ def _lines(directory: Path) -> list[dict[str, object]]:
 
 def test_a_killed_learner_ends_in_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
     """Cuts, repeats and kills between checkpoints must leave no trace in weights or predictions."""
-    records = [_record(offset) for offset in range(42)]
+    records = [record(offset) for offset in range(42)]
     clean, rough, clock = tmp_path / "clean", tmp_path / "rough", Clock()
-    learner = _learner(clean, clock)
+    learner = make_learner(clean, clock)
     learner.learn(records)
     learner.settle(leaving=True)
 
-    learner = _learner(rough, clock, checkpoint_examples=8)
+    learner = make_learner(rough, clock, checkpoint_examples=8)
     read = 0
     for size, killed in ((3, False), (7, True), (1, False), (12, True), (2, True), (9, False), (13, True), (42, False)):
         learner.learn(records[read : read + size])
         settled = learner.settle()
         if killed:
-            learner = _learner(rough, clock, checkpoint_examples=8)
+            learner = make_learner(rough, clock, checkpoint_examples=8)
         # The group goes back to what was acknowledged at some time before: always to the beginning is the worst case.
         read = 0 if killed else read + size
         assert settled.position is None or settled.position <= 42
@@ -134,7 +134,7 @@ def test_a_killed_learner_ends_in_the_same_weights_bit_for_bit(tmp_path: Path) -
 
 def _shown(offset: int, *, of: int) -> Record:
     """The impression that record number `of` labels, told of at this offset."""
-    example = Example.FromString(_record(of).value or b"")
+    example = Example.FromString(record(of).value or b"")
     example.labels[:] = [float("nan")] * TASKS
     example.source.CopyFrom(at_offset(10_000 + of))
     return Record(topic=EXAMPLES.name, partition=0, offset=offset, key=b"u", value=example.SerializeToString(), appended_at=0.0)
@@ -142,7 +142,7 @@ def _shown(offset: int, *, of: int) -> Record:
 
 def _labelled(offset: int, *, of: int) -> Record:
     """Its label, which comes a while after."""
-    example = Example.FromString(_record(of).value or b"")
+    example = Example.FromString(record(of).value or b"")
     example.labelled_at = example.shown_at + 60.0
     example.source.CopyFrom(at_offset(20_000 + of))
     return Record(topic=EXAMPLES.name, partition=0, offset=offset, key=b"u", value=example.SerializeToString(), appended_at=0.0)
@@ -151,11 +151,11 @@ def _labelled(offset: int, *, of: int) -> Record:
 def test_figures_are_of_predictions_made_when_items_were_shown(tmp_path: Path) -> None:
     """By the weights of then, whether the label comes soon or late; a kill in between changes neither them nor the weights."""
     shown = [_shown(offset, of=100 + offset) for offset in range(8)]
-    between = [_record(8 + number, source=number) for number in range(64)]
+    between = [record(8 + number, source=number) for number in range(64)]
     labels = [_labelled(72 + number, of=100 + number) for number in range(8)]
     records = [*shown, *between, *labels]
     clean, rough, clock = tmp_path / "clean", tmp_path / "rough", Clock()
-    learner = _learner(clean, clock, config=EAGER)
+    learner = make_learner(clean, clock, config=EAGER)
     untrained = learner._guard.trainer.model
     learner.learn(shown)
     learner._predict_shown()
@@ -168,12 +168,12 @@ def test_figures_are_of_predictions_made_when_items_were_shown(tmp_path: Path) -
     for line, answers in zip(lines, expected, strict=True):
         assert line["predictions"] == pytest.approx(dict(zip(TASK_NAMES, answers, strict=True)), rel=1e-5)
 
-    learner, read = _learner(rough, clock, config=EAGER, checkpoint_examples=8), 0
+    learner, read = make_learner(rough, clock, config=EAGER, checkpoint_examples=8), 0
     for size in (5, 20, 11, 30, 9):
         learner.learn(records[read : read + size])
         learner.settle()
         read += size
-        learner = _learner(rough, clock, config=EAGER, checkpoint_examples=8)
+        learner = make_learner(rough, clock, config=EAGER, checkpoint_examples=8)
         learner.learn(records[:read])
     learner.learn(records)
     learner.settle(leaving=True)
@@ -184,7 +184,7 @@ def test_figures_are_of_predictions_made_when_items_were_shown(tmp_path: Path) -
 
 def test_a_label_whose_impression_is_forgotten_is_learned_and_not_judged(tmp_path: Path) -> None:
     """It counts as unjudged, and the figures do without it."""
-    learner = _learner(tmp_path, Clock())
+    learner = make_learner(tmp_path, Clock())
     learned = learner.learn([_labelled(number, of=100 + number) for number in range(4)])
     assert (learned.examples, learned.unjudged) == (4, 8), "two labels each"
     learner.settle(leaving=True)
@@ -193,10 +193,10 @@ def test_a_label_whose_impression_is_forgotten_is_learned_and_not_judged(tmp_pat
 
 def test_the_order_in_which_items_were_read_leaves_no_trace_in_the_weights(tmp_path: Path) -> None:
     """After a restart the table numbers its items otherwise; sums of another order would differ in their last bits."""
-    records = [_record(offset) for offset in range(40)]
+    records = [record(offset) for offset in range(40)]
     found = []
     for name, turned in (("once", False), ("turned", True)):
-        learner = _learner(tmp_path / name, Clock())
+        learner = make_learner(tmp_path / name, Clock())
         if turned:
             read = table_of()
             other = ItemTable(VOCABULARY, dimensions=read.dimensions)
@@ -216,11 +216,11 @@ def test_the_order_in_which_items_were_read_leaves_no_trace_in_the_weights(tmp_p
 def test_an_example_published_twice_is_learned_once(tmp_path: Path) -> None:
     """A user agent that was killed publishes its last examples again, at new offsets."""
     clock = Clock()
-    learner = _learner(tmp_path, clock)
-    learned = learner.learn([_record(0), _record(1), _record(2, source=0), _record(3, source=1), _record(4), _record(5)])
+    learner = make_learner(tmp_path, clock)
+    learned = learner.learn([record(0), record(1), record(2, source=0), record(3, source=1), record(4), record(5)])
     assert (learned.examples, learned.duplicates) == (4, 2)
     learner.settle(leaving=True)
-    again = _learner(tmp_path, clock).learn([_record(6, source=1), _record(7)])
+    again = make_learner(tmp_path, clock).learn([record(6, source=1), record(7)])
     assert (again.duplicates, again.unusable) == (1, 0)
 
 
@@ -230,15 +230,17 @@ def test_examples_of_other_tasks_or_with_broken_values_are_counted_and_passed_ov
         topic=EXAMPLES.name, partition=0, offset=0, key=b"u", value=Example(user_id="u").SerializeToString(), appended_at=0.0
     )
     garbage = Record(topic=EXAMPLES.name, partition=0, offset=1, key=b"u", value=b"\xff", appended_at=0.0)
-    learned = _learner(tmp_path, Clock()).learn([foreign, garbage, _record(2, features=float("inf")), *map(_record, range(3, 7))])
+    learned = make_learner(tmp_path, Clock()).learn(
+        [foreign, garbage, record(2, features=float("inf")), *map(record, range(3, 7))]
+    )
     assert (learned.unusable, learned.examples, learned.skipped_batches) == (3, 4, 0)
 
 
 def test_only_what_a_checkpoint_holds_may_be_acknowledged(tmp_path: Path) -> None:
     """Acknowledging more would lose examples at a kill."""
     clock = Clock()
-    learner = _learner(tmp_path, clock)
-    learner.learn([_record(offset) for offset in range(6)])
+    learner = make_learner(tmp_path, clock)
+    learner.learn([record(offset) for offset in range(6)])
     assert learner.settle().position is None
     clock.now += 10.0
     assert learner.settle().position == 4
@@ -247,12 +249,12 @@ def test_only_what_a_checkpoint_holds_may_be_acknowledged(tmp_path: Path) -> Non
 def test_snapshots_are_published_when_due(tmp_path: Path) -> None:
     """The first after enough examples, then by time and only with news; the metrics come along."""
     clock, store = Clock(), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
-    learner = _learner(tmp_path, clock, judged_examples=8)
-    learner.learn([_record(offset) for offset in range(4)])
+    learner = make_learner(tmp_path, clock, judged_examples=8)
+    learner.learn([record(offset) for offset in range(4)])
     assert not learner.settle().published
-    learner.learn([_record(offset) for offset in range(4, 8)])
+    learner.learn([record(offset) for offset in range(4, 8)])
     assert learner.settle().published
-    learner.learn([_record(offset) for offset in range(8, 12)])
+    learner.learn([record(offset) for offset in range(8, 12)])
     assert not learner.settle().published, "not due yet"
     clock.now += 10.0
     settled = learner.settle()
@@ -266,12 +268,12 @@ def test_snapshots_are_published_when_due(tmp_path: Path) -> None:
 def test_a_poisoned_burst_is_refused_and_the_served_model_does_not_move(tmp_path: Path) -> None:
     """Contrary labels for a while: counted with their reason, nothing new is published, and learning goes on from before."""
     clock, store = Clock(), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
-    learner = _learner(
+    learner = make_learner(
         tmp_path, clock, config=EAGER, batch_size=16, first_publish_examples=256, judge_examples=128, held_out_share=0.2
     )
 
     def pass_by(offsets: range, *, poisoned: bool = False) -> Learned:
-        learned = learner.learn([_record(offset, poisoned=poisoned) for offset in offsets])
+        learned = learner.learn([record(offset, poisoned=poisoned) for offset in offsets])
         clock.now += 10.0
         learner.settle()
         return learned
@@ -329,10 +331,10 @@ def test_a_challenger_is_promoted_by_a_note_once(tmp_path: Path) -> None:
         notes.request()
 
     def started() -> Learner:
-        return _learner(tmp_path, clock, challenger=replace(CONFIG, learning_rate=1e-3))
+        return make_learner(tmp_path, clock, challenger=replace(CONFIG, learning_rate=1e-3))
 
     def learn(learner: Learner, offsets: range) -> None:
-        learner.learn([_record(offset) for offset in offsets])
+        learner.learn([record(offset) for offset in offsets])
         clock.now += 10.0
         learner.settle()
 
@@ -352,14 +354,14 @@ def test_a_challenger_is_promoted_by_a_note_once(tmp_path: Path) -> None:
 def test_a_recreated_examples_topic_is_learned_from_its_beginning(tmp_path: Path) -> None:
     """Its offsets start from 0 again and must not be taken for repeats; what was learned stays."""
     clock = Clock()
-    learner = _learner(tmp_path, clock)
-    learner.learn([_record(offset) for offset in range(8)])
+    learner = make_learner(tmp_path, clock)
+    learner.learn([record(offset) for offset in range(8)])
     learner.settle(leaving=True)
-    learned = _learner(tmp_path, clock, log=2).learn([_record(offset, source=100 + offset) for offset in range(4)])
+    learned = make_learner(tmp_path, clock, log=2).learn([record(offset, source=100 + offset) for offset in range(4)])
     assert learned.examples == 4
 
 
 def test_a_gap_in_the_examples_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No checkpoint but committed offsets: the heads miss what was learned before."""
-    _learner(tmp_path, Clock()).learn([_record(7)])
+    make_learner(tmp_path, Clock()).learn([record(7)])
     assert "examples_missing" in capsys.readouterr().out

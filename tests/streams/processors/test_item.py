@@ -17,8 +17,9 @@ TASKS = len(VOCABULARY.tasks)
 DELETION = 2  # in place of a partition of the events
 
 
-def _record(value: bytes, offset: int) -> Record:
-    return Record(topic=ITEM_ACTIONS.name, partition=0, offset=offset, key=b"i", value=value, appended_at=0.0)
+def _record(value: bytes, offset: int, *, key: bytes = b"") -> Record:
+    key = key or ItemAction.FromString(value).item_id.encode()
+    return Record(topic=ITEM_ACTIONS.name, partition=0, offset=offset, key=key, value=value, appended_at=0.0)
 
 
 def _action(item: int, source_partition: int, source_offset: int) -> bytes:
@@ -78,7 +79,7 @@ def test_what_is_no_action_of_these_tasks_becomes_a_dead_letter() -> None:
     """Garbage, or actions from before the tasks changed, must not stop the items."""
     foreign = ItemAction(item_id="i1", observations=[1.0]).SerializeToString()
     work = _processor(MemoryRows(VOCABULARY)).process(
-        [_record(b"\xff\xff", 0), _record(foreign, 1), _record(_action(1, 0, 0), 2)]
+        [_record(b"\xff\xff", 0, key=b"i1"), _record(foreign, 1), _record(_action(1, 0, 0), 2)]
     )
     assert work.folded == 1
     assert dict(work.rejected) == {"unparseable": 1, "constraint": 1}
