@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from runtime.supervisor import StartThread, start_thread
+
 __all__ = ["Health", "Heartbeat", "Problem", "Pulse", "Watchdog"]
 
 _WATCHDOG_SECONDS = 0.5
@@ -111,17 +113,18 @@ class Watchdog:
         """Args: `end(problem)` ends the process; it is called once, in the watchdog's thread."""
         self._health, self._exit_seconds, self._end = health, exit_seconds, end
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._started = False
 
-    def start(self) -> None:
-        self._thread.start()
+    def start(self, thread: StartThread = start_thread) -> None:
+        self._started = True
+        thread("watchdog", self._run)
 
     def stop(self) -> None:
         self._stop.set()
 
     def stuck(self) -> Problem | None:
         """A standstill for too long that a restart may end; None before `start`, for what starts has limits of its own."""
-        problem = self._health.problem() if self._thread.ident is not None else None
+        problem = self._health.problem() if self._started else None
         return problem if problem is not None and problem.curable and problem.seconds > self._exit_seconds else None
 
     def _run(self) -> None:

@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from runtime.supervisor import StartThread, start_thread
+
 __all__ = ["Probes"]
 
 
@@ -41,20 +43,21 @@ class Probes:
                 """Probes come every second: they are not logged."""
 
         self._server = _Server((host, port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="probes", daemon=True)
+        self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
         """The port that is listened on."""
         return self._server.server_port
 
-    def start(self) -> None:
-        self._thread.start()
+    def start(self, thread: StartThread = start_thread) -> None:
+        self._thread = thread("probes", self._server.serve_forever)
 
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
 
 class _Server(ThreadingHTTPServer):

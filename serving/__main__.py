@@ -10,11 +10,13 @@ from collections.abc import Sequence
 import structlog
 
 from runtime.logging import configure_logging, log_settings
+from runtime.supervisor import end_within
 from serving.processes import CHILD, Supervisor
 from serving.settings import ServerSettings
 
 __all__ = ["main"]
 
+_END_SECONDS = 20.0  # more than draining takes as it is set by default
 _ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 make it search within every request
 
 
@@ -54,8 +56,16 @@ async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     except (OSError, RuntimeError, ValueError) as error:  # tasks file, encoder, ports: the message says what to do
         structlog.get_logger(__name__).error("server_not_started", error=str(error))
         sys.exit(1)
-    await stopping.wait()
+    told, failing = asyncio.create_task(stopping.wait()), asyncio.create_task(application.failure())
+    await asyncio.wait((told, failing), return_when=asyncio.FIRST_COMPLETED)
+    failed = failing.done()
+    if failed:
+        structlog.get_logger(__name__).error("server_failed", error=str(failing.result()), hint="it ends, to be started anew")
+        end_within(_END_SECONDS)
+    failing.cancel()
     await application.stop()
+    if failed:
+        sys.exit(1)
 
 
 def _stop_at_end(stopping: asyncio.Event) -> None:

@@ -20,6 +20,7 @@ from runtime.broker.rights import PROCESSES
 from runtime.health import Pulse
 from runtime.probes import Probes
 from runtime.settings import KafkaSettings
+from runtime.supervisor import BackgroundFailure, Supervisor
 from runtime.tracing import Traces
 from serving.admission import Admission
 from serving.api.auth import Access
@@ -81,6 +82,7 @@ class Application:
         table = ItemTable(vocabulary, dimensions=encoder.dimension, shared=shared)
         self._index = CatalogueIndex(table, clock=time.time)
         self.metrics = ServerMetrics()
+        self._supervisor = Supervisor(self.metrics.background_failures, failed=self._fail)
         self._mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
         self._log = EventLog(kafka)
         self._broker = AccessWatch(kafka, PROCESSES["server"])
@@ -123,11 +125,12 @@ class Application:
             checks={
                 "/healthz": lambda: self._broker.problem or self._unready(),
                 "/readyz": self._unready,
-                "/livez": lambda: None if self._pulse.alive() else "requests are stalled: restart the server",
+                "/livez": self._unalive,
             },
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._beating: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._failed = asyncio.Event()
         self._grpc: grpc.aio.Server | None = None
         self.address = ""
         """host:port of gRPC, once started."""
@@ -135,13 +138,14 @@ class Application:
 
     async def start(self) -> None:
         """Starts everything; returns as soon as requests are taken."""
-        self._beating = asyncio.create_task(self._pulse.beat(), name="pulse")
-        self._probes.start()
-        self._broker.start()
-        self._index.start()
-        self._mirror.start()
-        self._log.start()
-        self._impressions.start()
+        supervisor, self._loop = self._supervisor, asyncio.get_running_loop()
+        supervisor.task("pulse", self._pulse.beat)
+        self._probes.start(supervisor.thread)
+        self._broker.start(supervisor.thread)
+        self._index.start(supervisor.thread)
+        self._mirror.start(supervisor.thread)
+        self._log.start(supervisor.task)
+        self._impressions.start(supervisor.task)
         await self._models.refresh()
         self._grpc = grpc.aio.server(interceptors=self._interceptors, options=_OPTIONS)
         self._servicer.add_to(self._grpc)
@@ -154,12 +158,18 @@ class Application:
         await self._grpc.start()
         self.address = f"{host}:{port}"
         self._tasks = [
-            asyncio.create_task(self._models.watch(), name="models"),
-            asyncio.create_task(self._contexts.warm(), name="warm-encoder"),
-            asyncio.create_task(self._become_ready(), name="ready"),
-            asyncio.create_task(self._look_at_topics(), name="topics"),
+            supervisor.task("models", self._models.watch),
+            supervisor.task("warm-encoder", self._contexts.warm, once=True),
+            supervisor.task("ready", self._become_ready, once=True),
+            supervisor.task("topics", self._look_at_topics, once=True),
         ]
         _log.info("server_started", address=self.address, metrics_port=self.metrics_port)
+
+    async def failure(self) -> BackgroundFailure:
+        """Returns once a part in the background cannot be cured: the server must stop."""
+        await self._failed.wait()
+        assert self._supervisor.failure is not None
+        return self._supervisor.failure
 
     async def stop(self) -> None:
         """Tells callers to go elsewhere, lets requests in flight end, writes the impressions that wait, closes the rest.
@@ -167,6 +177,7 @@ class Application:
         The notice is what spares requests: gRPC cancels those that arrive in the very moment in which it closes.
         """
         _log.info("server_draining", notice_seconds=self._settings.drain_notice_seconds, seconds=self._settings.drain_seconds)
+        self._supervisor.release()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -184,8 +195,7 @@ class Application:
         await asyncio.to_thread(self._index.stop)
         await asyncio.to_thread(self._probes.stop)
         await asyncio.to_thread(self._traces.stop)
-        if self._beating is not None:  # while it drains, too, it is alive
-            self._beating.cancel()
+        await self._supervisor.stop()  # the pulse with it: while it drains, too, it is alive
         _log.info("server_stopped")
 
     def _answering(self, table: ItemTable, vocabulary: Vocabulary) -> Servicer:
@@ -250,7 +260,18 @@ class Application:
         await asyncio.to_thread(self._broker.refused_topics)
 
     def _unready(self) -> str | None:
+        if (problem := self._supervisor.problem()) is not None:
+            return problem
         return None if self._serving and self._pulse.alive() else "not ready, or draining"
+
+    def _unalive(self) -> str | None:
+        if (failure := self._supervisor.failure) is not None:
+            return str(failure)
+        return None if self._pulse.alive() else "requests are stalled: restart the server"
+
+    def _fail(self, failure: BackgroundFailure) -> None:
+        assert self._loop is not None, "no part runs before the start"
+        self._loop.call_soon_threadsafe(self._failed.set)
 
     async def _set_health(self, *, serving: bool) -> None:
         self._serving = serving

@@ -22,6 +22,7 @@ from headwater.v1.topics import EVENTS
 from runtime.backoff import pauses
 from runtime.broker.producer import may_pass, start_producer, stop_producer
 from runtime.settings import KafkaSettings
+from runtime.supervisor import StartTask, start_task
 from serving.api.errors import LogUnavailable
 from serving.api.responses import Considered, Recommendation
 
@@ -45,8 +46,8 @@ class EventLog:
         self._connected = asyncio.Event()
         self._connecting: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._connecting = asyncio.create_task(self._connect(), name="event-log-connect")
+    def start(self, task: StartTask = start_task) -> None:
+        self._connecting = task("event-log-connect", self._connect, once=True)
 
     async def append(self, events: Sequence[Event], seconds: float) -> list[str | None]:
         """Writes events keyed by user; for each, None once acknowledged, else why it was not within `seconds`.
@@ -191,8 +192,8 @@ class ImpressionWriter:
         self._waiting: asyncio.Queue[Recommendation] = asyncio.Queue(capacity)
         self._writing: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._writing = asyncio.create_task(self._run(), name="impressions")
+    def start(self, task: StartTask = start_task) -> None:
+        self._writing = task("impressions", self._run)
 
     def offer(self, shown: Recommendation) -> None:
         """Takes a list to be written; drops it where too many wait already."""
@@ -218,11 +219,13 @@ class ImpressionWriter:
             lists = [await self._waiting.get()]
             while len(lists) < _LISTS_AT_ONCE and not self._waiting.empty():
                 lists.append(self._waiting.get_nowait())
-            events = [event for shown in lists for event in impressions_of(shown, self._fingerprint)]
-            if events:
-                await self._write(events)
-            for _ in lists:
-                self._waiting.task_done()
+            try:
+                events = [event for shown in lists for event in impressions_of(shown, self._fingerprint)]
+                if events:
+                    await self._write(events)
+            finally:
+                for _ in lists:
+                    self._waiting.task_done()
 
     async def _write(self, events: list[Event]) -> None:
         deliveries = {asyncio.ensure_future(self._log.deliver(event)) for event in events}

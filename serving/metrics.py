@@ -13,6 +13,7 @@ from runtime.metrics import (
     ITEM_RECORDS_SKIPPED_HELP,
     ITEM_RECORDS_SKIPPED_METRIC,
 )
+from runtime.supervisor import failures_counter
 from serving.api.responses import DegradationReason, Info, ResponseTimings
 
 __all__ = ["ServerMetrics"]
@@ -73,6 +74,7 @@ class ServerMetrics:
             "Items left out, because only another encoder has written their vectors.",
             registry=registry,
         )
+        self.background_failures = failures_counter(registry)
         self.mirror_lag = Gauge("headwater_mirror_lag_records", "Item records not yet in the table.", registry=registry)
         self.item_records_skipped = Counter(ITEM_RECORDS_SKIPPED_METRIC, ITEM_RECORDS_SKIPPED_HELP, registry=registry)
 

@@ -17,6 +17,7 @@ from feature_repo.items.table import ItemTable
 from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
 from runtime.broker.login import check_login
 from runtime.settings import KafkaSettings
+from runtime.supervisor import StartThread, start_thread
 
 __all__ = ["ItemMirror"]
 
@@ -48,9 +49,6 @@ class ItemMirror:
         """Records that are in the log and not yet in the table, as of the last fetch."""
         self.applied_at = 0.0
         """When the newest applied record was appended to the log, Unix seconds."""
-        self.failure: Exception | None = None
-        """What ended the thread before it was asked to stop: from then on the table is stale."""
-        self._hear_failure: Callable[[Exception], None] = lambda error: None
         self._hear_skipped: Callable[[], None] = lambda: None
         self._kafka = kafka
         self._encoder_version = encoder_version
@@ -59,22 +57,19 @@ class ItemMirror:
         """Items that are not in the table, because another encoder wrote their vectors."""
         self._ready = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="item-mirror", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def on_failure(self, hear: Callable[[Exception], None]) -> None:
-        """Registers a callback, run in the mirror's thread, for an error that ends it; an unreachable broker is waited for."""
-        self._hear_failure = hear
+    def start(self, thread: StartThread = start_thread) -> None:
+        """Starts reading; an error other than of the broker, which is waited for, ends the thread."""
+        self._thread = thread("item-mirror", self._run)
 
     def on_skipped(self, hear: Callable[[], None]) -> None:
         """Registers who hears, in the mirror's thread, of each record that the table cannot take over."""
         self._hear_skipped = hear
 
     def wait_ready(self, timeout: float) -> bool:
-        """True once the table holds what the log held when reading began; False after `timeout` seconds, or on failure."""
-        return self._ready.wait(timeout) and self.failure is None
+        """True once the table holds what the log held when reading began; False after `timeout` seconds."""
+        return self._ready.wait(timeout)
 
     @property
     def encoder_mismatches(self) -> int:
@@ -88,7 +83,7 @@ class ItemMirror:
 
     def stop(self) -> None:
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
@@ -98,12 +93,6 @@ class ItemMirror:
             except KafkaError as error:
                 _log.warning("item_mirror_interrupted", error=str(error), retry_seconds=1.0)
                 self._stop.wait(1.0)
-            except Exception as error:
-                _log.error("item_mirror_failed", exc_info=error)
-                self.failure = error
-                self._ready.set()
-                self._hear_failure(error)
-                return
 
     def _follow(self) -> None:
         check_login(self._kafka)

@@ -14,6 +14,7 @@ from runtime.broker.login import diagnose
 from runtime.broker.rights import Right
 from runtime.broker.topic_config import topic_configs
 from runtime.settings import KafkaSettings
+from runtime.supervisor import StartThread, start_thread
 from runtime.topics import why_refused
 
 __all__ = ["AccessWatch"]
@@ -41,7 +42,7 @@ class AccessWatch:
         self._problem: str | None = None
         self._admin: AdminClient | None = None
         self._asking, self._stop = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="access-watch", daemon=True)
+        self._thread: threading.Thread | None = None
 
     @property
     def problem(self) -> str | None:
@@ -66,15 +67,15 @@ class AccessWatch:
             _log.error("topics_refused", error=refused)
         return refused
 
-    def start(self) -> None:
-        self._thread.start()
+    def start(self, thread: StartThread = start_thread) -> None:
+        self._thread = thread("access-watch", self._run)
 
     def stop(self) -> None:
         """Ends it; a request that the broker leaves open is left to time out."""
         self._stop.set()
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
-        if not self._thread.is_alive():
+        if self._thread is None or not self._thread.is_alive():
             self._disconnect()
 
     def _run(self) -> None:

@@ -43,7 +43,10 @@ class ContextEncoder:
 
     async def warm(self) -> None:
         """Loads the encoder, which takes seconds, so that no request waits for it."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._encoder.encode, ["warm"])
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._encoder.encode, ["warm"])
+        except (OSError, RuntimeError, ValueError) as error:  # requests are answered without their words
+            _log.error("encoder_not_warmed", error=str(error))
 
     async def encode(self, text: str, seconds: float) -> NDArray[np.float32] | None:
         """Vector (D,) of `text`; None if it could not be had in `seconds` or the encoder's own limit.

@@ -75,12 +75,13 @@ class ModelWatcher:
         held = None if self._current is None else self._current.number
         try:
             model = await asyncio.to_thread(self._load, held)
-        except (SnapshotError, OSError) as error:
+        except Exception as error:  # of whatever kind: what cannot be loaded changes nothing, and the next one may be sound
             if str(error) != self._complaint:  # once for each fault, not at every look
                 self._complaint = str(error)
                 self._rejected()
                 serves = None if self._current is None else self._current.version
-                _log.error("snapshot_not_served", error=str(error), still_serves=serves)
+                unforeseen = None if isinstance(error, SnapshotError | OSError) else error
+                _log.error("snapshot_not_served", error=str(error), still_serves=serves, exc_info=unforeseen)
             return
         self._complaint = ""
         if model is not None:

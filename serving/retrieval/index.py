@@ -11,6 +11,7 @@ from usearch.index import Index
 
 from feature_repo.counters import ALL, DAY, MONTH, decay
 from feature_repo.items.table import ItemTable
+from runtime.supervisor import StartThread, start_thread
 
 __all__ = ["EXACT", "CatalogueIndex", "newest", "trending"]
 
@@ -60,15 +61,15 @@ class CatalogueIndex:
         self._waiting = OrderedDict.fromkeys(range(len(table)))  # a set that keeps the order of arrival
         self._standing: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="catalogue-index", daemon=True)
+        self._thread: threading.Thread | None = None
         table.followers.append(self._changed)
 
-    def start(self) -> None:
-        self._thread.start()
+    def start(self, thread: StartThread = start_thread) -> None:
+        self._thread = thread("catalogue-index", self._run)
 
     def stop(self) -> None:
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join()
 
     @property

@@ -77,7 +77,6 @@ async def _run() -> int:
     table, registry = ItemTable(vocabulary, dimensions=encoder.dimension), CollectorRegistry()
     worker = Worker("features", kafka=kafka, settings=settings, registry=registry, rights=PROCESSES["features"])
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
-    mirror.on_failure(worker.fail_from_thread)
     mirror.on_skipped(worker.metrics.item_records_skipped.inc)
     publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
     user_group, item_group = worker.group(FEATURES_USERS_GROUP, EVENTS), worker.group(FEATURES_ITEMS_GROUP, ITEM_ACTIONS)
@@ -97,7 +96,7 @@ async def _run() -> int:
 
     if not await worker.admitted():
         return 1
-    mirror.start()
+    mirror.start(worker.supervisor.thread)
     await publisher.start()
     try:
         if not await worker.items_ready(mirror):

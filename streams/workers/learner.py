@@ -90,12 +90,9 @@ class LearnerAgent:
 
     async def keep_settling(self) -> None:
         """Checkpoints and publishes while no examples come; runs until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(_SETTLE_SECONDS)
-                await self._settle()
-        except Exception as error:
-            self._worker.fail(error)
+        while True:
+            await asyncio.sleep(_SETTLE_SECONDS)
+            await self._settle()
 
     async def _on_assigned(self) -> None:
         self._unsaved.clear()
@@ -179,7 +176,6 @@ async def _run() -> int:
         prepare_thread=_use_one_core,
     )
     mirror = ItemMirror(table, kafka, encoder_version=encoder.version, foreign_ratio=features.encoder_mismatch_ratio)
-    mirror.on_failure(worker.fail_from_thread)
     mirror.on_skipped(worker.metrics.item_records_skipped.inc)
     predictions = None if learning.predictions_file is None else PredictionsFile(learning.predictions_file, tasks)
     learner = Learner(
@@ -204,15 +200,13 @@ async def _run() -> int:
     )
     if not await worker.admitted():
         return 1
-    mirror.start()
+    mirror.start(worker.supervisor.thread)
     await publisher.start()
     try:
         if not await worker.items_ready(mirror):
             return 1
-        settling = asyncio.create_task(agent.keep_settling())
-        status = await worker.run()
-        settling.cancel()
-        return status
+        worker.supervisor.task("settle", agent.keep_settling)
+        return await worker.run()
     finally:
         await publisher.stop()
         mirror.stop()

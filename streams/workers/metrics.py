@@ -6,6 +6,7 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from feature_repo.decode import Reason
 from runtime.metrics import ITEM_RECORDS_SKIPPED_HELP, ITEM_RECORDS_SKIPPED_METRIC
+from runtime.supervisor import failures_counter
 from streams.consumer.group import Group
 
 __all__ = ["WorkerMetrics"]
@@ -64,6 +65,7 @@ class WorkerMetrics:
         self.dead_lettered = Counter(
             "headwater_events_dead_lettered_total", "Events that could not be used.", ["reason"], registry=registry
         )
+        self.background_failures = failures_counter(registry)
         self.item_records_skipped = Counter(ITEM_RECORDS_SKIPPED_METRIC, ITEM_RECORDS_SKIPPED_HELP, registry=registry)
         self._shown: dict[str, set[int]] = {}
         for reason in get_args(Reason):  # from 0 on, so that a rate sees the first one too

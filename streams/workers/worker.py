@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,7 @@ from runtime.broker.rights import Right
 from runtime.health import Health, Problem, Watchdog
 from runtime.probes import Probes
 from runtime.settings import KafkaSettings
+from runtime.supervisor import Supervisor, end_within
 from streams.consumer.group import Group
 from streams.settings import WorkerSettings
 from streams.workers.metrics import WorkerMetrics
@@ -25,6 +27,7 @@ __all__ = ["Worker"]
 
 _log = structlog.get_logger(__name__)
 _WATCH_SECONDS = 1.0
+_END_SECONDS = 20.0
 _ALLOCATIONS = 50_000  # objects between two searches for cycles; Python's 700 make it search many times within one batch
 
 
@@ -52,6 +55,7 @@ class Worker:
         self._access = AccessWatch(kafka, rights)
         self._health = Health(stall_seconds=settings.stall_seconds)
         self._watchdog = Watchdog(self._health, exit_seconds=settings.exit_seconds, end=self._end)
+        self.supervisor = Supervisor(self.metrics.background_failures, failed=self.fail_from_thread)
         checks = {"/healthz": self._problem, "/livez": self._stuck}
         self._probes = Probes(settings.metrics_host, settings.metrics_port, registry=registry, checks=checks)
         self._groups: list[Group] = []
@@ -93,15 +97,20 @@ class Worker:
 
     async def admitted(self) -> bool:
         """Whether the broker lets it do its work, on topics that lose no records; False, and why in the log, if not."""
-        self._probes.start()
+        self._probes.start(self.supervisor.thread)
         refused = await asyncio.to_thread(self._access.look) or await asyncio.to_thread(self._access.refused_topics)
         return refused is None
 
     async def items_ready(self, mirror: ItemMirror) -> bool:
         """Waits until the items are read; False, and why in the log, where that takes too long."""
         seconds = self._settings.ready_timeout_seconds
-        if await asyncio.to_thread(mirror.wait_ready, seconds):
-            return True
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._failure is None:
+            if await asyncio.to_thread(mirror.wait_ready, _WATCH_SECONDS):
+                return True
+        self.supervisor.release()
+        if self._failure is not None:  # the log says it already
+            return False
         _log.error(
             "items_not_read",
             seconds=seconds,
@@ -121,19 +130,21 @@ class Worker:
         gc.set_threshold(_ALLOCATIONS, 20, 20)
         for group in self._groups:
             self._health.part(group.name).progress()  # what was waited for until here is none of their doing
-        self._access.start()
-        self._watchdog.start()
-        watch = asyncio.create_task(self._watch())
+        self._access.start(self.supervisor.thread)
+        self._watchdog.start(self.supervisor.thread)
+        self.supervisor.task("watch", self._watch)
         try:
             await asyncio.gather(*[group.app.start() for group in self._groups])
             ends = [asyncio.create_task(group.app.wait_until_stopped()) for group in self._groups]
             stopping = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait((stopping, watch, *ends), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((stopping, *ends), return_when=asyncio.FIRST_COMPLETED)
             if not self._stopping.is_set():
                 reasons = [group.app.crash_reason for group in self._groups if group.app.crash_reason is not None]
                 self.fail(reasons[0] if reasons else RuntimeError("a consumer stopped on its own"))
         finally:
-            watch.cancel()
+            self.supervisor.release()
+            if self._failure is not None:
+                end_within(_END_SECONDS)
             for group in self._groups:
                 if self._failure is None:
                     await group.end_batches()
@@ -143,6 +154,7 @@ class Worker:
             self.executor.shutdown()
             self._watchdog.stop()
             await asyncio.to_thread(self._access.stop)
+            await self.supervisor.stop()
             self._probes.stop()
         return 0 if self._failure is None else 1
 
@@ -161,9 +173,11 @@ class Worker:
 
     def _problem(self) -> str | None:
         problem = self._health.problem()
-        return self._access.problem or (None if problem is None else problem.text)
+        return self.supervisor.problem() or self._access.problem or (None if problem is None else problem.text)
 
     def _stuck(self) -> str | None:
+        if (failure := self.supervisor.failure) is not None:
+            return str(failure)
         problem = self._watchdog.stuck()
         return None if problem is None else problem.text
 

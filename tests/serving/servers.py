@@ -37,6 +37,7 @@ class RunningServer:
     process: "subprocess.Popen[bytes]"
     address: str
     http: str
+    log: Path
 
     def get(self, path: str) -> str | None:
         """The body of an answer with status 200; None for any other, or none."""
@@ -63,8 +64,18 @@ class Place:
         self.snapshots = directory / "snapshots"
         """Where its servers look for models."""
 
+    def add(self, *item_ids: str) -> None:
+        """Writes entries of the catalogue, and waits for the broker."""
+        version = TextEncoder(EncoderConfig(model=str(get_model_path()))).version
+        producer = KafkaProducer(**self._kafka.client_options())
+        for number, item_id in enumerate(item_ids):
+            content = ItemContent(vector=np.eye(1, 384, number, dtype="<f4").tobytes(), encoder_version=version)
+            content.item.item_id, content.item.type, content.item.title = item_id, "article", f"Article {number}"
+            producer.send(ITEM_CONTENT.name, key=item_id.encode(), value=content.SerializeToString()).get(10.0)
+        producer.close()
+
     @contextmanager
-    def server(self, *arguments: str, **settings: object) -> Iterator[RunningServer]:
+    def server(self, *arguments: str, module: str = "serving", **settings: object) -> Iterator[RunningServer]:
         """A server that is starting; killed at the end if it still runs. `settings` are those of serving/settings.py."""
         port, metrics_port = free_port(), free_port()
         # Feast sets the variable when it is imported; a server that inherits it would keep its metrics in files.
@@ -80,10 +91,12 @@ class Place:
             "TOKENIZERS_PARALLELISM": "false",
             **{f"HEADWATER_SERVER_{name.upper()}": str(value) for name, value in settings.items()},
         }
-        argv = [sys.executable, "-m", "serving", *arguments]
-        process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE)
+        argv = [sys.executable, "-m", module, *arguments]
+        log = self._directory / f"server-{port}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE, stderr=output)
         try:
-            yield RunningServer(process=process, address=f"127.0.0.1:{port}", http=f"http://127.0.0.1:{metrics_port}")
+            yield RunningServer(process=process, address=f"127.0.0.1:{port}", http=f"http://127.0.0.1:{metrics_port}", log=log)
         finally:
             process.kill()
             process.wait()
@@ -96,14 +109,9 @@ def prepared_place(directory: Path, kafka: KafkaSettings) -> Place:
     (directory / "tasks.toml").write_text(TASKS)
     apply(StoreSettings(directory=directory / "store"))
     ensure_topics(kafka, partitions=2)
-    version = TextEncoder(EncoderConfig(model=str(get_model_path()))).version
-    producer = KafkaProducer(**kafka.client_options())
-    for number in range(_ITEMS):
-        content = ItemContent(vector=np.eye(1, 384, number, dtype="<f4").tobytes(), encoder_version=version)
-        content.item.item_id, content.item.type, content.item.title = f"a{number}", "article", f"Article {number}"
-        producer.send(ITEM_CONTENT.name, key=content.item.item_id.encode(), value=content.SerializeToString()).get(10.0)
-    producer.close()
-    return Place(directory, kafka)
+    place = Place(directory, kafka)
+    place.add(*(f"a{number}" for number in range(_ITEMS)))
+    return place
 
 
 @contextmanager

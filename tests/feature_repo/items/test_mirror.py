@@ -4,6 +4,7 @@ import queue
 
 import numpy as np
 from kafka import KafkaProducer
+from prometheus_client import CollectorRegistry
 
 from feature_repo.codec import encode_activity
 from feature_repo.items.mirror import ItemMirror
@@ -12,6 +13,7 @@ from headwater.internal.v1.packed_pb2 import PackedItemActivity
 from headwater.internal.v1.streams_pb2 import ItemActivity, ItemContent
 from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
 from runtime.settings import KafkaSettings
+from runtime.supervisor import BackgroundFailure, Supervisor, failures_counter
 from runtime.topics import ensure_topics
 from tests.broker import running_broker
 from tests.feature_repo.worlds import VOCABULARY, table_of
@@ -103,23 +105,20 @@ def test_a_few_items_that_nobody_will_write_again_are_left_out() -> None:
     assert not mirror.table.holds("lost")
 
 
-def test_an_error_that_ends_the_thread_is_handed_on() -> None:
-    """A table that silently goes stale would look fresh; the callback can end the process."""
+def test_an_error_that_no_wait_cures_ends_the_thread() -> None:
+    """A table that silently stands still would look fresh; the supervisor of the thread starts it again, or ends the process."""
     broken = table_of(0)
     broken.set_activity = None  # type: ignore[method-assign, assignment]  # any call fails as a defect of ours would
-    heard: queue.Queue[Exception] = queue.Queue()
+    given_up: queue.Queue[BackgroundFailure] = queue.Queue()
+    supervisor = Supervisor(failures_counter(CollectorRegistry()), failed=given_up.put)
     with running_broker() as kafka:
         ensure_topics(kafka, partitions=1)
-        publish(
-            kafka, ITEM_ACTIVITY.name, ItemActivity(item_id="a", fingerprint=broken.vocabulary.fingerprint, values=[0.0] * 34)
-        )
+        publish(kafka, ITEM_ACTIVITY.name, encode_activity(ItemRow.empty("a", VOCABULARY), VOCABULARY))
         mirror = ItemMirror(broken, kafka)
-        mirror.on_failure(heard.put)
-        mirror.start()
-        assert isinstance(heard.get(timeout=60.0), TypeError)
-        assert not mirror.wait_ready(60.0)
+        mirror.start(supervisor.thread)
+        assert isinstance(given_up.get(timeout=60.0).__cause__, TypeError)
+        assert not mirror.wait_ready(0.0)
         mirror.stop()
-    assert isinstance(mirror.failure, TypeError)
 
 
 def test_audiences_reach_the_table() -> None:
@@ -161,7 +160,7 @@ def test_records_that_no_table_can_hold_are_counted_and_end_no_mirror() -> None:
         mirror = ItemMirror(table_of(0), kafka, encoder_version=OURS)
         mirror.start()
         try:
-            assert mirror.wait_ready(60.0), mirror.failure
+            assert mirror.wait_ready(60.0)
         finally:
             mirror.stop()
     assert mirror.records_skipped == 4

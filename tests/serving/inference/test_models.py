@@ -1,5 +1,6 @@
 """Following the published snapshots: swap, refuse, and keep serving the last good one."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,31 @@ async def test_damaged_snapshot_leaves_the_last_good_one_serving(
     served = world.watcher.current()
     assert served is not None
     assert served.number == 3
+
+
+async def test_a_model_that_fails_to_load_in_an_unforeseen_way_leaves_the_watcher_alive(
+    world: World, model: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when memory is short: the failure is counted, the last good model serves, and the next look may succeed."""
+    world.publish(model)
+    watching = asyncio.create_task(world.watcher.watch())
+    with monkeypatch.context() as patched:
+        patched.setattr(Recommender, "load_state_dict", _raise_memory_error)
+        await _until(lambda: world.rejected == ["snapshot"])
+        assert world.watcher.current() is None
+    await _until(lambda: world.watcher.current() is not None)
+    assert not watching.done()
+    watching.cancel()
+
+
+def _raise_memory_error(*_: object) -> None:
+    raise MemoryError("no memory for this model")
+
+
+async def _until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60.0):
+        while not what():  # noqa: ASYNC110 - nothing tells of a swap
+            await asyncio.sleep(0.01)
 
 
 async def test_snapshot_for_other_tasks_or_another_encoder_is_refused(world: World, model: Recommender) -> None:
