@@ -150,8 +150,9 @@ class Task:
         """The least and the greatest label, in training space, that an event can give, as a number of 32 bits may round it."""
         if self.kind == "binary":
             return 0.0, 1.0
-        greatest = self._in_training_space(MAX_VALUE) * (1.0 + 1e-6)
-        return (0.0 if self.kind == "duration" else -greatest), greatest
+        least, greatest = self.in_training_space(-MAX_VALUE), self.in_training_space(MAX_VALUE)
+        rounding = 1e-6 * max(abs(least), abs(greatest))
+        return least - rounding, greatest + rounding
 
     def lower_bound(self, value: float | None) -> float | None:
         """The least that the label of a censored value can be, in training space; None where that says nothing."""

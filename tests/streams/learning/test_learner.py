@@ -295,9 +295,10 @@ def test_forged_features_cost_neither_examples_nor_snapshots(tmp_path: Path, for
     published has the mean and spread of the others' features."""
     clock, moments = Clock(), {}
     for name in ("clean", "forged"):
-        learner = _learner(tmp_path / name, clock, config=EAGER, batch_size=16, first_publish_examples=256, judge_examples=128)
+        directory = tmp_path / name
+        learner = make_learner(directory, clock, config=EAGER, batch_size=16, first_publish_examples=256, judge_examples=128)
         for start in range(0, 1024, 128):
-            records = [_record(offset) for offset in range(start, start + 128)]
+            records = [record(offset) for offset in range(start, start + 128)]
             if name == "forged":
                 records[40] = _with_features(records[40], forged)
             learned = learner.learn(records)
