@@ -1,79 +1,153 @@
-"""Admission control: how many requests may be in flight, and how many seconds of work may wait for its turn.
+"""Admission control: how many requests may be in flight, and in which order they get their turn of the work.
 
-What is rejected must cost next to nothing, so it is decided before a request is read. The bound on waiting is in seconds, not in
-requests, since what a request costs depends on how many candidates it has.
+A request waits for its turn as the bytes that came: nothing is parsed, read or logged for one that is refused. It is refused only
+where its turn would come too late for its caller, which is estimated by how fast requests were answered while others waited.
 """
 
-import math
+import asyncio
+import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from serving.api.errors import Overloaded
+from serving.api.errors import DeadlinePassed, Overloaded
 
 __all__ = ["Admission"]
 
-_AT_EASE = 0.75  # of the time spent on work, up to which the event loop can admit or reject all that comes besides
-_LONG_SECONDS = 0.02  # between two requests; a longer time counts as this, so that a rush after it is noticed soon
-_NEWEST_SHARE = 0.05  # of the newest piece of work in the mean by which the wait is estimated
+_PLACES = 8  # requests for each worker that are read and scored at once: while one waits for the store, another is scored
+_FIRST_SECONDS = 0.005  # between two answers, until it has been measured
+_LONGEST_SECONDS = 1.0  # between two answers; a longer time counts as this
+_NEWEST_SHARE = 0.05
+_REFUSALS_PER_SECOND, _REFUSALS_AT_ONCE = 200.0, 50.0
+_SHORTEST_RETRY_SECONDS = 0.05
 
 
 class Admission:
-    """Counts requests and work of one process; for its event loop, but for `worked`, which any thread may call."""
+    """Counts and orders the requests of one process; for its event loop alone.
 
-    def __init__(self, *, max_in_flight: int, max_wait_seconds: float, workers: int = 1) -> None:
-        """Args: `workers` do the work side by side, so that it waits so many times less."""
+    Clients take turns, one request each, so that one client's many requests delay another's few by little.
+    """
+
+    def __init__(self, *, max_in_flight: int, workers: int = 1, clock: Callable[[], float] = time.monotonic) -> None:
+        """Args: `workers` do the work side by side."""
         self.in_flight = 0
-        """Requests that were admitted and have not ended."""
-        self.places = 0
-        """Of these, the ones that wait for work or have it done."""
-        self._max_in_flight, self._max_wait, self._workers = max_in_flight, max_wait_seconds, workers
-        self._mean_seconds = 0.0
-        self._entered_at, self._mean_interval = 0.0, _LONG_SECONDS
-
-    @property
-    def at_ease(self) -> bool:
-        """Whether requests come slowly enough for the event loop to do their work and still look at what comes."""
-        return self._mean_seconds <= _AT_EASE * self._mean_interval
-
-    def enter(self, *, scoring: bool) -> None:
-        """Admits a request, which must then `leave`; one for `scoring` needs room among the work that waits, too.
-
-        Raises:
-            Overloaded: there is no room; the request does not count.
-        """
-        if self.in_flight >= self._max_in_flight:
-            raise Overloaded(f"{self._max_in_flight} requests are in flight, which is all this server takes: retry with backoff")
-        if scoring:
-            now = time.perf_counter()
-            interval = min(now - self._entered_at, _LONG_SECONDS)
-            self._entered_at, self._mean_interval = now, self._mean_interval + _NEWEST_SHARE * (interval - self._mean_interval)
-            self._check_wait(math.inf)
-        self.in_flight += 1
-
-    def leave(self) -> None:
-        """Ends an admitted request."""
-        self.in_flight -= 1
+        """Requests that were admitted and have not ended, those that wait among them."""
+        self._max_in_flight, self._places = max_in_flight, _PLACES * workers
+        self._free = self._places
+        self._clock = clock
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        """By client, in the order in which clients get their next turn."""
+        self._waiting_count = 0
+        self._seconds_each, self._ended_at = _FIRST_SECONDS, clock()
+        self._next_refusal = 0.0
 
     @contextmanager
-    def place(self, seconds: float) -> Iterator[None]:
-        """A place among the work that waits, held from before a user's features are read until the work is done.
+    def entered(self) -> Iterator[None]:
+        """Counts a request as in flight.
 
         Raises:
-            Overloaded: the work would wait longer than the bound, or than the `seconds` that its caller has left.
+            Overloaded: too many are.
         """
-        self._check_wait(seconds)
-        self.places += 1
+        if self.in_flight >= self._max_in_flight:
+            wait = self._waiting_count * self._seconds_each
+            raise Overloaded(
+                f"{self._max_in_flight} requests are in flight, which is all this server takes: retry with backoff",
+                retry_seconds=_retry_seconds(wait),
+            )
+        self.in_flight += 1
         try:
             yield
         finally:
-            self.places -= 1
+            self.in_flight -= 1
 
-    def worked(self, seconds: float) -> None:
-        """A piece of work took so long; the next ones are expected to."""
-        self._mean_seconds += _NEWEST_SHARE * (seconds - self._mean_seconds)
+    @asynccontextmanager
+    async def turn(self, client: str, seconds: float) -> AsyncIterator[None]:
+        """A turn of the work, within the `seconds` that the caller has left; held until the work is done.
 
-    def _check_wait(self, seconds: float) -> None:
-        wait = self.places * self._mean_seconds / self._workers
-        if wait > min(seconds, self._max_wait):
-            raise Overloaded(f"about {wait:.3f} s of work waits before this request: retry with backoff, or run more servers")
+        Raises:
+            Overloaded: the turn would come too late.
+            DeadlinePassed: it did not come in time, although it should have.
+        """
+        if self._free > 0 and not self._waiting_count:
+            self._free -= 1
+        else:
+            await self._wait(client, seconds)
+        try:
+            yield
+        finally:
+            if self._waiting_count:
+                took = min(self._clock() - self._ended_at, _LONGEST_SECONDS)
+                self._seconds_each += _NEWEST_SHARE * (took - self._seconds_each)
+            self._ended_at = self._clock()
+            self._pass_on()
+
+    async def refusal(self, seconds: float) -> None:
+        """Returns when the next refusal may be sent, at the latest when its caller has little of its `seconds` left.
+
+        A caller that sends a refused request again at once would otherwise take the time that answers need.
+        """
+        now = self._clock()
+        self._next_refusal = max(self._next_refusal, now - _REFUSALS_AT_ONCE / _REFUSALS_PER_SECOND) + 1.0 / _REFUSALS_PER_SECOND
+        if self._next_refusal > now:
+            await asyncio.sleep(min(self._next_refusal - now, max(0.0, 0.8 * seconds)))
+
+    async def _wait(self, client: str, seconds: float) -> None:
+        queue = self._waiting.get(client)
+        clients = len(self._waiting) + (queue is None)
+        ahead = min(self._waiting_count, (0 if queue is None else len(queue)) * clients + clients - 1)
+        wait = (ahead + 1 + self._places) * self._seconds_each
+        if wait > seconds:
+            raise Overloaded(
+                f"about {wait:.3f} s of work waits before this request: retry with backoff, or run more servers",
+                retry_seconds=_retry_seconds(wait - seconds),
+            )
+        arrived, mine = self._clock(), asyncio.get_running_loop().create_future()
+        if queue is None:
+            queue = self._waiting[client] = deque()
+        queue.append(mine)
+        self._waiting_count += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await mine
+        except (asyncio.CancelledError, TimeoutError) as error:
+            if mine.done() and not mine.cancelled():  # its turn came in the same moment
+                self._pass_on()
+            else:
+                self._leave(client, mine)
+            if isinstance(error, TimeoutError):
+                raise DeadlinePassed(f"no turn within {seconds:.3f} s: allow more time, or run more servers") from error
+            raise
+        if self._clock() + self._places * self._seconds_each > arrived + seconds:
+            self._pass_on()
+            raise Overloaded(
+                "the work before this request took longer than expected: retry with backoff, or run more servers",
+                retry_seconds=_retry_seconds(self._waiting_count * self._seconds_each),
+            )
+
+    def _leave(self, client: str, mine: "asyncio.Future[None]") -> None:
+        queue = self._waiting.get(client)
+        if queue is None or mine not in queue:  # passed over already
+            return
+        queue.remove(mine)
+        self._waiting_count -= 1
+        if not queue:
+            del self._waiting[client]
+
+    def _pass_on(self) -> None:
+        """Gives a turn that has ended to the next client that still waits."""
+        while self._waiting:
+            client, queue = self._waiting.popitem(last=False)
+            mine = queue.popleft()
+            if queue:
+                self._waiting[client] = queue
+            self._waiting_count -= 1
+            if not mine.done():  # cancelled, and not yet told so
+                mine.set_result(None)
+                return
+        self._free += 1
+
+
+def _retry_seconds(seconds: float) -> float:
+    """When a refused caller should come again: not all of them in the same moment."""
+    return max(_SHORTEST_RETRY_SECONDS, seconds) * random.uniform(1.0, 1.5)

@@ -105,10 +105,9 @@ class Application:
         )
         self._admission = Admission(
             max_in_flight=settings.max_in_flight,
-            max_wait_seconds=settings.max_wait_seconds,
             workers=settings.scoring_threads,
         )
-        self._queue = ScoringQueue(settings.scoring_threads, self._admission)
+        self._queue = ScoringQueue(settings.scoring_threads)
         self._servicer = self._answering(table, vocabulary)
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self._mirror.on_skipped(self.metrics.item_records_skipped.inc)
@@ -214,7 +213,6 @@ class Application:
             model=self._models.current,
             shown=self._impressions.offer,
             limits=limits,
-            admission=self._admission,
             queue=self._queue,
         )
         explainer = Explainer(table=table, users=self._users, model=self._models.current, limits=limits, threads=self._queue)
@@ -226,6 +224,7 @@ class Application:
             limits=limits,
             admission=self._admission,
             default_deadline_seconds=self._settings.default_deadline_seconds,
+            by_token=self._settings.tokens_file is not None,
             retry_bytes=self._settings.retry_megabytes * 2**20,
             traces=self._traces,
         )

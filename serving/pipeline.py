@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from feature_repo.vocabulary import HISTORY
-from serving.admission import Admission
 from serving.api.degradations import context_skipped, empty_catalogue, missing_pins, no_model, unknown_items
 from serving.api.requests import RecommendQuery, ScoreQuery
 from serving.api.responses import Degradation, Info, Recommendation, ResponseTimings, Scored
@@ -49,7 +48,6 @@ class Pipeline:
         model: Callable[[], ServedModel | None],
         shown: Callable[[Recommendation], None],
         limits: Limits,
-        admission: Admission,
         queue: ScoringQueue,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,21 +58,19 @@ class Pipeline:
         self._model = model
         self._shown = shown
         self._limits = limits
-        self._admission = admission
         self._queue = queue
         self._clock = clock
         self._freshness = FreshnessTracker()
 
     async def score(self, query: ScoreQuery) -> Scored:
-        """Predictions for the items asked for, in their order; raises InvalidRequest and Overloaded."""
+        """Predictions for the items asked for, in their order; raises InvalidRequest."""
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         rows_B = self._table.rows(query.item_ids)
-        with self._admission.place(query.seconds):
-            user = await self._users.read(query.user_id, now, query.seconds * _READ_SHARE)
-            watch.lap("feature_read")
-            work = partial(self._score, user.row, rows_B, now, model, watch)
-            values_BT = await self._queue.run(work, candidates=len(rows_B))
+        user = await self._users.read(query.user_id, now, query.seconds * _READ_SHARE)
+        watch.lap("feature_read")
+        work = partial(self._score, user.row, rows_B, now, model, watch)
+        values_BT = await self._queue.run(work, candidates=len(rows_B))
         watch.lap("return")
         unknown_B = (rows_B < 0) | ~self._table.live[rows_B]
         found = [*self._found(user, model), unknown_items(query.item_ids, unknown_B)]
@@ -93,15 +89,14 @@ class Pipeline:
         columns = self._limits.columns(query.tasks)
         now, model, watch = self._clock(), self._model(), Stopwatch()
         seconds = query.seconds * _READ_SHARE
-        with self._admission.place(query.seconds):
-            user, context_D = await asyncio.gather(
-                self._users.read(query.user_id, now, seconds), self._encode(query.context_text, seconds)
-            )
-            watch.lap("feature_read")
-            rank = partial(
-                self._ranker.rank, query, user.row, weights=weights, context_D=context_D, model=model, now=now, watch=watch
-            )
-            ranked = await asyncio.get_running_loop().run_in_executor(self._queue, rank)
+        user, context_D = await asyncio.gather(
+            self._users.read(query.user_id, now, seconds), self._encode(query.context_text, seconds)
+        )
+        watch.lap("feature_read")
+        rank = partial(
+            self._ranker.rank, query, user.row, weights=weights, context_D=context_D, model=model, now=now, watch=watch
+        )
+        ranked = await asyncio.get_running_loop().run_in_executor(self._queue, rank)
         watch.lap("return")
         found = [*self._found(user, model), missing_pins(ranked.missing_pins)]
         if query.context_text and context_D is None:

@@ -49,9 +49,11 @@ class ServerSettings(BaseSettings):
     max_candidates: int = Field(default=1000, ge=1, description="Items that one Score may name.")
     candidate_pool: int = Field(default=500, ge=1, description="Items that one Recommend scores, and the most it returns.")
     max_events: int = Field(default=1000, ge=1, description="Events that one RecordEvents may carry.")
-    max_in_flight: int = Field(default=64, ge=1, description="Requests beyond these are refused at once.")
-    max_wait_seconds: float = Field(
-        default=0.05, gt=0, description="A request that would wait longer for those before it is refused at once."
+    max_in_flight: int = Field(
+        default=1000,
+        ge=1,
+        description="Requests that may be answered or wait for their turn at once; more are refused, and so is one whose turn "
+        "would come too late for its deadline.",
     )
     retry_megabytes: int = Field(
         default=64,

@@ -10,6 +10,7 @@ import torch
 from benchmarks.results import measure_sections
 from benchmarks.serving import report
 from benchmarks.serving.catalogue import measure_catalogue
+from benchmarks.serving.crowd import measure_crowd
 from benchmarks.serving.deployment import Deployment, running_deployment
 from benchmarks.serving.latency import measure_floor, measure_latency, measure_plain
 from benchmarks.serving.load import LoadClient
@@ -23,6 +24,7 @@ _SECTIONS: dict[str, Callable[[Deployment, LoadClient, Callable[[str], None]], d
     "plain": measure_plain,
     "floor": measure_floor,
     "pressure": measure_pressure,
+    "crowd": measure_crowd,
     "candidates": measure_candidates,
     "catalogue": measure_catalogue,
     "processes": measure_processes,

@@ -15,7 +15,6 @@ _CONNECTIONS = _IN_FLIGHT = 8  # the kernel deals connections out to processes, 
 _WARM_SECONDS, _SECONDS = 6.0, 6.0
 _WAITING = {
     "store_timeout_seconds": 2.0,  # with every core taken, a read may wait its turn for longer than usual
-    "max_wait_seconds": 1.0,  # none is refused: this client would send it again at once, and refusals would be measured
 }
 
 

@@ -8,6 +8,7 @@ from benchmarks.chart import line_chart
 __all__ = ["charts", "headline", "part"]
 
 _SERVERS = {"redis": "Redis", "redis_two": "Redis, two server processes", "sqlite": "SQLite"}
+_CROWDS = {"score": "Score of 100", "recommend": "a list of 10"}
 _WAYS = {
     "plain": "plain: rows and vectors by `get_online_features`, then PyTorch",
     "plain_held_vectors": "plain, vectors held in memory: rows by `get_online_features`, then PyTorch",
@@ -40,6 +41,7 @@ def part(results: Mapping[str, Any]) -> str:
         "plain": _plain,
         "floor": _floor,
         "pressure": _pressure,
+        "crowd": _crowd,
         "candidates": _candidates,
         "catalogue": _catalogue,
         "processes": _processes,
@@ -58,6 +60,12 @@ def charts(results: Mapping[str, Any]) -> dict[str, str]:
             for name, key in (("p50", "p50_s"), ("p99", "p99_s"))
         }
         found["serving-pressure.svg"] = line_chart("Score of 100: ms, by load", "offered load, in capacities", lines, log_x=True)
+    if "crowd" in results:
+        lines = {
+            title: [(float(clients), seen["answered_rps"]) for clients, seen in results["crowd"][name].items()]
+            for name, title in _CROWDS.items()
+        }
+        found["serving-crowd.svg"] = line_chart("Answers a second", "clients that ask again at once", lines, log_x=True)
     if "candidates" in results:
         sizes = results["candidates"]["sizes"]
         lines = {
@@ -125,6 +133,22 @@ def _pressure(found: Mapping[str, Any]) -> str:
     )
     table = _table(("load", "offered", "answered", "refused", "p50", "p99"), rows)
     return f"### Under pressure\n\n{words}\n\n{table}\n\n![Latency by load](charts/serving-pressure.svg)"
+
+
+def _crowd(found: Mapping[str, Any]) -> str:
+    rows = []
+    for name, title in _CROWDS.items():
+        most = max(seen["answered_rps"] for seen in found[name].values())
+        for clients, seen in found[name].items():
+            refused = sum(count for status, count in seen["statuses"].items() if status != "OK")
+            answered, share = f"{seen['answered_rps']:.0f}", f"{seen['answered_rps'] / most:.0%}"
+            rows.append((title, clients, answered, share, _ms(seen["p50_s"]), _ms(seen["p99_s"]), str(refused)))
+    words = (
+        f"Each client has one request under way, {found['deadline_s']:g} s for it, and asks again as soon as it is answered or "
+        "refused, whatever it is told."
+    )
+    table = _table(("", "clients", "answered a second", "of the most", "p50", "p99", "not answered"), rows)
+    return f"### Crowds\n\n{words}\n\n{table}\n\n![Answers a second by clients](charts/serving-crowd.svg)"
 
 
 def _candidates(found: Mapping[str, Any]) -> str:

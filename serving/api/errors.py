@@ -2,7 +2,7 @@
 
 ServingError
 ├── InvalidRequest      the caller must change the request
-├── Overloaded          more requests in flight than the server takes
+├── Overloaded          more work than can be done in time
 ├── DeadlinePassed      no time was left to answer
 └── LogUnavailable      the event log acknowledged nothing
 """
@@ -41,7 +41,11 @@ class InvalidRequest(ServingError):
 
 
 class Overloaded(ServingError):
-    """The server has as many requests in flight as it takes."""
+    """The server has more work than it can do in the caller's time; after `retry_seconds` it may have less."""
+
+    def __init__(self, detail: str, *, retry_seconds: float) -> None:
+        super().__init__(detail)
+        self.retry_seconds = retry_seconds
 
 
 class DeadlinePassed(ServingError):

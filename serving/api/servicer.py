@@ -1,6 +1,7 @@
 """GRPC face: converts, calls the data plane, converts back; and which status each failure has on the wire."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 import grpc
 import structlog
 from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # it carries no types
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it carries no types
 
 from headwater.v1 import recommender_pb2 as pb
 from runtime.tracing import Traces
@@ -54,7 +57,7 @@ class _Method:
     check: Callable[[Any], None]
     answer: Callable[[Any, float], Awaitable[tuple[Message, Scored | Recommendation | None]]]
     max_bytes: int = MAX_QUERY_BYTES
-    scoring: bool = True
+    takes_turns: bool = True
 
 
 class Servicer:
@@ -70,6 +73,7 @@ class Servicer:
         limits: Limits,
         admission: Admission,
         default_deadline_seconds: float,
+        by_token: bool = False,
         retry_bytes: int = 2**20,
         traces: Traces = _NO_TRACES,
     ) -> None:
@@ -80,14 +84,15 @@ class Servicer:
         self._admission = admission
         self._default_deadline = default_deadline_seconds
         self._recent = RecentRecommendations(max_bytes=retry_bytes, repeated=metrics.recommendations_repeated.inc)
+        self._by_token = by_token
         self._traces = traces
         self._methods = {
             "Score": _Method(pb.ScoreRequest, limits.check_score, self._score),
             "Recommend": _Method(pb.RecommendRequest, limits.check_recommend, self._recommend),
             "RecommendSlates": _Method(pb.RecommendSlatesRequest, limits.check_slates, self._recommend_slates),
-            "Explain": _Method(pb.ExplainRequest, limits.check_explain, self._explain, scoring=False),
+            "Explain": _Method(pb.ExplainRequest, limits.check_explain, self._explain),
             "RecordEvents": _Method(
-                pb.RecordEventsRequest, limits.check_events, self._record_events, max_bytes=MAX_MESSAGE_BYTES, scoring=False
+                pb.RecordEventsRequest, limits.check_events, self._record_events, max_bytes=MAX_MESSAGE_BYTES, takes_turns=False
             ),
         }
 
@@ -127,22 +132,44 @@ class Servicer:
         return conversion.record_response(await self._recorder.record(request.events, 0.9 * seconds)), None
 
     async def _answer(self, method: str, content: bytes, context: _Context) -> bytes:
-        how = self._methods[method]
+        how, started = self._methods[method], time.perf_counter()
+        remaining = context.time_remaining()
+        seconds = self._default_deadline if remaining is None else remaining
+        turned, code = False, grpc.StatusCode.CANCELLED
         try:
-            self._admission.enter(scoring=how.scoring)
-        except Overloaded as error:
-            self._metrics.handled.labels(method, "RESOURCE_EXHAUSTED").inc()
-            await context.abort(_STATUS[Overloaded], str(error))
+            with self._admission.entered():
+                self._metrics.in_flight.set(self._admission.in_flight)
+                if not how.takes_turns:
+                    turned = True
+                    return await self._answer_now(method, how, content, context, started, seconds)
+                async with self._admission.turn(self._client_of(context), seconds):
+                    turned, waited = True, time.perf_counter() - started
+                    return await self._answer_now(method, how, content, context, started, seconds - waited)
+        except (Overloaded, DeadlinePassed) as error:
+            refused, code = error, _STATUS[type(error)]
+        finally:
+            self._metrics.in_flight.set(self._admission.in_flight)
+            if not turned:
+                self._metrics.handled.labels(method, code.name).inc()
+        trailers: tuple[tuple[str, str | bytes], ...] = ()
+        if isinstance(refused, Overloaded):
+            await self._admission.refusal(seconds - time.perf_counter() + started)
+            trailers = _retry_trailers(code, str(refused), refused.retry_seconds)
+        await context.abort(code, str(refused), trailers)
+        raise AssertionError("abort always raises")
+
+    async def _answer_now(
+        self, method: str, how: _Method, content: bytes, context: _Context, started: float, seconds: float
+    ) -> bytes:
         metadata: tuple[tuple[str, Any], ...] = ()
-        started, began, code, detail = time.perf_counter(), time.time(), grpc.StatusCode.OK, ""
+        began, code, detail = time.time(), grpc.StatusCode.OK, ""
         answered: Scored | Recommendation | None = None
         try:
-            self._metrics.in_flight.set(self._admission.in_flight)
             metadata = tuple(context.invocation_metadata() or ())
             structlog.contextvars.bind_contextvars(method=method, request_id=_request_id(metadata))
             request = parsed(how.request, content, max_bytes=how.max_bytes)
             how.check(request)
-            response, answered = await self._in_time(context, partial(how.answer, request))
+            response, answered = await _in_time(seconds, partial(how.answer, request))
             if answered is not None:
                 self._metrics.observe_answer(answered.report, answered.info)
             return response.SerializeToString()
@@ -155,14 +182,20 @@ class Servicer:
             code, detail = grpc.StatusCode.INTERNAL, f"{method} failed by a fault of the server; its log says more"
             _log.exception("request_failed")
         finally:
-            self._admission.leave()
-            self._metrics.in_flight.set(self._admission.in_flight)
             self._metrics.handled.labels(method, code.name).inc()
             self._metrics.handling.labels(method).observe(time.perf_counter() - started)
             if self._traces.on:
                 self._trace(method, metadata, began, code, answered)
         await context.abort(code, detail)
         raise AssertionError("abort always raises")
+
+    def _client_of(self, context: _Context) -> str:
+        """Whose turn it is: the holder of a token where there are tokens, else a connection."""
+        if self._by_token:
+            for key, value in context.invocation_metadata() or ():
+                if key == "authorization":
+                    return str(value)
+        return str(context.peer())
 
     def _trace(
         self,
@@ -183,16 +216,24 @@ class Servicer:
         within = self._traces.of_call(metadata)
         self._traces.write(method, began, time.time(), within=within, stages=stages, attributes=about)
 
-    async def _in_time(self, context: _Context, answer: Callable[[float], Awaitable[_A]]) -> _A:
-        remaining = context.time_remaining()
-        seconds = self._default_deadline if remaining is None else remaining
-        if seconds <= 0.0:
-            raise DeadlinePassed("the deadline had passed when the request arrived: allow more time")
-        try:
-            async with asyncio.timeout(seconds):
-                return await answer(seconds)
-        except TimeoutError as error:
-            raise DeadlinePassed(f"no answer within {seconds:.3f} s: allow more time or ask for fewer items") from error
+
+async def _in_time(seconds: float, answer: Callable[[float], Awaitable[_A]]) -> _A:
+    if seconds <= 0.0:
+        raise DeadlinePassed("the deadline had passed when the request's turn came: allow more time")
+    try:
+        async with asyncio.timeout(seconds):
+            return await answer(seconds)
+    except TimeoutError as error:
+        raise DeadlinePassed(f"no answer within {seconds:.3f} s: allow more time or ask for fewer items") from error
+
+
+def _retry_trailers(code: grpc.StatusCode, detail: str, seconds: float) -> tuple[tuple[str, str | bytes], ...]:
+    """When to come again, as gRPC's own retries read it, and as google.rpc.RetryInfo."""
+    info, milliseconds = RetryInfo(), math.ceil(1e3 * seconds)
+    info.retry_delay.FromMilliseconds(milliseconds)
+    status = Status(code=code.value[0], message=detail)
+    status.details.add().Pack(info)
+    return ("grpc-retry-pushback-ms", str(milliseconds)), ("grpc-status-details-bin", status.SerializeToString())
 
 
 def _logged(query: _Q) -> _Q:

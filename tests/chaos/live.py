@@ -80,7 +80,6 @@ class Generation:
             "HEADWATER_LEARNER_FIRST_PUBLISH_EXAMPLES": "128",
             "HEADWATER_STORE_USER_TTL_SECONDS": "1e10",  # the traffic is of 2023
             # Patient: what is asked here is whether it answers in full, on a machine that does much else.
-            "HEADWATER_SERVER_MAX_WAIT_SECONDS": "10",
             "HEADWATER_SERVER_STORE_TIMEOUT_SECONDS": "10",
             **(settings or {}),
         }

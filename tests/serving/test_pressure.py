@@ -1,21 +1,22 @@
 """The gRPC face under pressure: overload, deadlines, callers that leave, a slow encoder and new models."""
 
 import asyncio
-import math
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # it carries no types
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it carries no types
 from numpy.typing import NDArray
 
 from headwater.v1 import recommender_pb2 as pb
 from headwater.v1.events_pb2 import Event
 from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
-from serving.api.errors import Overloaded
 from serving.metrics import ServerMetrics
 from tests.serving.stubs import reasons
 from tests.serving.worlds import World
@@ -56,17 +57,28 @@ async def test_a_few_to_score_do_not_wait_for_a_long_piece_of_work(world: World,
     assert long.done()
 
 
-async def test_a_full_queue_refuses_what_is_to_be_scored_alone(world: World, stub: RecommenderServiceStub) -> None:
-    """What would wait too long is refused whatever it asks; events, which wait for no scoring, are looked at."""
-    world.queue.submit(time.sleep, 0.5).result()
-    with ExitStack() as places:
-        with suppress(Overloaded):
-            while True:
-                places.enter_context(world.admission.place(math.inf))
-        with pytest.raises(grpc.aio.AioRpcError, match="of work waits before this request: retry with backoff"):
-            await stub.Score(pb.ScoreRequest())
+async def waits(world: World, client: str) -> None:
+    async with world.admission.turn(client, 60.0):
+        pass
+
+
+async def test_a_full_queue_refuses_unread_what_would_wait_too_long(world: World, stub: RecommenderServiceStub) -> None:
+    """It says when to come again, as gRPC's retries and as RetryInfo; events, which wait for no turn, are looked at."""
+    async with AsyncExitStack() as turns:
+        for _ in range(8):
+            await turns.enter_async_context(world.admission.turn("another", 60.0))
+        waiting = [asyncio.ensure_future(waits(world, f"client {number}")) for number in range(1_000)]
+        await asyncio.sleep(0)
+        with pytest.raises(grpc.aio.AioRpcError, match="of work waits before this request: retry with backoff") as refused:
+            await stub.Score(pb.ScoreRequest(), timeout=3.0)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        trailers: dict[str, Any] = dict(refused.value.trailing_metadata() or ())  # type: ignore[arg-type]  # of pairs
+        status, info = Status.FromString(trailers["grpc-status-details-bin"]), RetryInfo()
+        assert status.details[0].Unpack(info)
+        assert 50 <= info.retry_delay.ToMilliseconds() == int(trailers["grpc-retry-pushback-ms"]) <= 6_000
         response = await stub.RecordEvents(pb.RecordEventsRequest(events=[Event(event_id="e", user_id="u")]))
         assert len(response.rejected) == 1
+    await asyncio.gather(*waiting)
     assert (await stub.Score(pb.ScoreRequest(user_id="ann", item_ids=["i0"]))).items
 
 

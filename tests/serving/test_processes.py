@@ -143,7 +143,7 @@ def test_models_take_over_without_a_failed_call(place: Place) -> None:
     by_version: dict[str, set[bytes]] = {}
     failures: list[grpc.RpcError] = []
     leave = threading.Event()
-    with place.server(snapshot_poll_seconds=0.1, max_wait_seconds=20) as server:
+    with place.server(snapshot_poll_seconds=0.1) as server:
         server.wait_healthy()
 
         def call_on() -> None:

@@ -132,8 +132,8 @@ class World:
         self.users = UserReader(RowStore(self.store_settings, VOCABULARY), VOCABULARY, ttl_seconds=86_400.0, timeout_seconds=1.0)
         self.contexts = ContextEncoder(self.encoder, timeout_seconds=0.2)
         self.index = CatalogueIndex(self.table, clock=lambda: NOW)
-        self.admission = Admission(max_in_flight=2, max_wait_seconds=1.0)
-        self.queue = ScoringQueue(1, self.admission)
+        self.admission = Admission(max_in_flight=2)
+        self.queue = ScoringQueue(1)
         self.limits = Limits(tasks=VOCABULARY.tasks, max_candidates=100, candidate_pool=20, max_events=10)
         self.pipeline = Pipeline(
             table=self.table,
@@ -143,7 +143,6 @@ class World:
             model=self.watcher.current,
             shown=self.shown.append,
             limits=self.limits,
-            admission=self.admission,
             queue=self.queue,
             clock=lambda: NOW,
         )
