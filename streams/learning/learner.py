@@ -19,7 +19,7 @@ from training.metrics.drift import Drift, DriftWatch
 from training.metrics.progress import Progress, Quality
 from training.release.acceptance import Objection
 from training.release.champion_challenger import ChampionChallenger, Comparison
-from training.release.guard import Guard
+from training.release.guard import Guard, Verdict
 from training.release.holdout import holdout_mask
 from training.release.promotion import PromotionNotes
 from training.shown import ShownPredictions
@@ -46,11 +46,19 @@ class Learned:
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
     """What cannot be learned from although it says that it is of these tasks, and why: it belongs to the dead letters."""
     skipped_batches: int = 0
-    objections: list[Objection] = field(default_factory=list)
-    """Why weights were refused, one for each judgement that they did not pass."""
-    undone: int = 0
-    """Examples whose learning was undone with them."""
+    verdicts: list[Verdict] = field(default_factory=list)
+    """Of judgements on weights, in order."""
     drifts: list[Drift] = field(default_factory=list)
+
+    @property
+    def objections(self) -> list[Objection]:
+        """Why weights were refused, one for each judgement that they did not pass."""
+        return [verdict.objection for verdict in self.verdicts if verdict.objection is not None]
+
+    @property
+    def undone(self) -> int:
+        """Examples whose learning was undone with them."""
+        return sum(verdict.undone for verdict in self.verdicts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,10 +231,9 @@ class Learner:
         self._progress.add(predictions_BT, report.labels_BT.masked_fill(predictions_BT.isnan(), math.nan))
         done.unjudged += int((predictions_BT.isnan() & ~report.labels_BT.isnan()).sum())
         done.drifts += self._watch(report)
-        if judgement is not None and judgement.objection is not None:
-            self._tell(judgement.objection, judgement.undone)
-            done.objections.append(judgement.objection)
-            done.undone += judgement.undone
+        if judgement is not None:
+            done.verdicts.append(judgement)
+            self._tell(judgement)
         if self._predictions is not None:
             self._predictions.append(examples, predictions_BT)
         self._position, self._seen_in_batches = self._next, dict(self._seen)
@@ -248,16 +255,28 @@ class Learner:
             _log.warning("drift", task=drift.task, loss_before=round(drift.before, 4), loss_after=round(drift.after, 4))
         return drifts
 
-    def _tell(self, objection: Objection, undone: int) -> None:
-        _log.error(
-            "snapshot_rejected",
-            task=objection.task,
-            reason=objection.reason,
-            detail=objection.detail,
-            examples=self._guard.trainer.examples,
-            undone=undone,
-            hint="the last good weights stay published, and learning goes on from them",
-        )
+    def _tell(self, verdict: Verdict) -> None:
+        examples = self._guard.trainer.examples
+        if (objection := verdict.objection) is not None:
+            _log.error(
+                "snapshot_rejected",
+                task=objection.task,
+                reason=objection.reason,
+                detail=objection.detail,
+                tasks=verdict.tasks,
+                examples=examples,
+                undone=verdict.undone,
+                hint="the last good weights stay published, and learning goes on from them",
+            )
+        for held in verdict.held:
+            _log.warning(
+                "task_held",
+                task=held.task,
+                reason=held.reason,
+                detail=held.detail,
+                examples=examples,
+                hint="its last good head stays published, beside what the other tasks have learned",
+            )
 
     @property
     def _guard(self) -> Guard:

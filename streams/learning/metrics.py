@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from training.metrics.progress import Quality
 from training.release.acceptance import REASONS
+from training.release.guard import FATES, Verdict
 
 __all__ = ["LearnerMetrics"]
 
@@ -34,6 +35,13 @@ class LearnerMetrics:
             ["task", "reason"],
             registry=registry,
         )
+        self.verdicts = Counter(
+            "headwater_task_verdicts_total",
+            "Judgements on each task's part of the weights: passed; held or unjudged, its last good head stays published; "
+            "refused, all weights are.",
+            ["task", "verdict"],
+            registry=registry,
+        )
         self.undone = Counter(
             "headwater_examples_undone_total",
             "Examples forgotten again, since weights that had learned them did not pass.",
@@ -53,6 +61,8 @@ class LearnerMetrics:
             self.challenger_gain.labels(task)
             for reason in REASONS:
                 self.rejected.labels(task, reason)
+            for fate in FATES:
+                self.verdicts.labels(task, fate)
         self.auc = Gauge(
             "headwater_progressive_auc", "AUC of predictions made when items were shown.", ["task", "window"], registry=registry
         )
@@ -77,6 +87,14 @@ class LearnerMetrics:
             ["task", "window"],
             registry=registry,
         )
+
+    def observe_verdict(self, verdict: Verdict) -> None:
+        """Counts what became of weights, and of each task's part."""
+        if verdict.objection is not None:
+            self.rejected.labels(verdict.objection.task, verdict.objection.reason).inc()
+        self.undone.inc(verdict.undone)
+        for task, fate in verdict.tasks.items():
+            self.verdicts.labels(task, fate).inc()
 
     def observe_quality(self, task: str, window: str, quality: Quality) -> None:
         """Shows one task's progressive quality over one window."""

@@ -120,9 +120,8 @@ class LearnerAgent:
         self._metrics.unusable.inc(learned.unusable)
         self._worker.observe_rejected(Counter(rejection.reason for _, rejection in learned.rejected))
         self._metrics.skipped.inc(learned.skipped_batches)
-        self._metrics.undone.inc(learned.undone)
-        for objection in learned.objections:
-            self._metrics.rejected.labels(objection.task, objection.reason).inc()
+        for verdict in learned.verdicts:
+            self._metrics.observe_verdict(verdict)
         for drift in learned.drifts:
             self._metrics.drifts.labels(drift.task).inc()
 

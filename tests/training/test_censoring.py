@@ -14,7 +14,7 @@ from training.batch import Batch, make_batch
 from training.censoring import censored_losses, completed
 from training.losses import ROBUST_BEYOND, prediction_losses, task_losses
 from training.model import ModelConfig
-from training.release.acceptance import Bounds, objection
+from training.release.acceptance import Bounds, judge
 from training.trainer import Trainer, TrainerConfig
 
 VOCABULARY = Vocabulary(parse_tasks('[tasks.dwell]\nkind = "duration"\nevent = "read"'))
@@ -76,9 +76,9 @@ def test_the_guard_lets_what_was_learned_of_censored_reads_pass(censored: tuple[
     """Whole reads are short ones where long ones are cut off; judged by them alone, a right prediction would be too high."""
     holdout, _ = next(_reads(1, "censored", size=400, seed=9))
     bounds = Bounds(calibration_at_most=1.2)
-    assert objection(censored[0].model, None, holdout, bounds) is None
+    assert not judge(censored[0].model, None, holdout, bounds).objections
     whole = holdout.rows(~holdout.labels_BT[:, 0].isnan())
-    assert objection(censored[0].model, None, whole, bounds) is not None
+    assert judge(censored[0].model, None, whole, bounds).objections
 
 
 def test_the_gradient_is_that_of_the_label_that_it_stands_for() -> None:

@@ -10,7 +10,7 @@ import torch
 from feature_repo.vocabulary import Vocabulary
 from training.batch import Batch
 from training.model import ModelConfig, Recommender
-from training.release.acceptance import Bounds, objection
+from training.release.acceptance import Bounds, judge
 from training.trainer import Trainer, TrainerConfig
 
 Stream = Callable[..., list[Batch]]
@@ -40,8 +40,9 @@ def _copy(model: Recommender) -> Recommender:
 
 
 def _reason(candidate: Recommender, good: Recommender | None, holdout: Batch | None, bounds: Bounds = BOUNDS) -> tuple[str, str]:
-    found = objection(candidate, good, holdout, bounds)
-    return ("", "") if found is None else (found.reason, found.task)
+    found = judge(candidate, good, holdout, bounds)
+    first = found.whole or next(iter(found.objections.values()), None)
+    return ("", "") if first is None else (first.reason, first.task)
 
 
 def test_weights_that_are_as_good_pass(trained: Recommender, holdout: Batch) -> None:
@@ -105,6 +106,35 @@ def test_few_labels_say_nothing(trained: Recommender, holdout: Batch) -> None:
     with torch.no_grad():
         inverted.heads.skip.weight[0] *= -1.0
     assert _reason(inverted, None, holdout.rows(torch.arange(40))) == ("", "")
+
+
+def test_a_task_without_any_positive_is_neither_refused_nor_passed(trained: Recommender, holdout: Batch) -> None:
+    """A click rate of 0, predicted as next to nothing: no ratio of the two says anything. The others are judged."""
+    none = replace(holdout, labels_BT=holdout.labels_BT.clone())
+    none.labels_BT[:, 0] = 0.0
+    low = _copy(trained)
+    with torch.no_grad():
+        low.heads.skip.weight[0] = 0.0
+        low.heads.weight_TH[0] = 0.0
+        low.heads.skip.bias[0] = -6.0
+    assert judge(low, None, none, BOUNDS).tasks == {"seconds": None, "stars": None}
+    with torch.no_grad():
+        low.heads.skip.bias[0] = -1.5
+    assert _reason(low, None, none) == ("calibration", "click"), "so many would hardly be wrong by chance"
+
+
+def test_next_to_no_loss_may_be_twice_as_much(trained: Recommender, holdout: Batch) -> None:
+    """Of labels that are all but certain a loss of a thousandth is as good as one of half of it."""
+    rare = replace(holdout, labels_BT=holdout.labels_BT.clone())
+    rare.labels_BT[:, 0] = 0.0
+    models = []
+    for bias in (-7.0, -8.0):
+        models.append(_copy(trained))
+        with torch.no_grad():
+            models[-1].heads.skip.weight[0] = 0.0
+            models[-1].heads.weight_TH[0] = 0.0
+            models[-1].heads.skip.bias[0] = bias
+    assert judge(models[0], models[1], rare, BOUNDS).objections == {}
 
 
 def test_bounds_that_mean_nothing_are_refused() -> None:

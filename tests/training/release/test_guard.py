@@ -12,6 +12,7 @@ from training.batch import Batch
 from training.checks import assert_same_state
 from training.model import ModelConfig, Recommender
 from training.release.guard import Guard, GuardConfig, Verdict
+from training.release.heads import head_of
 from training.storage.checkpoints import CheckpointFile
 from training.trainer import Trainer, TrainerConfig
 from training.trunks import TRUNKS, TrunkName
@@ -168,6 +169,54 @@ def test_a_restart_changes_nothing(vocabulary: Vocabulary, stream: Stream, tmp_p
         guard = _guard(vocabulary)
         guard.load_state_dict(state)
     assert_same_state(guard.state_dict(), whole.state_dict())
+
+
+def _head(model: Recommender | None, task: int) -> dict[str, torch.Tensor]:
+    assert model is not None
+    return head_of(dict(model.state_dict()), task)
+
+
+@pytest.mark.parametrize("never", [True, False])
+def test_a_task_without_any_positive_blocks_no_other_and_keeps_its_head(
+    vocabulary: Vocabulary, stream: Stream, never: bool
+) -> None:
+    """A click rate of 0, from the beginning or from some moment on: the others are published, and clicks as they last passed."""
+    batches = stream(120)
+    for batch in batches[0 if never else 60 :]:
+        batch.labels_BT[:, 0] = torch.where(batch.labels_BT[:, 0].isnan(), torch.nan, 0.0)
+    guard = Guard(Trainer(CONFIG, vocabulary, seed=1), replace(GUARD, capacity=128, patience=1), seed=1)
+    made, heads = [], []
+    for batch in batches:
+        judgements = _learn(guard, [batch])
+        made += judgements
+        heads += [(guard.good_examples, _head(guard.good(), 0), _head(guard.good(), 1)) for _ in judgements if guard.good()]
+    late = made[-3:]
+    assert [one.objection for one in late] == [None] * 3
+    assert {one.tasks["click"] for one in late} <= {"unjudged", "held"}
+    assert {one.tasks["seconds"] for one in late} == {"passed"}
+    (_, clicks, seconds), (examples, clicks_last, seconds_last) = heads[-3], heads[-1]
+    assert examples == guard.trainer.examples
+    assert not torch.equal(seconds["heads.skip.weight"], seconds_last["heads.skip.weight"])
+    if not never:
+        assert_same_state(dict(clicks), dict(clicks_last))
+
+
+def test_a_task_that_never_passed_is_published_as_its_counters_say(vocabulary: Vocabulary, stream: Stream) -> None:
+    """Labels turned round for half of the held-out examples alone: clicks are no better than their mean, and never were."""
+    batches, rng = stream(60), torch.Generator().manual_seed(3)
+    for batch in batches:
+        chance_B = torch.rand(len(batch), generator=rng)
+        batch.labels_BT[:, 0] = torch.where(
+            _every_fourth(batch), (batch.x_BF[:, 1] < 3.0).float(), (batch.x_BF[:, 1] > 3.0).float()
+        )
+        batch.labels_BT[chance_B < 0.1, 0] = torch.nan
+    guard = _guard(vocabulary, replace(GUARD, first=640))
+    made = _learn(guard, batches)
+    assert {one.tasks["click"] for one in made} == {"held"}
+    assert {one.objection for one in made} == {None}
+    head = _head(guard.good(), 0)
+    assert bool((head["heads.weight_TH"] == 0.0).all())
+    assert float(head["heads.skip.weight"].abs().sum()) == 0.5
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:
