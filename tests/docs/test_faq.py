@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("deploy", "feature_repo", "runtime", "serving", "streams", "training")
+PACKAGES = ("clients", "deploy", "feature_repo", "runtime", "serving", "streams", "training")
 OF_OTHERS = "database is locked"  # SQLite's own words
 
 
