@@ -38,7 +38,7 @@ async def _serve() -> None:
         rows = Rows(partial(RowStore, store, vocabulary), vocabulary)
         app = console_app(
             vocabulary=vocabulary,
-            queries=Queries(RecommenderServiceStub(channel), item_types=list(types), preview=settings.read_only),
+            queries=Queries(RecommenderServiceStub(channel), item_types=list(types)),
             rows=rows,
             health=SystemHealth(settings.metrics_urls, SnapshotStore(settings.snapshot_dir, clock=time.time)),
             kafka=kafka,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import msgspec
@@ -109,6 +110,9 @@ class _Console:
         """Sends what a person did and answers with a line of JSON for each station of the event."""
         if request.headers.get("content-type") != "application/json":  # what another site's form cannot send
             return _error(415, "send application/json")
+        origin = request.headers.get("origin")  # browsers name it with each POST
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return _error(403, f"sent by a page of {origin[:100]}, not by this console's own: open the console itself")
         try:
             action = msgspec.json.decode(await request.body(), type=UserAction)
         except msgspec.MsgspecError as error:

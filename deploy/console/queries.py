@@ -36,14 +36,13 @@ class Queries:
 
     There is a list for each type that the server has items of: first those that the tasks name, in their order.
 
-    With `preview` the lists are nobody's: they make no impressions.
+    All lists are previews: a GET, which any site can have a browser send, must write nothing, impressions least of all.
     """
 
-    def __init__(self, stub: RecommenderServiceStub, *, item_types: Sequence[str], preview: bool, per_list: int = 6) -> None:
+    def __init__(self, stub: RecommenderServiceStub, *, item_types: Sequence[str], per_list: int = 6) -> None:
         self._stub = stub
         self._named = list(item_types)
         self._types: list[str] = []
-        self._preview = preview
         self._per_list = per_list
 
     async def lists(self, user_id: str) -> dict[str, Any]:
@@ -52,7 +51,7 @@ class Queries:
         if not types:
             return {"lists": [], "info": None}
         slates = [Slate(name=kind or "items", list=ListSpec(count=self._per_list, item_types=[kind])) for kind in types]
-        request = RecommendSlatesRequest(user_id=user_id, slates=slates, preview=self._preview)
+        request = RecommendSlatesRequest(user_id=user_id, slates=slates, preview=True)
         self._types = []  # looked up again in case the last item of a type is gone, which is refused
         answer: RecommendSlatesResponse = await self._stub.RecommendSlates(request, timeout=_DEADLINE_SECONDS, metadata=caller())
         self._types = types

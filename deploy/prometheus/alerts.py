@@ -12,8 +12,18 @@ ALERTS = (
         name="ProcessDown",
         expr='up{job=~"headwater-.+"} == 0',
         hold="2m",
-        severity="page",
+        severity="ticket",
         summary="{{ $labels.job }} at {{ $labels.instance }} has not answered Prometheus for 2 minutes.",
+    ),
+    Alert(
+        name="ServiceGone",
+        expr=(  # absent() alone would fire where a process has never run
+            'count by (job) (max_over_time(up{job=~"headwater-(catalogue|features|learner|server)"}[7d])) '
+            'unless on (job) (up{job=~"headwater-.+"} == 1)'
+        ),
+        hold="5m",
+        severity="page",
+        summary="No {{ $labels.job }} has answered Prometheus for 5 minutes.",
     ),
     Alert(
         name="FileHandlesRunOut",

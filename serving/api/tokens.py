@@ -11,6 +11,7 @@ The file is TOML, one table a client; `headwater token` makes the table and show
 
 import hashlib
 import secrets
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -29,6 +30,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 1.0
+_OTHERS = stat.S_IROTH | stat.S_IWOTH
 
 
 class TokensError(UserError, ValueError):
@@ -109,7 +111,11 @@ class TokenFile:
 
     def _read(self) -> tuple[int, Mapping[str, tuple[str, Caller]]]:
         try:
-            stamp = self._path.stat().st_mtime_ns
+            status = self._path.stat()
+            if status.st_mode & _OTHERS:
+                mode = f"mode {status.st_mode & 0o777:o}"
+                raise TokensError(f"{self._path}: every user of this machine may read or write it ({mode}): chmod 640 or less")
+            stamp = status.st_mtime_ns
             return stamp, parse_clients(self._path.read_text(encoding="utf-8"), source=str(self._path))
         except OSError as error:
             raise TokensError(f"{self._path}: cannot be read ({error.strerror}); see HEADWATER_SERVER_TOKENS_FILE") from error

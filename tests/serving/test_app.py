@@ -167,6 +167,7 @@ def test_secured_server_keeps_its_secrets(tmp_path: Path) -> None:
     (tmp_path / "tokens.toml").write_text(
         f'[clients.web]\nsha256 = "{digest}"\nscopes = ["score", "admin"]\nexpires = 2999-01-01T00:00:00Z\n'
     )
+    (tmp_path / "tokens.toml").chmod(0o600)
     port = free_port()
     environment = {
         **_environment(tmp_path, KafkaSettings(bootstrap_servers="127.0.0.1:1"), port, free_port()),

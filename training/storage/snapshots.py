@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import safetensors
 import safetensors.torch
+import torch
 
 from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
@@ -166,6 +167,8 @@ class SnapshotStore:
             model.load_state_dict(safetensors.torch.load(weights))
         except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
             raise SnapshotError(f"{path}: the weights do not fit the manifest ({error}); roll back to another version") from error
+        if unsound := next((name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()), None):
+            raise SnapshotError(f"{path}: {unsound} holds values that are not finite; roll back to another version")
         return Snapshot(manifest=manifest, model=model.eval().requires_grad_(False))
 
     def rollback(self, version: int | None = None) -> Manifest:

@@ -35,7 +35,7 @@ async def running(directory: Path, *, read_only: bool = False, access: Access | 
         rows = Rows(lambda: RowStore(StoreSettings(directory=directory), VOCABULARY), VOCABULARY)
         app = console_app(
             vocabulary=VOCABULARY,
-            queries=Queries(RecommenderServiceStub(channel), item_types=["song"], preview=read_only),
+            queries=Queries(RecommenderServiceStub(channel), item_types=["song"]),
             rows=rows,
             health=SystemHealth({"server": f"http://{away}/metrics"}, SnapshotStore(directory / "snapshots", clock=lambda: 0.0)),
             kafka=KafkaSettings(bootstrap_servers=away),
@@ -64,6 +64,7 @@ async def test_only_holders_of_a_token_with_the_scope_admin_look(tmp_path: Path)
         tokens[name], hashed = new_token()
         tables.append(f'[clients.{name}]\nsha256 = "{hashed}"\nscopes = {scopes}\nexpires = 2100-01-01T00:00:00Z\n')
     (tmp_path / "tokens.toml").write_text("".join(tables))
+    (tmp_path / "tokens.toml").chmod(0o600)
     refused: list[str] = []
     file = TokenFile(tmp_path / "tokens.toml", monotonic=lambda: 0.0)
     access = Access(file, refused=refused.append, clock=lambda: 0.0, monotonic=lambda: 0.0)
@@ -92,7 +93,9 @@ async def test_other_names_and_other_sites_forms_are_refused(tmp_path: Path) -> 
     async with running(tmp_path) as client:
         assert (await client.get("/api/setup", headers={"host": "evil.example"})).status_code == 400
         assert (await client.post("/api/events", data=DEED)).status_code == 415
-        wrong = await client.post("/api/events", json={"user_id": "u"})
+        other = await client.post("/api/events", json=DEED, headers={"origin": "http://evil.example"})
+        assert (other.status_code, "evil.example" in other.json()["error"]) == (403, True)
+        wrong = await client.post("/api/events", json={"user_id": "u"}, headers={"origin": "http://console"})
         assert wrong.status_code == 400
         assert "item_id" in wrong.json()["error"]
 

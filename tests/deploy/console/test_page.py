@@ -178,6 +178,7 @@ def test_a_token_is_asked_for_and_kept_while_the_tab_is_open(browser: Browser, s
     token, hashed = new_token()
     table = f'[clients.ann]\nsha256 = "{hashed}"\nscopes = ["score", "admin"]\nexpires = 2100-01-01T00:00:00Z\n'
     (tmp_path / "tokens.toml").write_text(table)
+    (tmp_path / "tokens.toml").chmod(0o600)
     with read_only(state, HEADWATER_CONSOLE_TOKENS_FILE=str(tmp_path / "tokens.toml")) as address:
         page = browser.new_page()
         page.goto(f"{address}/#user-1")

@@ -43,7 +43,7 @@ async def _lists(queries: Queries) -> list[str]:
 async def test_there_is_a_list_for_each_type_that_the_server_has() -> None:
     """Those that no task names too, and one that comes later; a named one of which there is no item is left out."""
     catalogue = Catalogue("ad", "song", "lyrics")
-    queries = Queries(cast("RecommenderServiceStub", catalogue), item_types=["song", "video"], preview=False)
+    queries = Queries(cast("RecommenderServiceStub", catalogue), item_types=["song", "video"])
     assert await _lists(queries) == ["song", "ad", "lyrics"]
     catalogue.types.append("video")
     assert await _lists(queries) == ["song", "video", "ad", "lyrics"]
@@ -52,7 +52,7 @@ async def test_there_is_a_list_for_each_type_that_the_server_has() -> None:
 async def test_a_type_whose_last_item_is_gone_is_refused_once() -> None:
     """What there is, is looked up again after that."""
     catalogue = Catalogue("ad", "song")
-    queries = Queries(cast("RecommenderServiceStub", catalogue), item_types=[], preview=False)
+    queries = Queries(cast("RecommenderServiceStub", catalogue), item_types=[])
     assert await _lists(queries) == ["ad", "song"]
     catalogue.types.remove("ad")
     with pytest.raises(grpc.RpcError):
@@ -62,4 +62,4 @@ async def test_a_type_whose_last_item_is_gone_is_refused_once() -> None:
 
 async def test_an_empty_catalogue_has_no_lists() -> None:
     """And is no error."""
-    assert await _lists(Queries(cast("RecommenderServiceStub", Catalogue()), item_types=["song"], preview=False)) == []
+    assert await _lists(Queries(cast("RecommenderServiceStub", Catalogue()), item_types=["song"])) == []

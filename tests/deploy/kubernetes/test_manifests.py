@@ -215,6 +215,8 @@ def test_scaling_asks_for_what_there_is() -> None:
         assert queries
         named = {name for query in queries for name in re.findall(r"\b(?:headwater|grpc_server)_[a-z_]+", query)}
         assert {name.removesuffix("_bucket") for name in named} <= declared
+        # Of no requests a quantile is NaN, which no autoscaler can compare.
+        assert all(re.fullmatch(r"\(histogram_quantile\(.*\) >= 0\) or vector\(0\)", one) for one in queries if "quantile" in one)
         # What decides while Prometheus is unreachable. KEDA refuses a fallback where no metric is an average value.
         assert "cpu" in {trigger["type"] for trigger in scaled["spec"]["triggers"]}
         assert "fallback" not in scaled["spec"]

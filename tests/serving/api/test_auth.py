@@ -42,6 +42,7 @@ class Guarded:
         table = f'[clients.{name}]\nsha256 = "{digest}"\nscopes = [{scoped}]\nexpires = {expires.isoformat()}\n{rate}\n'
         with self.path.open("a") as file:
             file.write(table)
+        self.path.chmod(0o600)
 
     def client(self, name: str) -> AsyncClient:
         return AsyncClient(self.address, ClientOptions(token=self.tokens.get(name, name), deadline_seconds=5.0))
@@ -198,3 +199,15 @@ def test_file_stores_no_token() -> None:
     client = Caller(sha256=digest, scopes=frozenset(), expires=datetime.now(UTC))
     assert token not in repr(client)
     assert len(token) > 40
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o602, 0o666])
+def test_a_file_that_every_user_may_read_or_write_is_refused(tmp_path: Path, mode: int) -> None:
+    """Whoever writes it makes tokens; a group may, as Kubernetes gives files to one."""
+    path = tmp_path / "tokens.toml"
+    path.write_text("[clients]\n")
+    path.chmod(mode)
+    with pytest.raises(TokensError, match=f"mode {mode:o}.: chmod 640"):
+        TokenFile(path, monotonic=lambda: 0.0)
+    path.chmod(0o640)
+    assert TokenFile(path, monotonic=lambda: 0.0).find("hw_none") is None

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from feature_repo.vocabulary import Vocabulary
 from training.model import ModelConfig, Recommender
@@ -147,3 +148,12 @@ def flip_a_byte(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+def test_weights_that_are_not_finite_are_not_loaded(store: SnapshotStore, model: Recommender) -> None:
+    """Their checksum is right, and every prediction would be NaN."""
+    with torch.no_grad():
+        next(model.parameters()).view(-1)[3] = float("nan")
+    publish(store, model)
+    with pytest.raises(SnapshotError, match=r"holds values that are not finite; roll back"):
+        store.load(1)
