@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,8 +29,8 @@ class Heartbeat:
     """How one consumer does; consumers can die silently, so standing still counts as ill."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.waiting = 0
-        """Records in the log that are not finished."""
+        self.waiting = 0.0
+        """Records in the log that are not finished; NaN while no broker tells."""
         self._clock = clock
         self._started = self._assigned = False
         self._moved_at = clock()
@@ -54,6 +55,10 @@ class Heartbeat:
         """A batch is finished, or none waits."""
         self._moved_at, self._awaited = self._clock(), None
 
+    def idle(self) -> None:
+        """No record waits, which is neither progress nor a standstill."""
+        self._moved_at = self._clock()
+
     def wait_for(self, what: str) -> None:
         """Nothing can be finished before another system answers."""
         self._awaited = what
@@ -61,6 +66,8 @@ class Heartbeat:
     def problem(self, stall_seconds: float) -> Problem | None:
         """What is wrong; None while all is well."""
         still = self._clock() - self._moved_at
+        if self._awaited is not None and (still > stall_seconds or not self._assigned):
+            return Problem(text=f"waiting for {still:.0f} s: {self._awaited}", seconds=still, curable=False)
         if not self._started:
             text = "starting: no partitions are assigned or the items are not read yet"
             return Problem(text=text, seconds=still, curable=True)
@@ -68,10 +75,11 @@ class Heartbeat:
             return None
         if not self._assigned:
             return Problem(text=f"without partitions: a rebalance has not ended for {still:.0f} s", seconds=still, curable=True)
-        if self._awaited is not None:
-            return Problem(text=f"waiting for {still:.0f} s: {self._awaited}", seconds=still, curable=False)
+        if math.isnan(self.waiting):
+            text = f"reading nothing: how many records wait has not been known for {still:.0f} s, since no broker tells"
+            return Problem(text=text, seconds=still, curable=False)
         if self.waiting > 0:
-            text = f"stalled: {self.waiting} records wait and none was finished for {still:.0f} s"
+            text = f"stalled: {self.waiting:.0f} records wait and none was finished for {still:.0f} s"
             return Problem(text=text, seconds=still, curable=True)
         return None
 
@@ -79,8 +87,15 @@ class Heartbeat:
 class Health:
     """Whether all parts of a process are ready and make progress, and its event loop runs."""
 
-    def __init__(self, *, stall_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stall_seconds, self._clock = stall_seconds, clock
+    def __init__(
+        self,
+        *,
+        stall_seconds: float,
+        away: Callable[[], Problem | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args: `away` tells what all parts wait for, such as an unreachable broker; while they wait, none is stalled."""
+        self._stall_seconds, self._away, self._clock = stall_seconds, away, clock
         self._parts: dict[str, Heartbeat] = {}
         self._turned_at: float | None = None
 
@@ -97,8 +112,12 @@ class Health:
         problems = []
         if self._turned_at is not None and (still := self._clock() - self._turned_at) > self._stall_seconds:
             problems.append(Problem(text=f"the event loop is blocked for {still:.0f} s", seconds=still, curable=True))
+        if (away := self._away()) is not None:
+            problems.append(away)
         for name, part in self._parts.items():
-            if (one := part.problem(self._stall_seconds)) is not None:
+            if away is not None:
+                part.idle()
+            elif (one := part.problem(self._stall_seconds)) is not None:
                 problems.append(Problem(text=f"{name} is {one.text}", seconds=one.seconds, curable=one.curable))
         return max(problems, key=lambda one: (one.curable, one.seconds), default=None)
 

@@ -1,5 +1,6 @@
 """Parts of metrics: the freshness metric, a histogram filled by the batch, and the metrics of several processes merged."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 __all__ = [
+    "BROKER_SILENT_HELP",
+    "BROKER_SILENT_METRIC",
     "FRESHNESS_BUCKETS",
     "FRESHNESS_HELP",
     "FRESHNESS_METRIC",
@@ -18,6 +21,8 @@ __all__ = [
     "MergedMetrics",
 ]
 
+BROKER_SILENT_METRIC = "headwater_broker_silent_seconds"
+BROKER_SILENT_HELP = "Time since a broker last answered and refused nothing."
 FRESHNESS_METRIC = "headwater_freshness_seconds"
 FRESHNESS_HELP = (
     "How long events take, by stage; `feature`: from the append to the log until the user's row is written; `served`: from a "
@@ -88,7 +93,7 @@ def _merged(processes: Sequence[Sequence[Metric]]) -> Iterator[Metric]:
             if key not in held:
                 held[key] = sample.value
             elif family.type == "gauge" and family.name not in _ADDED_GAUGES:
-                held[key] = max(held[key], sample.value)
+                held[key] = max(held[key], sample.value, key=lambda value: (math.isnan(value), value))  # unknown is worst
             else:
                 held[key] += sample.value
     for name, family in families.items():

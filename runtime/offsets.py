@@ -1,14 +1,16 @@
 """Inspect and rewind consumer-group offsets: what is read again is recognised, and counts once."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from headwater.v1.topics import CATALOGUE, EVENTS, EXAMPLES, ITEM_ACTIONS
 from runtime.broker.access import connected
 from runtime.broker.errors import BrokerError
+from runtime.broker.log_consumer import LogConsumer
 from runtime.broker.rights import (
     CATALOGUE_GROUPS,
     COMMANDS,
@@ -18,14 +20,18 @@ from runtime.broker.rights import (
     Right,
     narrowed,
 )
+from runtime.commit_note import MOVED
 from runtime.errors import UserError
 from runtime.settings import KafkaSettings
 from runtime.topics import spans
 
-__all__ = ["GROUPS", "GroupState", "OffsetsError", "move", "rights_to_move", "standing"]
+__all__ = ["GROUPS", "GroupState", "OffsetsError", "Place", "committed", "move", "rights_to_move", "standing"]
 
 GROUPS = {FEATURES_USERS_GROUP: EVENTS, FEATURES_ITEMS_GROUP: ITEM_ACTIONS, LEARNER_GROUP: EXAMPLES}
 """Groups whose names are fixed, and what each reads."""
+
+Place = Literal["start", "remaining", "end"]
+"""Where a group may be set to."""
 
 _ADVICE = "stop all of its workers first, and wait for HEADWATER_WORKER_SESSION_TIMEOUT_SECONDS"
 
@@ -58,32 +64,55 @@ def standing(kafka: KafkaSettings) -> list[GroupState]:
     return [_state(kafka, group) for group in known if _topic(group) is not None]
 
 
-def move(kafka: KafkaSettings, group: str, *, to_end: bool) -> int:
-    """Sets a group to the beginning of what the log still holds, or to its end; returns how many records then wait.
+def move(kafka: KafkaSettings, group: str, to: Place) -> int:
+    """Sets a group to a place in its log; returns how many records then wait.
+
+    `remaining` leaves it where it stands, except in partitions whose next records are gone: there it goes on with the first that
+    is left. What lies before the place is left out on purpose: workers neither report it as lost nor read it again.
 
     The group is deleted and its offsets are written again: brokers refuse the first as long as it has members.
 
     Raises:
         OffsetsError: no such group, or its workers still run.
     """
-    consumer = _consumer(kafka, group)
+    consumer = LogConsumer(kafka, group_id=group)
     try:
         found = spans(kafka, _partitions(consumer, group))
+        places = {one: _place(consumer, one, span, to) for one, span in found.items()}
         with connected(kafka) as admin:
             answer = admin.delete_groups([group])[group]
         if answer not in ("OK", "GroupIdNotFoundError"):
             raise OffsetsError(f"{group} was not moved: {answer}; {_ADVICE}")
         consumer.assign(list(found))
-        consumer.commit({one: OffsetAndMetadata(end if to_end else start, "", -1) for one, (start, end) in found.items()})
+        consumer.commit({one: OffsetAndMetadata(place, MOVED, -1) for one, place in places.items()})
     except KafkaError as error:
         raise OffsetsError(f"{group} was not moved: {error!r}; {_ADVICE}") from error
     finally:
         consumer.close()
-    return 0 if to_end else sum(end - start for start, end in found.values())
+    return sum(end - places[one] for one, (_, end) in found.items())
+
+
+def committed(kafka: KafkaSettings, group: str, partition: int) -> tuple[int, str] | None:
+    """What is committed for a partition, with its note; None where nothing is, or the broker does not tell."""
+    consumer = LogConsumer(kafka, group_id=group)
+    try:
+        found = consumer.committed(TopicPartition(_topic(group), partition), metadata=True)
+    except KafkaError:
+        return None
+    finally:
+        consumer.close()
+    return None if found is None else (found.offset, found.metadata)
+
+
+def _place(consumer: LogConsumer, one: TopicPartition, span: tuple[int, int], to: Place) -> int:
+    start, end = span
+    if to == "remaining":
+        return min(max(consumer.committed(one) or 0, start), end)
+    return start if to == "start" else end
 
 
 def _state(kafka: KafkaSettings, group: str) -> GroupState:
-    consumer = _consumer(kafka, group)
+    consumer = LogConsumer(kafka, group_id=group)
     try:
         found = spans(kafka, _partitions(consumer, group))
         at = {one: max(consumer.committed(one) or 0, start) for one, (start, _) in found.items()}
@@ -104,11 +133,7 @@ def rights_to_move(group: str) -> list[Right]:
     return narrowed(COMMANDS["offsets move"], group, _topic(group) or "")
 
 
-def _consumer(kafka: KafkaSettings, group: str) -> KafkaConsumer:
-    return KafkaConsumer(group_id=group, enable_auto_commit=False, allow_auto_create_topics=False, **kafka.client_options())
-
-
-def _partitions(consumer: KafkaConsumer, group: str) -> list[TopicPartition]:
+def _partitions(consumer: LogConsumer, group: str) -> list[TopicPartition]:
     topic = _topic(group)
     if topic is None:
         raise OffsetsError(f"there is no group {group!r}; ours are {', '.join(GROUPS)} and {CATALOGUE_GROUPS}ENCODER")

@@ -6,20 +6,33 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import structlog
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from headwater.v1.topics import ALL_TOPICS, Topic
 from runtime.broker.access import access_error, connected
 from runtime.broker.errors import BrokerError
+from runtime.broker.log_consumer import LogConsumer
 from runtime.broker.rights import COMMANDS, Right, narrowed
 from runtime.broker.topic_config import Fault, TopicConfig, faults, replicas_wanted, topic_configs
 from runtime.errors import UserError
 from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 
-__all__ = ["LogError", "TopicError", "TopicState", "describe", "ensure_topics", "log_ids", "read_topic", "spans", "why_refused"]
+__all__ = [
+    "Log",
+    "LogError",
+    "TopicError",
+    "TopicState",
+    "describe",
+    "ensure_topics",
+    "log_ids",
+    "logs",
+    "read_topic",
+    "spans",
+    "why_refused",
+]
 
 _log = structlog.get_logger(__name__)
 _FETCH_SECONDS = 5.0
@@ -129,12 +142,12 @@ def describe(kafka: KafkaSettings) -> list[TopicState]:
 
 
 def spans(kafka: KafkaSettings, partitions: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-    """First offset that the log holds, and the one after its last.
+    """First offset that the log holds, and the one after the last record that can be read.
 
     The end is asked by a fetch, for the embedded broker lists the start of the last batch; where the principal may not fetch, the
     listing is what there is.
     """
-    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=10, **kafka.client_options())
+    consumer = LogConsumer(kafka, fetch_max_wait_ms=10)
     try:
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         consumer.assign(partitions)
@@ -176,8 +189,22 @@ class LogError(UserError):
     """A topic whose identity the broker does not tell."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Log:
+    """What tells one log from another of the same name."""
+
+    id: int
+    """63 bits that change when the topic is created anew; its offsets then start from 0 again."""
+    partitions: int
+
+
 def log_ids(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
-    """A 63-bit number for each topic that changes when the topic is created again (its offsets then start from 0 again).
+    """The id of each topic's log; raises as `logs` does."""
+    return {topic: log.id for topic, log in logs(kafka, topics).items()}
+
+
+def logs(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, Log]:
+    """The log of each topic.
 
     Raises:
         LogError: a topic is missing or has no id (brokers before Apache Kafka 2.8 give none).
@@ -185,7 +212,7 @@ def log_ids(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
     """
     with connected(kafka) as admin:
         described = {entry["name"]: entry for entry in admin.describe_topics(list(topics))}
-    ids: dict[str, int] = {}
+    found: dict[str, Log] = {}
     for topic in topics:
         if described[topic]["error_code"] == TopicAuthorizationFailedError.errno:
             raise access_error(kafka, [Right(operation="DESCRIBE", kind="topic", name=topic)])
@@ -195,22 +222,21 @@ def log_ids(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
                 f"broker {kafka.bootstrap_servers} has no topic {topic} or gives it no id: "
                 "run `headwater topics --create`, and use a broker that speaks Kafka 2.8 or later"
             )
-        ids[topic] = int.from_bytes(blake2b(topic_id.encode(), digest_size=8).digest(), "little") >> 1
-    return ids
+        number = int.from_bytes(blake2b(topic_id.encode(), digest_size=8).digest(), "little") >> 1
+        found[topic] = Log(id=number, partitions=len(described[topic]["partitions"]))
+    return found
 
 
 _SILENT_SECONDS = 30.0
 
 
 def read_topic(kafka: KafkaSettings, topic: str) -> Iterator[ConsumerRecord]:
-    """Every record that the broker still holds, in the order of each partition; batches that cannot be read are logged.
+    """Every committed record that the broker still holds, in the order of each partition; batches that cannot be read are logged.
 
     Raises:
         TopicError: there is no such topic, or the broker stops answering.
     """
-    consumer = KafkaConsumer(
-        group_id=None, enable_auto_commit=False, allow_auto_create_topics=False, fetch_max_wait_ms=50, **kafka.client_options()
-    )
+    consumer = LogConsumer(kafka, fetch_max_wait_ms=50)
     try:
         partitions = [TopicPartition(topic, one) for one in consumer.partitions_for_topic(topic) or ()]
         if not partitions:

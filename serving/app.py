@@ -111,6 +111,7 @@ class Application:
         self._servicer = self._answering(table, vocabulary)
         self.metrics.catalogue_items.set_function(lambda: int(table.live.sum()))
         self._mirror.on_skipped(self.metrics.item_records_skipped.inc)
+        self.metrics.broker_silent.set_function(lambda: self._broker.silent_seconds)
         self.metrics.mirror_lag.set_function(lambda: self._mirror.lag_records)
         self.metrics.encoder_mismatches.set_function(lambda: self._mirror.encoder_mismatches)
         self._interceptors = self._access()
@@ -122,7 +123,7 @@ class Application:
             settings.metrics_port,
             registry=self.metrics.registry,
             checks={
-                "/healthz": lambda: self._broker.problem or self._unready(),
+                "/healthz": lambda: self._broker.problem or self._broker.silence or self._unready(),
                 "/readyz": self._unready,
                 "/livez": self._unalive,
             },

@@ -7,6 +7,8 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 
 from headwater.v1 import recommender_pb2
 from runtime.metrics import (
+    BROKER_SILENT_HELP,
+    BROKER_SILENT_METRIC,
     FRESHNESS_BUCKETS,
     FRESHNESS_HELP,
     FRESHNESS_METRIC,
@@ -75,7 +77,10 @@ class ServerMetrics:
             registry=registry,
         )
         self.background_failures = failures_counter(registry)
-        self.mirror_lag = Gauge("headwater_mirror_lag_records", "Item records not yet in the table.", registry=registry)
+        self.mirror_lag = Gauge(
+            "headwater_mirror_lag_records", "Item records not yet in the table; NaN while no broker tells.", registry=registry
+        )
+        self.broker_silent = Gauge(BROKER_SILENT_METRIC, BROKER_SILENT_HELP, registry=registry)
         self.item_records_skipped = Counter(ITEM_RECORDS_SKIPPED_METRIC, ITEM_RECORDS_SKIPPED_HELP, registry=registry)
 
     def observe_answer(self, report: ResponseTimings, info: Info) -> None:

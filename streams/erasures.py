@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from headwater.internal.v1.streams_pb2 import Erasure
 from headwater.v1.events_pb2 import Event, Forget
 from headwater.v1.topics import ERASURES
 from runtime.broker.event_producer import event_producer
+from runtime.broker.log_consumer import LogConsumer
 from runtime.errors import UserError
 from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
@@ -35,7 +36,7 @@ def forget(kafka: KafkaSettings, user_id: str, *, clock: Callable[[], float] = t
     event = Event(user_id=user_id, forget=Forget())
     event.occurred_at.FromMicroseconds(int(clock() * 1e6))
     asked_at = event.occurred_at.seconds + event.occurred_at.nanos * 1e-9  # as the worker reads it, to the last bit
-    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, fetch_max_wait_ms=50, **kafka.client_options())
+    consumer = LogConsumer(kafka, fetch_max_wait_ms=50)
     try:
         partitions = [TopicPartition(ERASURES.name, one) for one in consumer.partitions_for_topic(ERASURES.name) or ()]
         if not partitions:

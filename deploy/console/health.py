@@ -63,7 +63,7 @@ class SystemHealth:
                 name: readings[process].total(metric) for name, (process, metric) in _COUNTS.items() if process in readings
             },
             "dead_letters": sum(reading.total(_LETTERS) for reading in readings.values()),
-            "lag": sum(reading.total(_LAG) for reading in readings.values()),
+            "lag": _known(sum(reading.total(_LAG) for reading in readings.values())),
             "learning": self._learning(),
         }
 
@@ -81,6 +81,11 @@ class SystemHealth:
             "published_at": None if serving is None else serving.created_at,
             "points": points,
         }
+
+
+def _known(number: float) -> float | None:
+    """None, as JSON says it, in place of NaN."""
+    return None if math.isnan(number) else number
 
 
 def _times(metric: str, before: Reading | None, after: Reading | None) -> dict[str, float] | None:

@@ -4,10 +4,11 @@ import time
 from collections import Counter
 
 from google.protobuf.message import DecodeError
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
 from headwater.v1.events_pb2 import Event
 from headwater.v1.topics import EVENTS
+from runtime.broker.log_consumer import LogConsumer
 from runtime.record import UnreadableBatch
 from runtime.settings import KafkaSettings
 
@@ -22,8 +23,7 @@ def recent_users(kafka: KafkaSettings, count: int) -> list[str]:
 
     Events that were sent as JSON are left out: suggestions are worth no second parser.
     """
-    options = {"fetch_max_wait_ms": 10, "bootstrap_timeout_ms": 1000 * _LONGEST_SECONDS}
-    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, **options, **kafka.client_options())
+    consumer = LogConsumer(kafka, fetch_max_wait_ms=10, bootstrap_timeout_ms=1000 * _LONGEST_SECONDS)
     try:
         partitions = [TopicPartition(EVENTS.name, one) for one in consumer.partitions_for_topic(EVENTS.name) or ()]
         consumer.assign(partitions)

@@ -35,10 +35,13 @@ ALERTS = (
     # Streams.
     Alert(
         name="ConsumerStalled",
-        expr="headwater_consumer_lag_records > 0 and headwater_last_commit_age_seconds > 120",
+        expr=(
+            "(headwater_consumer_lag_records > 0 or headwater_consumer_lag_records != headwater_consumer_lag_records) "
+            "and headwater_last_commit_age_seconds > 120"
+        ),
         hold="1m",
         severity="page",
-        summary="{{ $labels.job }} at {{ $labels.instance }} finishes nothing of {{ $labels.topic }} although records wait.",
+        summary="{{ $labels.job }} at {{ $labels.instance }} finishes nothing of {{ $labels.topic }}; {{ $value }} records wait.",
     ),
     Alert(
         name="ConsumerLagHigh",
@@ -46,6 +49,18 @@ ALERTS = (
         hold="10m",
         severity="ticket",
         summary="{{ $value | humanize }} records of {{ $labels.topic }} wait for {{ $labels.job }}.",
+    ),
+    Alert(
+        name="BrokerUnreachable",
+        expr="headwater_broker_silent_seconds > 60",
+        severity="page",
+        summary="{{ $labels.job }} at {{ $labels.instance }} has been served by no broker for {{ $value | humanizeDuration }}.",
+    ),
+    Alert(
+        name="WrongPartition",
+        expr="sum(increase(headwater_events_wrong_partition_total[15m])) > 0",
+        severity="ticket",
+        summary="{{ $value | humanize }} events lie in another partition than the one before of their user.",
     ),
     Alert(
         name="RecordsLost",
@@ -66,10 +81,10 @@ ALERTS = (
     ),
     Alert(
         name="MirrorBehind",
-        expr="headwater_mirror_lag_records > 1000",
+        expr="headwater_mirror_lag_records > 1000 or headwater_mirror_lag_records != headwater_mirror_lag_records",
         hold="2m",
         severity="ticket",
-        summary="The server at {{ $labels.instance }} has not read {{ $value }} changes of items.",
+        summary="The server at {{ $labels.instance }} has not read {{ $value }} changes of items (NaN: no broker tells).",
     ),
     Alert(
         name="EncoderMismatch",

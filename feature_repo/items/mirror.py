@@ -1,5 +1,6 @@
 """Thread that keeps a process's item table current from the compacted topics of item rows."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 import structlog
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.errors import KafkaError
 
@@ -15,14 +16,19 @@ from feature_repo.decode import Rejection
 from feature_repo.items.records import decode_activity, decode_content
 from feature_repo.items.table import ItemTable
 from headwater.v1.topics import ITEM_ACTIVITY, ITEM_CONTENT
+from runtime.broker.errors import BrokerError
+from runtime.broker.log_consumer import LogConsumer
 from runtime.broker.login import check_login
 from runtime.settings import KafkaSettings
 from runtime.supervisor import StartThread, start_thread
+from runtime.topics import Log, LogError, logs
 
 __all__ = ["ItemMirror"]
 
 _log = structlog.get_logger(__name__)
 _FETCH_WAIT_MS = 100  # the embedded broker lets a fetch wait to the end even when records come: this bounds staleness
+_LOOK_SECONDS = 30.0
+_UNHEARD_SECONDS = 10.0
 _TOPICS = (ITEM_CONTENT.name, ITEM_ACTIVITY.name)
 
 
@@ -45,8 +51,8 @@ class ItemMirror:
         self.activities_applied = 0
         self.contents_applied = 0
         self.records_skipped = 0
-        self.lag_records = 0
-        """Records that are in the log and not yet in the table, as of the last fetch."""
+        self.lag_records = math.nan
+        """Records that are in the log and not yet in the table, as of the last fetch; NaN while no broker tells."""
         self.applied_at = 0.0
         """When the newest applied record was appended to the log, Unix seconds."""
         self._hear_skipped: Callable[[], None] = lambda: None
@@ -90,41 +96,52 @@ class ItemMirror:
         while not self._stop.is_set():
             try:
                 self._follow()
-            except KafkaError as error:
+            except (KafkaError, BrokerError) as error:
+                self.lag_records = math.nan
                 _log.warning("item_mirror_interrupted", error=str(error), retry_seconds=1.0)
                 self._stop.wait(1.0)
 
     def _follow(self) -> None:
         check_login(self._kafka)
-        options = self._kafka.client_options()
         # The checksums of records are computed in Python and would cost more than the rest; the broker has checked them.
-        consumer = KafkaConsumer(
-            group_id=None,
-            enable_auto_commit=False,
-            allow_auto_create_topics=False,  # one made by asking has the broker's own number of partitions
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            check_crcs=False,
-            **options,
-        )
+        consumer = LogConsumer(self._kafka, fetch_max_wait_ms=_FETCH_WAIT_MS, check_crcs=False)
         try:
             partitions = self._partitions(consumer)
+            known, looked_at = self._logs(), time.monotonic()
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
             while not self._stop.is_set():
+                if time.monotonic() - looked_at > _LOOK_SECONDS:
+                    found, looked_at = self._logs(), time.monotonic()
+                    if known is not None and found not in (None, known):
+                        _log.warning(
+                            "item_logs_changed", hint="created again, or with more partitions: read from their beginning"
+                        )
+                        return
+                    known = known or found
                 for records in consumer.poll(timeout_ms=100, max_records=5000).values():
                     for record in records:
                         self._apply(record)
                 # The watermark of the last fetch, not a listing of end offsets: the embedded broker's listing is stale
                 # within a batch of records.
                 ends = [consumer.highwater(partition) for partition in partitions]
-                if all(end is not None for end in ends):
+                if consumer.unheard_seconds() > _UNHEARD_SECONDS:
+                    self.lag_records = math.nan
+                elif all(end is not None for end in ends):
                     self.lag_records = sum(ends) - sum(consumer.position(partition) for partition in partitions)
                     if self.lag_records == 0 and not self._ready.is_set() and self._complete():
                         self._ready.set()
         finally:
             consumer.close()
 
-    def _partitions(self, consumer: KafkaConsumer) -> list[TopicPartition]:
+    def _logs(self) -> dict[str, Log] | None:
+        """Ids and partitions of the topics; None while no broker tells."""
+        try:
+            return logs(self._kafka, _TOPICS)
+        except (LogError, BrokerError, KafkaError):
+            return None
+
+    def _partitions(self, consumer: LogConsumer) -> list[TopicPartition]:
         while not self._stop.is_set():
             numbers = {topic: consumer.partitions_for_topic(topic) for topic in _TOPICS}
             if all(numbers.values()):

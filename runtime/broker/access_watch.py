@@ -1,6 +1,7 @@
 """A thread that asks the broker every few seconds whether this process may still do its work."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,6 +24,7 @@ _log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 3.0
 _REQUEST_MS = 5_000
 _STOP_SECONDS = 1.0
+_SILENT_SECONDS = 10.0
 _TOPICS = {topic.name: topic for topic in ALL_TOPICS}
 
 
@@ -30,7 +32,8 @@ class AccessWatch:
     """Knows why the broker refuses this process: its login, rights that it lacks, or topics that would lose records.
 
     The clients do not tell: a consumer that may not read its topic or join its group waits in silence, and a connection that was
-    made before the password changed goes on. An unreachable broker is none of this: then the last answer holds.
+    made before the password changed goes on. An unreachable broker is none of this: then the last answer holds, and `silence`
+    says so.
     """
 
     def __init__(self, kafka: KafkaSettings, rights: Iterable[Right], *, every_seconds: float = _EVERY_SECONDS) -> None:
@@ -41,6 +44,10 @@ class AccessWatch:
         self._topics: list[Topic] = [_TOPICS[name] for name in dict.fromkeys(one.name for one in self._optional)]
         self._problem: str | None = None
         self._admin: AdminClient | None = None
+        self.reached = False
+        """Whether a broker has ever answered, if only with a refusal."""
+        self._answered = False
+        self._served_at = time.monotonic()
         self._asking, self._stop = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -49,10 +56,26 @@ class AccessWatch:
         """Why the broker refuses this process, with principal, resource and operation; None if it does not, or is unreachable."""
         return self._problem
 
+    @property
+    def silent_seconds(self) -> float:
+        """Time since a broker last answered and refused nothing; since the start where none ever did."""
+        return time.monotonic() - self._served_at
+
+    @property
+    def silence(self) -> str | None:
+        """That no broker answers, in words; None where one did in the last ten seconds, or refuses this process."""
+        seconds = self.silent_seconds
+        if self._problem is not None or seconds <= _SILENT_SECONDS:
+            return None
+        return f"no broker for {seconds:.0f} s at {self._kafka.bootstrap_servers}"
+
     def look(self) -> str | None:
         """Asks now, from the thread that calls; returns `problem`."""
         with self._asking:
             before, self._problem = self._problem, self._ask(self._missing, otherwise=self._problem)
+            if self._answered:
+                self.reached = True
+                self._served_at = self._served_at if self._problem else time.monotonic()
         if self._problem is not None and self._problem != before:
             _log.error("broker_refuses", error=self._problem)
         elif before is not None and self._problem is None:
@@ -87,15 +110,18 @@ class AccessWatch:
         """The answer; `otherwise` where no broker gives one."""
         try:
             self._admin = self._admin or self._connect()
+            self._answered = True
             return question(self._admin)
         except UnreachableError:
+            self._answered = False
             return otherwise
         except BrokerError as error:
             return str(error)
         except KafkaError:
             self._disconnect()
             problem = diagnose(self._kafka)  # to the clients a failed login looks like an unreachable broker
-            return otherwise if problem is None or isinstance(problem, UnreachableError) else str(problem)
+            self._answered = not isinstance(problem, UnreachableError)
+            return otherwise if problem is None or not self._answered else str(problem)
 
     def _connect(self) -> AdminClient:
         if (problem := diagnose(self._kafka)) is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka.consumer.fetcher import FetchResult
@@ -27,6 +27,10 @@ class Chunk:
     """Offset to ask for next: all records from `start` to before it are here."""
     out_of_range: bool = False
     """The broker has no record at `start`: retention deleted it, or the log ends before it."""
+    seeks: int = 0
+    """How often the partition had been sought when this was fetched."""
+    generation: int = 0
+    """Of the consumer group when this was fetched."""
 
     def split(self, size: int) -> Iterator["Chunk"]:
         """The same in pieces of at most `size` records, which follow on from each other."""
@@ -34,17 +38,17 @@ class Chunk:
         for at in range(0, max(len(self.records), 1), size):
             records = self.records[at : at + size]
             end = self.end if at + size >= len(self.records) else records[-1].offset + 1
-            yield Chunk(records, start, end, self.out_of_range)
+            yield replace(self, records=records, start=start, end=end)
             start = end
 
     def since(self, offset: int) -> "Chunk":
         """The part of it from `offset` on."""
         if offset == self.start:
             return self
-        return Chunk([record for record in self.records if record.offset >= offset], offset, self.end)
+        return replace(self, records=[record for record in self.records if record.offset >= offset], start=offset)
 
 
-async def fetched_chunks(fetcher: Any, partitions: set[Any] | None, seconds: float, most: int | None) -> dict[Any, Chunk]:
+async def fetched_chunks(fetcher: Any, partitions: set[Any], seconds: float, most: int | None) -> dict[Any, Chunk]:
     """What aiokafka's fetcher has, by partition: at most `most` records in all, if given; waits up to `seconds` for the first.
 
     It is `Fetcher.fetched_records` of aiokafka 0.14, which gives the records alone: the position before and after them is lost
@@ -56,7 +60,7 @@ async def fetched_chunks(fetcher: Any, partitions: set[Any] | None, seconds: flo
             await fetcher._subscriptions.wait_for_assignment()
         drained: dict[Any, Chunk] = {}
         for tp in list(fetcher._records):
-            if partitions and tp not in partitions:
+            if tp not in partitions:
                 if not fetcher._subscriptions.is_assigned(tp):
                     del fetcher._records[tp]
                 continue

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 
+from runtime.broker.log_consumer import LogConsumer
 from runtime.settings import KafkaSettings
 
 __all__ = ["Loss", "RecordsLost", "record_time"]
@@ -14,6 +15,10 @@ _FETCH_MS = 5000
 
 class RecordsLost(RuntimeError):
     """A worker stops because its log has lost records; the message says which, and how to go on."""
+
+    def __init__(self, group: str, loss: "Loss") -> None:
+        super().__init__(f"{loss}. {loss.advice(group)}")
+        self.group, self.partition = group, loss.partition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,8 +33,10 @@ class Loss:
     """Offset of the first record that is left."""
     end: int
     """Offset behind the last one."""
-    until: float | None
-    """When the first record that is left was appended, Unix seconds; None where none is left."""
+    after: float | None
+    """When the last record that was read was appended, Unix seconds; None where that is not known."""
+    before: float | None
+    """The same of the first record that is left; None where none is left."""
 
     @property
     def truncated(self) -> bool:
@@ -48,12 +55,9 @@ class Loss:
                 f"{where} ends at offset {self.end}, but was read up to {self.expected}: the broker lost the last {self.records} "
                 "records (unclean leader election, or a restored volume)"
             )
-        until = (
-            "" if self.until is None else f", all appended before {datetime.fromtimestamp(self.until, UTC):%Y-%m-%d %H:%M:%S} UTC"
-        )
         return (
             f"{where} begins at offset {self.first}, but was read up to {self.expected} only: retention deleted {self.records} "
-            f"records before they were read{until}"
+            f"records before they were read{_between(self.after, self.before)}"
         )
 
     def advice(self, group: str) -> str:
@@ -61,14 +65,23 @@ class Loss:
         if self.truncated:
             return "Offsets would be given out twice: follow docs/runbooks/RecordsLost.md"
         return (
-            f"To go on without them: `headwater offsets move {group} --to start`; or set HEADWATER_WORKER_LOST_RECORDS=continue; "
-            "see docs/runbooks/RecordsLost.md"
+            f"To go on without them: `headwater offsets move {group} --to remaining`; or set "
+            "HEADWATER_WORKER_LOST_RECORDS=continue; see docs/runbooks/RecordsLost.md"
         )
+
+
+def _between(after: float | None, before: float | None) -> str:
+    bounds = [
+        f"{which} {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        for which, at in (("after", after), ("before", before))
+        if at is not None
+    ]
+    return f", appended {' and '.join(bounds)}" if bounds else ""
 
 
 def record_time(kafka: KafkaSettings, topic: str, partition: int, offset: int) -> float | None:
     """When the record at or after this offset was appended, Unix seconds; None if there is none. Blocks."""
-    consumer = KafkaConsumer(group_id=None, enable_auto_commit=False, allow_auto_create_topics=False, **kafka.client_options())
+    consumer = LogConsumer(kafka)
     try:
         where = TopicPartition(topic, partition)
         consumer.assign([where])

@@ -84,6 +84,7 @@ class Learner:
     """Offset of the record that is expected next."""
     _position: int
     """Offset before which every record is in a learned batch or of no use; what a checkpoint goes back to."""
+    _resumed_at: int | None
     _waiting: list[Example]
     """Examples of the batch that is not full yet."""
     _seen: dict[str, tuple[int, ...]]
@@ -139,9 +140,14 @@ class Learner:
         if self._predictions is not None:
             self._predictions.cut(state["predictions_bytes"])
         if state["log"] == log:
-            self._next = self._position = state["position"]
+            self._next = self._position = self._resumed_at = state["position"]
         else:
             _log.warning("examples_log_is_new", hint="its examples are learned from its beginning, on top of what is known")
+
+    @property
+    def resumed_at(self) -> int | None:
+        """Where the checkpoint that it goes on from ends in this log; None without one of this log."""
+        return self._resumed_at
 
     def learn(self, records: Sequence[Record], span: tuple[int, int] | None = None) -> Learned:
         """Takes records of the examples topic in order; every full batch is scored and then learned from.
@@ -213,6 +219,7 @@ class Learner:
         self._drift = DriftWatch(self._table.vocabulary.tasks)
         self._log_id = log
         self._next = self._position = 0
+        self._resumed_at = None
         self._waiting, self._seen, self._seen_in_batches = [], {}, {}
         self._published = ()
         self._saved_examples = self._judged_examples = 0

@@ -56,7 +56,7 @@ async def _run() -> int:
     group = worker.group(group_name, CATALOGUE)
     define_agent(worker, group, pipeline, observe=lambda work: worker.observe_rejected(work.rejected))
     if not await worker.admitted():
-        return 1
+        return worker.status
     await publisher.start()
     try:
         return await worker.run()

@@ -12,12 +12,11 @@ from feature_repo.items.table import ItemTable
 from feature_repo.owned_rows import OwnedRows
 from feature_repo.settings import FeatureSettings, StoreSettings
 from feature_repo.store import RowStore
-from headwater.v1.topics import EVENTS, ITEM_ACTIONS, Topic
+from headwater.v1.topics import EVENTS, ITEM_ACTIONS
 from runtime.broker.rights import FEATURES_ITEMS_GROUP, FEATURES_USERS_GROUP, PROCESSES
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
-from runtime.topics import log_ids
 from runtime.tracing import Traces, TracingSettings, traces
 from streams.pipeline import BatchPipeline
 from streams.processors.item import ItemProcessor, ItemWork
@@ -31,19 +30,6 @@ from training.encoding.encoder import TextEncoder
 from training.encoding.settings import EncoderSettings
 
 __all__ = ["main"]
-
-
-class _TopicId:
-    """A topic's id, asked for at every assignment: the topic may have been created again while this worker ran."""
-
-    id: int
-
-    def __init__(self, kafka: KafkaSettings, topic: Topic) -> None:
-        self._kafka, self._topic = kafka, topic.name
-
-    async def identify(self) -> None:
-        """Asks the broker."""
-        self.id = (await asyncio.to_thread(log_ids, self._kafka, (self._topic,)))[self._topic]
 
 
 class _Observer:
@@ -80,13 +66,10 @@ async def _run() -> int:
     mirror.on_skipped(worker.metrics.item_records_skipped.inc)
     publisher, store = Publisher(kafka), RowStore(store_settings, vocabulary)
     user_group, item_group = worker.group(FEATURES_USERS_GROUP, EVENTS), worker.group(FEATURES_ITEMS_GROUP, ITEM_ACTIONS)
-    events_log, actions_log = _TopicId(kafka, EVENTS), _TopicId(kafka, ITEM_ACTIONS)
-    user_group.on_assigned(events_log.identify)
-    item_group.on_assigned(actions_log.identify)
-    user_rows = OwnedRows(store, FEATURES_USERS_GROUP, log=lambda: events_log.id)
-    item_rows = OwnedRows(store, FEATURES_ITEMS_GROUP, log=lambda: actions_log.id)
+    user_rows = OwnedRows(store, FEATURES_USERS_GROUP, log=user_group.log)
+    item_rows = OwnedRows(store, FEATURES_ITEMS_GROUP, log=item_group.log)
     cached = settings.cached_rows
-    users = UserProcessor(table=table, store=user_rows, log=lambda: events_log.id, clock=time.time, cached_rows=cached)
+    users = UserProcessor(table=table, store=user_rows, log=user_group.log, clock=time.time, cached_rows=cached)
     items = ItemProcessor(vocabulary, store=item_rows, clock=time.time, cached_rows=cached)
     pipeline = partial(BatchPipeline, publisher=publisher, executor=worker.executor, observe_seconds=worker.observe_seconds)
     tasks = [task.name for task in vocabulary.tasks]
@@ -95,12 +78,12 @@ async def _run() -> int:
     define_agent(worker, item_group, pipeline("items", items, ownership=item_rows), observe=observer.items)
 
     if not await worker.admitted():
-        return 1
+        return worker.status
     mirror.start(worker.supervisor.thread)
     await publisher.start()
     try:
         if not await worker.items_ready(mirror):
-            return 1
+            return worker.status
         return await worker.run()
     finally:
         await publisher.stop()

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +22,6 @@ from runtime.broker.rights import LEARNER_GROUP, PROCESSES
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
 from runtime.settings import KafkaSettings
-from runtime.topics import log_ids
 from runtime.tracing import TracingSettings, traces
 from streams.dead_letters import dead_letter
 from streams.learning.learner import Checkpointed, Learned, Learner
@@ -54,21 +53,14 @@ class LearnerAgent:
     """Drives a learner from its topic: learns on the executor, and acknowledges what a checkpoint holds."""
 
     def __init__(
-        self,
-        worker: Worker,
-        learner: Learner,
-        metrics: LearnerMetrics,
-        *,
-        identify: Callable[[], int],
-        publisher: Publisher,
-        spans: LearnerSpans,
+        self, worker: Worker, learner: Learner, metrics: LearnerMetrics, *, publisher: Publisher, spans: LearnerSpans
     ) -> None:
-        """Args: `identify` tells the id of the examples topic; `publisher` takes the dead letters."""
+        """Args: `publisher` takes the dead letters."""
         self._publisher, self._spans = publisher, spans
-        self._worker, self._learner, self._metrics, self._identify = worker, learner, metrics, identify
+        self._worker, self._learner, self._metrics = worker, learner, metrics
         self._unsaved: dict[TP, int] = {}
         self._group = worker.group(LEARNER_GROUP, EXAMPLES)
-        self._group.on_assigned(self._on_assigned)
+        self._group.start_from(self._resume)
         self._group.on_revoked(self._leave)
         self._group.agent(self._learn)
 
@@ -92,11 +84,17 @@ class LearnerAgent:
         """Checkpoints and publishes while no examples come; runs until cancelled."""
         while True:
             await asyncio.sleep(_SETTLE_SECONDS)
-            await self._settle()
+            if self._group.owns_partitions:
+                await self._settle()
 
-    async def _on_assigned(self) -> None:
+    async def _resume(self) -> Mapping[int, int]:
+        """Goes back to the checkpoint; gives the offset from which it needs examples."""
         self._unsaved.clear()
-        await self._run(lambda: self._learner.resume(self._identify()))
+        try:
+            await self._run(partial(self._learner.resume, self._group.log()))
+        except Exception as error:
+            self._worker.fail(error)
+        return {} if self._learner.resumed_at is None else {0: self._learner.resumed_at}
 
     async def _leave(self) -> None:
         await self._settle(leaving=True)
@@ -189,21 +187,14 @@ async def _run() -> int:
         predictions=predictions,
     )
     publisher = Publisher(kafka)
-    agent = LearnerAgent(
-        worker,
-        learner,
-        metrics,
-        identify=lambda: log_ids(kafka, (EXAMPLES.name,))[EXAMPLES.name],
-        publisher=publisher,
-        spans=LearnerSpans(spans),
-    )
+    agent = LearnerAgent(worker, learner, metrics, publisher=publisher, spans=LearnerSpans(spans))
     if not await worker.admitted():
-        return 1
+        return worker.status
     mirror.start(worker.supervisor.thread)
     await publisher.start()
     try:
         if not await worker.items_ready(mirror):
-            return 1
+            return worker.status
         worker.supervisor.task("settle", agent.keep_settling)
         return await worker.run()
     finally:

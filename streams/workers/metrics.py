@@ -5,7 +5,12 @@ from typing import get_args
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry, Counter, Gauge, Histogram
 
 from feature_repo.decode import Reason
-from runtime.metrics import ITEM_RECORDS_SKIPPED_HELP, ITEM_RECORDS_SKIPPED_METRIC
+from runtime.metrics import (
+    BROKER_SILENT_HELP,
+    BROKER_SILENT_METRIC,
+    ITEM_RECORDS_SKIPPED_HELP,
+    ITEM_RECORDS_SKIPPED_METRIC,
+)
 from runtime.supervisor import failures_counter
 from streams.consumer.group import Group
 
@@ -21,7 +26,10 @@ class WorkerMetrics:
         for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
             registry.register(collector)
         self.lag = Gauge(
-            "headwater_consumer_lag_records", "Records in the log that are not finished yet.", ["topic"], registry=registry
+            "headwater_consumer_lag_records",
+            "Records in the log that are not finished yet; NaN while no broker tells.",
+            ["topic"],
+            registry=registry,
         )
         self.last_commit_age = Gauge(
             "headwater_last_commit_age_seconds", "Time since offsets last moved.", ["topic"], registry=registry
@@ -38,6 +46,7 @@ class WorkerMetrics:
             ["topic", "partition"],
             registry=registry,
         )
+        self.broker_silent = Gauge(BROKER_SILENT_METRIC, BROKER_SILENT_HELP, registry=registry)
         self.rebalances = Counter(
             "headwater_consumer_rebalances_total",
             "Times that partitions were dealt to this worker.",
@@ -74,7 +83,7 @@ class WorkerMetrics:
     def observe_group(self, group: Group) -> None:
         """Takes over how far a group's member has come, partition by partition."""
         topic, positions = group.topic.name, group.positions()
-        self.lag.labels(topic).set(sum(position.lag for position in positions))
+        self.lag.labels(topic).set(group.lag())
         self.last_commit_age.labels(topic).set(group.commit_age())
         for position in positions:
             self.end_offset.labels(topic, position.partition).set(position.end)

@@ -82,7 +82,7 @@ def take_over(running: ExitStack, live: Live, new: Encoding, kafka: KafkaSetting
     learner.wait_for("headwater_snapshots_published_total", 1)
 
     stop(live.catalogue, catalogue)
-    assert move(kafka, new.group, to_end=False) == ITEMS + len(changes)
+    assert move(kafka, new.group, "start") == ITEMS + len(changes)
     catalogue = running.enter_context(new.process("streams.workers.catalogue"))
     new.wait_encoded()
     server, address = running.enter_context(new.server())

@@ -95,7 +95,7 @@ def restore(running: ExitStack, generation: Generation, kafka: KafkaSettings) ->
     features = running.enter_context(generation.process("streams.workers.features"))
     features.wait_for("headwater_events_folded_total", EVENTS)
     generation.wait_done(lambda group: group.startswith("headwater-features-"))
-    assert move(kafka, "headwater-learner", to_end=True) == 0
+    assert move(kafka, "headwater-learner", "end") == 0
     learner = running.enter_context(generation.process("streams.workers.learner"))
     server, address = running.enter_context(generation.server())
     return Live(catalogue=catalogue, features=features, learner=learner, server=server, address=address)

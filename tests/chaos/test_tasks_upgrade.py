@@ -30,11 +30,11 @@ OLD_TASKS, NEW_TASKS = {"click", "dwell", "like"}, {"click", "dwell", "like", "p
 def take_over(running: ExitStack, live: Live, new: Generation, kafka: KafkaSettings) -> Live:
     """Steps 2 to 5 of the page, up to new servers that are ready; events come all the while."""
     stop(live.features, live.learner, live.catalogue)
-    move(kafka, "headwater-features-users", to_end=False)
-    move(kafka, "headwater-features-items", to_end=True)
-    move(kafka, "headwater-learner", to_end=True)
+    move(kafka, "headwater-features-users", "start")
+    move(kafka, "headwater-features-items", "end")
+    move(kafka, "headwater-learner", "end")
     [catalogue_group] = [state.group for state in standing(kafka) if state.group.startswith("headwater-catalogue-")]
-    assert move(kafka, catalogue_group, to_end=False) == ITEMS
+    assert move(kafka, catalogue_group, "start") == ITEMS
 
     catalogue = running.enter_context(new.process("streams.workers.catalogue"))
     features = running.enter_context(new.process("streams.workers.features"))

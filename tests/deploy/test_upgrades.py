@@ -63,8 +63,8 @@ def test_new_tasks_get_rows_of_their_own_while_the_old_ones_serve(tmp_path: Path
         with pytest.raises(RowSchemaError, match=r"was written for other tasks, .* a store directory of their own and replay"):
             RowStore(old, MORE).read_users(users)
 
-        move(kafka, "headwater-features-users", to_end=False)
-        move(kafka, "headwater-features-items", to_end=True)
+        move(kafka, "headwater-features-users", "start")
+        move(kafka, "headwater-features-items", "end")
         (tmp_path / "more.toml").write_text(MORE_TASKS)
         changed = {"HEADWATER_TASKS_FILE": str(tmp_path / "more.toml"), "HEADWATER_STORE_REDIS_URL": str(new.redis_url)}
         with running_worker("streams.workers.features", environment | changed, tmp_path / "new.log") as worker:

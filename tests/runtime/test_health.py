@@ -1,10 +1,11 @@
 """Health of a process and the pulse of its event loop."""
 
 import asyncio
+import math
 import threading
 import time
 
-from runtime.health import Health, Pulse, Watchdog
+from runtime.health import Health, Problem, Pulse, Watchdog
 
 
 class Clock:
@@ -118,3 +119,41 @@ async def test_a_loop_that_is_held_up_is_noticed() -> None:
         await asyncio.sleep(0.01)
     beating.cancel()
     watcher.join()
+
+
+def test_while_a_broker_is_unreachable_no_part_counts_as_stalled() -> None:
+    """A process that waited for ten minutes has its full time again once the broker is back; a blocked loop is told even so."""
+    clock, away = Clock(), Problem(text="no broker for 600 s", seconds=600.0, curable=False)
+    waited_for: list[Problem] = [away]
+    health = Health(stall_seconds=10.0, away=lambda: waited_for[0] if waited_for else None, clock=clock)
+    users = health.part("users")
+    assert health.problem() == away, "not: users is starting"
+    users.assign()
+    users.waiting = 3
+    clock.now = 600.0
+    assert health.problem() == away
+    waited_for.clear()
+    clock.now = 609.0
+    assert health.problem() is None
+    clock.now = 611.0
+    assert "users is stalled: 3 records" in _text(health)
+    waited_for.append(away)
+    health.turn()
+    clock.now = 650.0
+    assert "event loop is blocked" in _text(health)
+
+
+def test_a_lag_that_is_not_known_is_told_and_is_no_reason_to_restart() -> None:
+    """It is neither 0, which would be well, nor records that wait, which a restart may help."""
+    clock = Clock()
+    health = Health(stall_seconds=10.0, clock=clock)
+    users = health.part("users")
+    users.assign()
+    users.waiting = math.nan
+    clock.now = 9.0
+    assert health.problem() is None
+    clock.now = 11.0
+    problem = health.problem()
+    assert problem is not None
+    assert "has not been known for 11 s" in problem.text
+    assert not problem.curable

@@ -60,7 +60,7 @@ def counted(settings: StoreSettings) -> dict[str, tuple[object, ...]]:
 def set_back(kafka: KafkaSettings) -> None:
     """Both groups of the features worker to the start."""
     for group in (USER_GROUP, ITEM_GROUP):
-        move(kafka, group, to_end=False)
+        move(kafka, group, "start")
 
 
 def test_a_group_is_set_to_either_end(broker: KafkaSettings) -> None:
@@ -68,12 +68,12 @@ def test_a_group_is_set_to_either_end(broker: KafkaSettings) -> None:
     ensure_topics(broker, partitions=PARTITIONS)
     publish(broker)
     assert standing(broker) == []
-    assert move(broker, USER_GROUP, to_end=True) == 0
-    assert move(broker, USER_GROUP, to_end=False) == SENT
+    assert move(broker, USER_GROUP, "end") == 0
+    assert move(broker, USER_GROUP, "start") == SENT
     [state] = standing(broker)
     assert (state.group, state.topic, state.committed, state.waiting) == (USER_GROUP, "headwater.events.v1", 0, SENT)
     with pytest.raises(OffsetsError, match="there is no group 'other'; ours are headwater-features-users"):
-        move(broker, "other", to_end=True)
+        move(broker, "other", "end")
 
 
 @pytest.mark.timeout(300)

@@ -70,6 +70,22 @@ class WorkerProcess:
         samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
         return sum(sample.value for sample in samples if sample.name == name)
 
+    @property
+    def health(self) -> tuple[int, str]:
+        """Status and text of /healthz; 0 while nothing listens there."""
+        return self.asked("healthz")
+
+    def asked(self, path: str) -> tuple[int, str]:
+        """The same of any path."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{path}", timeout=60) as response:
+                return response.status, response.read().decode().strip()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode().strip()
+        except OSError:
+            return 0, ""
+
     def healthy(self) -> bool:
         """Whether /healthz says so."""
         try:

@@ -4,8 +4,6 @@ import re
 import signal
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -33,17 +31,6 @@ def _eventually(look: Callable[[], bool], what: str, seconds: float = 180.0) -> 
     while not look():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)
-
-
-def _health(worker: WorkerProcess, path: str = "healthz") -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/{path}", timeout=60) as response:
-            return response.status, response.read().decode().strip()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode().strip()
-    except OSError:
-        return 0, ""
 
 
 def _send(kafka: KafkaSettings, count: int, *, first: int = 0) -> None:
@@ -76,7 +63,7 @@ def _flowing(kafka: KafkaSettings, *, at_once: int) -> Iterator[list[int]]:
 
 def _waited(worker: WorkerProcess) -> float:
     """Seconds for which the worker says that it has waited for its store."""
-    found = re.search(r"waiting for (\d+) s: the redis online store", _health(worker)[1])
+    found = re.search(r"waiting for (\d+) s: the redis online store", worker.health[1])
     return float(found.group(1)) if found else 0.0
 
 
@@ -97,7 +84,7 @@ def test_a_worker_that_stands_still_says_so_and_then_ends_itself(broker: KafkaSe
     environment = environment_of(broker, StoreSettings(directory=tmp_path), tmp_path) | settings
     log = tmp_path / "log"
     with running_worker("tests.streams.stuck_worker", environment, log) as worker:
-        _eventually(lambda: "stalled: 1 records wait" in _health(worker)[1], "said on /healthz")
+        _eventually(lambda: "stalled: 1 records wait" in worker.health[1], "said on /healthz")
         assert worker.process.wait(120) == 1
     text = log.read_text()
     assert "worker_stood_still" in text
@@ -148,7 +135,7 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
                 # Longer than the session, and than the time after which a stuck worker would end itself.
                 _eventually(lambda: _waited(worker) > 25.0, "said on /healthz that it waits")
                 assert worker.process.poll() is None
-                assert _health(worker, "livez") == (200, "ok"), "a restart would not help"
+                assert worker.asked("livez") == (200, "ok"), "a restart would not help"
                 process.send_signal(signal.SIGCONT)
             else:
                 process.kill()
@@ -162,4 +149,4 @@ def test_while_the_store_is_away_workers_wait_and_drop_nothing(broker: KafkaSett
             assert worker.total("headwater_events_duplicate_total") == 0
             assert worker.total("headwater_consumer_rebalances_total") == 2, "one for each group, at the start"
             assert worker.process.poll() is None
-            _eventually(lambda: _health(worker) == (200, "ok"), "well again")
+            _eventually(lambda: worker.health == (200, "ok"), "well again")

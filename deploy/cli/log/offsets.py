@@ -17,6 +17,7 @@ class Place(StrEnum):
     """Where a group may be set to."""
 
     START = "start"
+    REMAINING = "remaining"
     END = "end"
 
 
@@ -41,16 +42,22 @@ def list_(bootstrap_servers: BootstrapServers = None, data_dir: DataDir = None) 
 @_group.command()
 def move(
     group: Annotated[str, typer.Argument(help="As `headwater offsets list` names it.")],
-    to: Annotated[Place, typer.Option(help="Beginning of what the log still holds, or its end.")],
+    to: Annotated[
+        Place,
+        typer.Option(
+            help="start: what the log still holds is read again. remaining: where it stands, less what the log no longer holds. "
+            "end: what waits is left out."
+        ),
+    ],
     bootstrap_servers: BootstrapServers = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Set a group whose workers are stopped to the start or the end of its topic.
+    """Set a group whose workers are stopped, or hold because records were lost, to another place in its topic.
 
     From the start, rows that stand know what they have counted; an emptied store is filled again. docs/operations.md says when.
     """
     from runtime import offsets
 
     settings = kafka_settings(bootstrap_servers, data_dir, offsets.rights_to_move(group))
-    waiting = offsets.move(settings, group, to_end=to is Place.END)
-    console.print(f"{group} stands at the {to.value}; {waiting:,} records wait for it")
+    waiting = offsets.move(settings, group, to.value)
+    console.print(f"{group} is set to {to.value}; {waiting:,} records wait for it")

@@ -34,7 +34,7 @@ export class Health {
       timed("event to feature", times.event_to_feature, "no event yet"),
       timed("event to the next answer", times.event_to_served, "no answer yet"),
       timed("answer of the server", times.answer, "no answer yet"),
-      tile("events folded", count(counts.folded ?? 0), `${counted(counts.duplicates ?? 0, "duplicate")}, lag ${count(system.lag)}`),
+      tile("events folded", count(counts.folded ?? 0), `${counted(counts.duplicates ?? 0, "duplicate")}, lag ${system.lag === null ? "unknown" : count(system.lag)}`),
       tile("examples learned", count(counts.examples_learned ?? 0), `${counted(counts.snapshots_rejected ?? 0, "snapshot")} rejected`),
       tile("items", count(counts.items ?? 0), "can be recommended"),
       tile("dead letters", count(system.dead_letters), system.dead_letters ? "listed below" : "none"),

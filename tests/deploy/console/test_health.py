@@ -1,10 +1,11 @@
 """The page's figures are those of about the last minute, and its curves those of the published snapshots."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from deploy.console.health import SystemHealth
 from feature_repo.tasks import parse_tasks
@@ -83,3 +84,13 @@ def test_curves_keep_what_the_store_has_removed(tmp_path: Path) -> None:
     assert [point["examples"] for point in learning["points"]] == [100, 200, 300, 400, 500]
     assert learning["points"][-1]["metrics"]["click"]["auc"] == 0.75
     assert (learning["version"], learning["published_at"]) == ("v00000005", 50.0)
+
+
+def test_a_lag_that_no_broker_tells_is_none(registry: CollectorRegistry, url: str, tmp_path: Path) -> None:
+    """The page gets JSON, which has no NaN."""
+    lag = Gauge("headwater_consumer_lag_records", "-", ["topic"], registry=registry)
+    lag.labels("a").set(3)
+    health = SystemHealth({"features": url}, SnapshotStore(tmp_path, clock=Clock()))
+    assert health.look()["lag"] == 3
+    lag.labels("b").set(math.nan)
+    assert health.look()["lag"] is None

@@ -176,7 +176,7 @@ def test_processes_are_probed_and_scraped(process: str) -> None:
     name = f"headwater-{process}"
     [container] = pod(WORKLOADS[name])["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    probes = [container[probe] for probe in ("startupProbe", "livenessProbe")]
+    probes = [container[probe] for probe in ("startupProbe", "readinessProbe", "livenessProbe") if probe in container]
     assert {next(iter(probe[how]["port"] for how in ("httpGet", "tcpSocket") if how in probe)) for probe in probes} <= set(ports)
     # A process that waits for a broker or a store is not ready, and is not restarted: that would help nothing.
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"

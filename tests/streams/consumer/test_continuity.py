@@ -69,7 +69,7 @@ def test_every_record_comes_once_and_in_order_whatever_is_missing_in_between(
                 if taken.out_of_range:
                     lost |= set(range(taken.expected, log.first))
                     position = log.first
-                    continuity.move({0: position})
+                    continuity.move({0: position}, {0: 0})
                 break
             if taken is not None:
                 handed += [record.offset for record in taken.records]
