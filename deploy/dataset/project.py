@@ -132,8 +132,9 @@ class History(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sampled_impressions: int = 0
     """Show the item of each event among so many others, for data that does not say what was passed over."""
     sampled_popularity: float = 0.75
-    """The power of popularity by which those others are drawn, of the items that exist by then: each in proportion to (1 + events
-    until then) to this power. With 0 all are alike and popularity tells what was chosen, with 1 little but taste does."""
+    """The power of popularity by which those others are drawn, of the items that exist by then: each in proportion to (k + events
+    until then) to this power, k being large where items differ by little more than chance. With 0 all are alike and popularity
+    tells what was chosen, with 1 little but taste does."""
 
     def __post_init__(self) -> None:
         known = [field.name for field in fields(Columns)]

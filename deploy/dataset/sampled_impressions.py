@@ -15,13 +15,20 @@ from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 __all__ = ["SampledImpressions"]
 
 _TRIES = 20
+_FIRST = 100
+_LATER = 1.3
+"""The shape is fitted to the first hundred actions, and again whenever there are so many times as many."""
+_BY_CHANCE = 2.0
+"""Standard errors of the variance that are put down to chance."""
 
 
 class SampledImpressions:
     """Makes lists for actions that come in order of time.
 
     An item exists from its date of publication, or where the catalogue has none from the first action on it. It is drawn in
-    proportion to (1 + actions until then) ** power (Mikolov et al., 2013, section 2.2, with power 3/4).
+    proportion to (k + actions until then) ** power (Mikolov et al., 2013, section 2.2, with power 3/4). Counts differ by chance,
+    too: k is the shape of the gamma distribution of popularities that explains what is left of their variance (negative binomial,
+    by moments). It is small where few items take most, and so large where all are chosen alike that all are drawn alike.
     """
 
     def __init__(self, *, power: float, published_at: Mapping[str, float], rng: random.Random) -> None:
@@ -31,6 +38,8 @@ class SampledImpressions:
         self._published_at = published_at
         self._weights = _WeightedItems()
         self._counts: dict[str, int] = {}
+        self._actions = self._squares = 0
+        self._shape, self._due = 1.0, _FIRST
         self._done: set[tuple[str, str, str]] = set()
         self._shown_at: dict[tuple[str, str], float] = {}
         self.without_list = 0
@@ -80,13 +89,31 @@ class SampledImpressions:
             _, item_id = self._upcoming.pop()
             if item_id not in self._counts:
                 self._counts[item_id] = 0
-                self._weights.add(item_id, 1.0)
+                self._weights.add(item_id, self._weight(0))
 
     def _count(self, item_id: str) -> None:
         before = self._counts.get(item_id)
         after = self._counts[item_id] = (before or 0) + 1
-        old = 0.0 if before is None else (1.0 + before) ** self._power
-        self._weights.add(item_id, (1.0 + after) ** self._power - old)
+        self._actions += 1
+        self._squares += 2 * after - 1
+        if self._actions >= self._due:
+            self._due = math.ceil(_LATER * self._actions)
+            self._shape = self._fitted()
+            self._weights = _WeightedItems()
+            for known, count in self._counts.items():
+                self._weights.add(known, self._weight(count))
+        else:
+            self._weights.add(item_id, self._weight(after) - (0.0 if before is None else self._weight(before)))
+
+    def _weight(self, count: int) -> float:
+        return (1.0 + count / self._shape) ** self._power
+
+    def _fitted(self) -> float:
+        """Shape of the distribution of popularities, infinite where counts vary by no more than chance."""
+        items = len(self._counts)
+        mean = self._actions / items
+        more = self._squares / items - mean**2 - mean * (1.0 + _BY_CHANCE * math.sqrt(2.0 / items))
+        return mean**2 / more if more > 0 else math.inf
 
 
 class _WeightedItems:

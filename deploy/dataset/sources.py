@@ -3,7 +3,7 @@
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from deploy.dataset.items import ItemReader
 from deploy.dataset.project import Catalogue, History, Project
 from deploy.dataset.rejects import Rejects, RowError
 from deploy.dataset.sampled_impressions import SampledImpressions
+from deploy.dataset.shuffled import earliest, hold_lists, shuffled
 from deploy.dataset.timeline import VISIT_SECONDS, Row, in_moments, timeline
 from feature_repo.decoded_event import IMPRESSION, DecodedEvent
 from headwater.v1.catalogue_pb2 import Item
@@ -58,12 +59,15 @@ class Sources:
         self._zone = ZoneInfo(project.time_zone)
         self._rejects: dict[str, Rejects] = {}
         self._kinds: Counter[str] = Counter()
+        self._read: list[Row] = []
+        self._dated: list[Item] = []
 
     def read(self) -> SourcesRead:
         """Reads every file; raises HistoryFileError for one that cannot be read at all."""
-        rows = [row for place, history in enumerate(self._project.history) for row in self._rows(place, history)]
+        rows = self._read = [row for place, history in enumerate(self._project.history) for row in self._rows(place, history)]
         items = self._items(self._project.catalogue)
-        events = in_moments(self._with_impressions(timeline(rows, now=self._now), rows, items or ()))
+        self._dated = [item for item in items or () if item.HasField("published_at")]
+        events = in_moments(self._with_impressions(timeline(rows, now=self._now), rows))
         if items is None:
             items = [
                 Item(item_id=item_id, type=self._project.item_type)
@@ -80,6 +84,16 @@ class Sources:
             kinds=self._kinds,
             timed=all(history.timed for history in self._project.history),
         )
+
+    def shuffled(self, rng: random.Random, *, rows: int) -> tuple[list[DecodedEvent], bool]:
+        """Events of so many rows that were read, with labels that mean nothing, and whether these were shuffled within lists.
+
+        Of an action before which impressions are sampled, any of the list takes the place.
+        """
+        some = earliest(self._read, rows)
+        made = shuffled(some, rng)
+        listed = hold_lists(some) or any(history.sampled_impressions for history in self._project.history)
+        return in_moments(self._with_impressions(timeline(made, now=self._now), made, choice=rng)), listed
 
     def _rows(self, place: int, history: History) -> Iterator[Row]:
         """What each row says, checked."""
@@ -141,11 +155,15 @@ class Sources:
         ]
 
     def _with_impressions(
-        self, events: Sequence[DecodedEvent], rows: Sequence[Row], items: Iterable[Item]
+        self, events: Sequence[DecodedEvent], rows: Sequence[Row], *, choice: random.Random | None = None
     ) -> Iterator[DecodedEvent]:
-        """The events, in order of time, with the impressions that their files ask for; one serves all that follows it soon."""
+        """The events, in order of time, with the impressions that their files ask for; one serves all that follows it soon.
+
+        Args:
+            choice: chooses from a sampled list in the user's place.
+        """
         files = {event.event_id: row.file for row in rows for event in row.events}
-        published = {item.item_id: item.published_at.ToMicroseconds() / 1e6 for item in items if item.HasField("published_at")}
+        published = {item.item_id: item.published_at.ToMicroseconds() / 1e6 for item in self._dated}
         sampled = {
             place: SampledImpressions(power=history.sampled_popularity, published_at=published, rng=self._rng)
             for place, history in enumerate(self._project.history)
@@ -156,7 +174,10 @@ class Sources:
             place = files[event.event_id]
             history = self._project.history[place]
             if event.kind != IMPRESSION and place in sampled:
-                yield from sampled[place].before(event, history.sampled_impressions)
+                shown = sampled[place].before(event, history.sampled_impressions)
+                yield from shown
+                if choice is not None and shown:
+                    event = replace(event, item_id=choice.choice(shown).item_id)
             elif event.kind != IMPRESSION and history.imply_impressions:
                 pair = (event.user_id, event.item_id)
                 if event.at - shown_at.get(pair, -math.inf) >= VISIT_SECONDS:

@@ -70,6 +70,11 @@ class Judged:
         }
 
     @property
+    def users(self) -> npt.NDArray[np.int64]:
+        """Number of each example's user, (examples,)."""
+        return _numbers(one.user_id for one in self.shown)
+
+    @property
     def lists(self) -> npt.NDArray[np.int64]:
         """Number of each example's list, (examples,)."""
         return _numbers(one.list_key for one in self.shown)
@@ -87,8 +92,7 @@ class Judged:
         `training.metrics.lists.ListQuality` within lists as they were shown (`list_auc`, ...).
         """
         found: Figures = {task.name: {"all": {}, "last_fifth": {}} for task in self.tasks}
-        users, items = _numbers(one.user_id for one in self.shown), _numbers(one.item_id for one in self.shown)
-        lists = self.lists
+        users, lists, items = self.users, self.lists, _numbers(one.item_id for one in self.shown)
         for name, made in self.models.items():
             for window, begin in (("all", 0), ("last_fifth", len(self.labels) - self.last_fifth)):
                 for index, task in enumerate(self.tasks):

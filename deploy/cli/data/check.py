@@ -2,7 +2,9 @@
 
 import glob
 import math
+import random
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,9 @@ from deploy.observe.progress import progress, tracked
 
 if TYPE_CHECKING:
     from deploy.dataset.check import TaskFindings
+    from deploy.dataset.leak_test import ShuffledAuc
     from deploy.dataset.project import Project
+    from feature_repo.decoded_event import DecodedEvent
 
 __all__ = ["check", "register"]
 
@@ -41,7 +45,8 @@ def check(
     A data file alone is read as `headwater init` would guess it. Exit status 1 where nothing could be learned.
     """
     from deploy.dataset.check import LABELLED_EVENTS, find_labels
-    from deploy.dataset.sources import read_sources
+    from deploy.dataset.leak_test import LEAK_ROWS, leak_test
+    from deploy.dataset.sources import Sources
     from feature_repo.decoded_event import IMPRESSION
     from feature_repo.tasks import load_tasks, parse_tasks
     from feature_repo.vocabulary import Vocabulary
@@ -49,7 +54,8 @@ def check(
     project, guessed = _project(file)
     declared = parse_tasks(guessed) if tasks is None and guessed is not None else load_tasks(tasks or project.tasks)
     with progress("reading", console) as told:
-        read = read_sources(project, now=time.time(), progress=told.rows)
+        sources = Sources(project, now=time.time(), rng=random.Random(0), progress=told.rows)
+        read = sources.read()
     if project.simulate is not None:
         console.print(f"[yellow]Synthetic:[/] made as {project.simulate.catalogue.name} says; no real users, no real items")
     print_files(read)
@@ -58,7 +64,8 @@ def check(
     print_contents(read, project)
     total = min(len(read.events), LABELLED_EVENTS)
     events = tracked(read.events[:total], total=total, what="looking for labels", console=console)
-    findings = find_labels(Vocabulary(declared), events)
+    vocabulary = Vocabulary(declared)
+    findings = find_labels(vocabulary, events)
     table = Table("task", "kind", "event", "labels", "positives", "rate or mean", "will it be learned?")
     for found in findings:
         task = found.task
@@ -67,6 +74,12 @@ def check(
         positives = "-" if found.positives is None else f"{found.positives:,}"
         table.add_row(task.name, task.kind, task.event, f"{found.labels:,}", positives, level, verdict)
     console.print(table)
+    made, listed = sources.shuffled(random.Random(0), rows=LEAK_ROWS)
+
+    def watched(events: "Sequence[DecodedEvent]") -> "Iterable[DecodedEvent]":
+        return tracked(events, total=len(events), what="leak test", console=console)
+
+    leaks = _print_leaks(leak_test(vocabulary, read.items, made, listed=listed, watched=watched))
     learned = {task.event for task in declared}
     for kind, count in read.kinds.most_common():
         if kind not in learned and kind != IMPRESSION:
@@ -82,6 +95,11 @@ def check(
         console.print(f"[dim]Labels are those of the first {LABELLED_EVENTS:,} events.[/]")
     if all(found.labels == 0 or (found.problem or "").startswith("no ") for found in findings):
         raise CliError("nothing would be learned; see the last column, and docs/guides/your-data.md")
+    if leaks:
+        raise CliError(
+            "shuffled labels could be told, so figures of this data are not to be believed: do times differ between what was "
+            "taken and what was passed over? If not, the import is at fault: please report it with a part of the file"
+        )
     if guessed is None:
         home = Path() if file is None else Path(file) if Path(file).is_dir() else Path(file).parent
         cd, program = "" if home == Path() else f"cd {home} && ", called(home)
@@ -132,6 +150,20 @@ def _print_outside(found: "TaskFindings") -> None:
     fate = "those events are refused" if task.outside == "refuse" else "each counts as the nearest within"
     hint = "" if task.ranged else "; declare `min` and `max` in the tasks file if they are right"
     console.print(f"[yellow]{name}:[/] {found.outside:,} values lie far outside {where}; {fate}{hint}.", soft_wrap=True)
+
+
+def _print_leaks(found: "Sequence[ShuffledAuc]") -> bool:
+    """Says of each binary task how well its shuffled labels were told; whether any were."""
+    for one in found:
+        where = "within lists" if one.listed else "over users and times"
+        figure = f"{escape(one.task.name)} has an AUC of {one.auc.value:.3f} ± {one.auc.stated:.3f}"
+        if one.leaks:
+            console.print(f"[red]leak test: with labels shuffled {where}, {figure}, where 0.5 is right[/]", soft_wrap=True)
+        elif one.enough:
+            console.print(f"Leak test passed: with labels shuffled {where}, {figure}; 0.5 is right.", soft_wrap=True)
+        else:
+            console.print(f"[dim]No leak test of {escape(one.task.name)}: too few labels of either kind.[/]", soft_wrap=True)
+    return any(one.leaks for one in found)
 
 
 def _mean(kind: str, mean: float) -> str:

@@ -66,6 +66,19 @@ def test_a_choice_that_could_not_be_drawn_makes_no_list() -> None:
     assert made.without_list == 3
 
 
+@pytest.mark.parametrize("items", [20, 200])
+def test_items_that_differ_by_chance_alone_are_drawn_alike(items: int) -> None:
+    """Of choices made blindly, how often an item was chosen before tells nothing, at the usual power of popularity."""
+    rng, made = np.random.default_rng(0), sampler()
+    won, known = [], Counter[str]()
+    for number in range(6000):
+        item = f"i{rng.integers(items)}"
+        others = [one.item_id for one in made.before(action(number, f"u{number}", item, float(number)), 2) if one.item_id != item]
+        won += [(known[item] > known[other]) + (known[item] == known[other]) / 2 for other in others]
+        known[item] += 1
+    assert np.mean(won) == pytest.approx(0.5, abs=0.015)
+
+
 def test_recent_popularity_tells_nothing_of_choices_that_do_not_follow_it() -> None:
     """Items come into being day by day, and users choose blindly among those there are: drawn alike, its AUC is a half."""
     rng, made = np.random.default_rng(0), sampler(power=0.0)
