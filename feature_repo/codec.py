@@ -29,6 +29,7 @@ def encode_user(row: UserRow, vocabulary: Vocabulary) -> dict[str, Value]:
     value["recent_items"] = Value()
     value["recent_items"].string_list_val.val.extend(row.recent_ids)
     value["recent_values"] = _doubles(row.recent_R)
+    value["older_items"] = Value(bytes_val=row.older_N.astype("<u8").tobytes())
     awaiting = PackedAwaiting(
         impressions=[pending.to_bytes() for pending in row.pending],
         seen_events=row.seen,
@@ -61,6 +62,8 @@ def decode_user(user_id: str, values: dict[str, Value], vocabulary: Vocabulary, 
         recent_ids=list(values["recent_items"].string_list_val.val),
         recent_R=recent_R,
         label_times_RT=np.repeat(recent_R[:, :1], len(vocabulary.tasks), axis=1),
+        # Rows that an earlier release wrote have none.
+        older_N=np.frombuffer(values["older_items"].bytes_val if "older_items" in values else b"", dtype="<u8"),
     )
     if whole:
         awaiting = PackedAwaiting.FromString(values["awaiting"].bytes_val)

@@ -31,6 +31,7 @@ USER_ACTIVITY = FeatureView(
         Field(name="activity", dtype=Array(Float64), description="Times and decayed counters, as of updated_at."),
         Field(name="recent_items", dtype=Array(String), description="Items engaged with, the most recent first."),
         Field(name="recent_values", dtype=Array(Float64), description="For each: Unix seconds, then a label a task."),
+        Field(name="older_items", dtype=Bytes, description="Items engaged with before those: hash, day and tasks, 8 bytes each."),
         Field(name="awaiting", dtype=Bytes, description="Impressions that await labels, and event ids seen."),
     ],
     source=_pushed("user_activity"),

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from feature_repo.audience import Audience, audience_of
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
+from feature_repo.older_items import remember
 from feature_repo.pending_impressions import PendingImpression
 from feature_repo.vocabulary import RECENT, Vocabulary
 from headwater.internal.v1.streams_pb2 import Erasure, SourcePosition, UnmatchedAction
@@ -41,6 +42,8 @@ class UserRow:
     """For each of them, (R, 1+T): Unix seconds, then a label for each task (NaN where unknown)."""
     label_times_RT: NDArray[np.float64]
     """When each of these labels was given, Unix seconds; of no meaning where the label is unknown."""
+    older_N: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    """Items engaged with before those, as feature_repo.older_items keeps them."""
     pending: list[PendingImpression] = field(default_factory=list)
     """Impressions that await labels, the oldest first."""
     unmatched: list[UnmatchedAction] = field(default_factory=list)
@@ -83,13 +86,14 @@ class UserRow:
             source=source,
             requested_at=requested_at,
             events=int(self.counters_CH[:2, ALL].sum()),
-            engagements=len(self.recent_ids),
+            engagements=len(self.recent_ids) + len(self.older_N),
             awaiting_impressions=len(self.pending),
             event_ids=len(self.seen),
         )
         self.counters_CH = np.zeros_like(self.counters_CH)
         self.first_at = self.updated_at = 0.0
         self.recent_ids, self.recent_R, self.label_times_RT = [], self.recent_R[:0], self.label_times_RT[:0]
+        self.older_N = self.older_N[:0]
         self.pending, self.unmatched, self.alias = [], [], 0
         self.seen.clear()
 
@@ -111,8 +115,11 @@ class UserRow:
         # The newest first, and of equal times the one that came last.
         place = int(np.searchsorted(-values_R[:, 0], -row[0], side="left"))
         ids.insert(place, item_id)
+        values_R = np.concatenate((values_R[:place], row[None], values_R[place:]))
+        for dropped, (dropped_at, *dropped_labels) in zip(ids[RECENT:], values_R[RECENT:].tolist(), strict=True):
+            self.older_N = remember(self.older_N, dropped, dropped_at, dropped_labels)
         del ids[RECENT:]
-        self.recent_R = np.concatenate((values_R[:place], row[None], values_R[place:]))[:RECENT]
+        self.recent_R = values_R[:RECENT]
         self.label_times_RT = np.concatenate((times_RT[:place], times[None], times_RT[place:]))[:RECENT]
 
 

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from feature_repo.audience import Audience
 from feature_repo.counters import ALL, HALF_LIFE_NAMES
 from feature_repo.items.shared_memory import ItemSharedMemory
+from feature_repo.older_items import id_hash
 from feature_repo.vocabulary import AUDIENCE, TYPE_BITS, Vocabulary
 from headwater.v1.catalogue_pb2 import Item
 
 __all__ = ["ItemTable", "category_bits", "type_signs"]
 
 _CATEGORY_WORDS = 4
-_ARRAYS = "counters", "updated_at", "published_at", "vectors", "categories", "types", "places", "opinions", "live"
+_ARRAYS = "counters", "updated_at", "published_at", "vectors", "categories", "types", "places", "opinions", "hashes", "live"
+_HASH_BITS = 16
 
 
 def category_bits(categories: Iterable[str]) -> NDArray[np.uint64]:
@@ -62,6 +64,7 @@ class ItemTable:
         self.types = np.zeros((capacity, TYPE_BITS), dtype=np.float32)
         self.places = np.zeros((capacity, AUDIENCE), dtype=np.uint16)
         self.opinions = np.zeros((capacity, len(vocabulary.tasks), AUDIENCE), dtype=np.float32)
+        self.hashes = np.zeros(capacity, dtype=np.uint32)
         self.live = np.zeros(capacity, dtype=bool)
         self.followers: list[Callable[[int], None]] = []
         """Told of the row of every entry that is taken over or deleted, by the writer; of a new one before it is live."""
@@ -82,6 +85,18 @@ class ItemTable:
         """Row numbers of the given items, -1 for those never heard of. Shape (B,)."""
         get = self.index.get
         return np.array([get(item_id, -1) for item_id in item_ids], dtype=np.intp)
+
+    def rows_of_hashes(self, hashes_N: NDArray[np.uint32]) -> NDArray[np.intp]:
+        """Row numbers of the items whose ids have these hashes (`older_items.id_hash`), in order."""
+        if not len(hashes_N):
+            return np.empty(0, dtype=np.intp)
+        # A look at a few bits first leaves few rows: a search among all of them would take milliseconds.
+        mask = np.uint32(2**_HASH_BITS - 1)
+        some = np.zeros(2**_HASH_BITS, dtype=bool)
+        some[hashes_N & mask] = True
+        hashes_M = self.hashes[: len(self.ids)]
+        rows_C = np.flatnonzero(some[hashes_M & mask])
+        return rows_C[np.isin(hashes_M[rows_C], hashes_N)]
 
     def holds(self, item_id: str) -> bool:
         """Whether the item is in the catalogue as far as it has been read."""
@@ -162,6 +177,7 @@ class ItemTable:
             self._grow()
         # A reader in another thread takes the length from `ids` and numbers from `index`: these come last.
         self.content.append(None)
+        self.hashes[row] = id_hash(item_id)
         self.ids.append(item_id)
         self.index[item_id] = row
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_repo.items.table import ItemTable
+from feature_repo.older_items import matching
 from feature_repo.rows import UserRow
 from serving.api.errors import InvalidRequest, located, shown
 from serving.api.requests import Condition, SlateQuery
@@ -36,7 +37,7 @@ def eligible_rows(
     if math.isfinite(slate.filter.published_within_seconds):
         published_M = table.published_at[:size]
         allowed_M &= (published_M != 0.0) & (published_M >= now - slate.filter.published_within_seconds) & (published_M <= now)
-    rows = table.rows([*exclude, *_left_out(slate, row, table, now)])
+    rows = np.append(table.rows(list(exclude)), _left_out(slate, row, table, now))
     allowed_M[rows[(rows >= 0) & (rows < size)]] = False
     return np.flatnonzero(allowed_M)
 
@@ -49,13 +50,17 @@ def _check_types(facets: ItemFacets, slate: SlateQuery) -> None:
         )
 
 
-def _left_out(slate: SlateQuery, row: UserRow, table: ItemTable, now: float) -> list[str]:
-    """Items that the user has interacted with and that the list leaves out."""
+def _left_out(slate: SlateQuery, row: UserRow, table: ItemTable, now: float) -> NDArray[np.intp]:
+    """Rows of items that the user has interacted with and that the list leaves out, -1 for those never heard of."""
     columns = {task.name: column for column, task in enumerate(table.vocabulary.tasks)}
     left_out_R = np.zeros(len(row.recent_ids), dtype=bool)
+    older: list[NDArray[np.uint32]] = []
     for interaction in slate.leave_out:
-        matches_R = row.recent_R[:, 0] >= now - interaction.within_seconds
-        if interaction.task:
-            matches_R &= ~np.isnan(row.recent_R[:, 1 + columns[interaction.task]])
+        since, task = now - interaction.within_seconds, columns[interaction.task] if interaction.task else None
+        matches_R = row.recent_R[:, 0] >= since
+        if task is not None:
+            matches_R &= ~np.isnan(row.recent_R[:, 1 + task])
         left_out_R |= matches_R
-    return [row.recent_ids[at] for at in np.flatnonzero(left_out_R)]
+        older.append(matching(row.older_N, since=since, task=task))
+    recent = table.rows([row.recent_ids[at] for at in np.flatnonzero(left_out_R)])
+    return np.append(recent, table.rows_of_hashes(np.concatenate(older))) if older else recent

@@ -73,6 +73,7 @@ def assert_equal_rows(one: UserRow, other: UserRow) -> None:
     np.testing.assert_array_equal(one.label_times_RT, other.label_times_RT)
     assert [waiting.SerializeToString() for waiting in one.unmatched] == [late.SerializeToString() for late in other.unmatched]
     assert one.recent_ids == other.recent_ids
+    np.testing.assert_array_equal(one.older_N, other.older_N)
     assert (one.first_at, one.updated_at) == (other.first_at, other.updated_at)
     assert [waiting.to_bytes() for waiting in one.pending] == [waiting.to_bytes() for waiting in other.pending]
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from feature_repo.older_items import OLDER_ITEMS, id_hash
 from feature_repo.rows import UserRow
+from feature_repo.vocabulary import RECENT
 from serving.api.errors import InvalidRequest
 from serving.api.requests import Condition, Filter, Interaction, SlateQuery
 from serving.retrieval.eligibility import eligible_rows
@@ -57,3 +59,36 @@ def test_what_was_acted_on_is_left_out_by_task_and_time(leave_out: tuple[Interac
     row.engage("i7", NOW - 5000.0, [np.nan, np.nan, 4.0])
     assert drawn(SlateQuery(count=1, leave_out=leave_out), row) & {"i3", "i5", "i7"} == left
     assert drawn(SlateQuery(count=1, leave_out=()), row) >= {"i3", "i5", "i7"}
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "left"),
+    [
+        ((Interaction(),), set()),
+        ((Interaction(task="stars"),), {"i5"}),
+        ((Interaction(within_seconds=7 * 86_400.0),), {"i3", "i5", "i7"}),
+        ((Interaction(within_seconds=40 * 86_400.0),), {"i3"}),
+        ((Interaction(task="stars", within_seconds=40 * 86_400.0),), {"i3", "i5"}),
+    ],
+)
+def test_what_was_acted_on_long_ago_is_left_out_too(leave_out: tuple[Interaction, ...], left: set[str]) -> None:
+    """i3: rated 60 days ago; i5 and i7: clicked and rated 20 days ago; since then the user acted on as many as a row lists."""
+    row = user_row(liked=())
+    row.engage("i3", NOW - 60 * 86_400.0, [np.nan, np.nan, 4.0])
+    row.engage("i5", NOW - 20 * 86_400.0, [1.0, np.nan, np.nan])
+    row.engage("i7", NOW - 20 * 86_400.0, [np.nan, np.nan, 4.0])
+    for number in range(RECENT):
+        row.engage(f"other {number}", NOW - 19 * 86_400.0 + number, [1.0, np.nan, np.nan])
+    assert not {"i3", "i5", "i7"} & set(row.recent_ids)
+    assert drawn(SlateQuery(count=1, leave_out=leave_out), row) & {"i3", "i5", "i7"} == left
+    assert drawn(SlateQuery(count=1, leave_out=()), row) >= {"i3", "i5", "i7"}
+
+
+def test_more_than_a_row_lists_and_keeps_is_forgotten_oldest_first() -> None:
+    """A row stays bounded: 64 items in full, and eight bytes for each of 1,024 more."""
+    row = user_row(liked=())
+    for number in range(RECENT + OLDER_ITEMS + 5):
+        row.engage(f"i{number}", 1000.0 + number, [1.0, np.nan, np.nan])
+    assert row.older_N.nbytes == 8 * OLDER_ITEMS
+    assert drawn(SlateQuery(count=1), row) == {f"i{number}" for number in range(5)}
+    assert int(row.older_N[0] >> np.uint64(32)) == id_hash("i5")
