@@ -7,6 +7,7 @@ Only what the caller must change raises.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -109,7 +110,7 @@ class Pipeline:
             slates=ranked.slates,
             history_item_ids=user.row.recent_ids[:HISTORY],
             history_values_NT1=ranked.assembled.history_values_NT1,
-            info=_info(query.recommendation_id, model, user, found),
+            info=replace(_info(query.recommendation_id, model, user, found), short_lists=ranked.short_lists),
             report=self._report(watch, query.user_id, user, now),
         )
         if not query.preview:

@@ -121,5 +121,6 @@ def _info(info: ResponseInfo) -> dict[str, Any]:
         "recommendation_id": info.recommendation_id,
         "model_version": info.model_version,
         "features_as_of": info.features_as_of.ToNanoseconds() / 1e9 if info.HasField("features_as_of") else None,
+        "short_lists": [{"slate": one.slate, "detail": one.detail} for one in info.short_lists],
         "degradations": [{"reason": Degradation.Reason.Name(one.reason), "detail": one.detail} for one in info.degradations],
     }

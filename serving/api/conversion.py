@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -208,7 +209,10 @@ def _rules(wanted: pb.Rules) -> Rules:
 def _info(info: Info) -> pb.ResponseInfo:
     degradations = [pb.Degradation(reason=f"REASON_{one.reason.name}", detail=one.detail) for one in info.degradations]
     message = pb.ResponseInfo(
-        recommendation_id=info.recommendation_id, model_version=info.model_version, degradations=degradations
+        recommendation_id=info.recommendation_id,
+        model_version=info.model_version,
+        degradations=degradations,
+        short_lists=[pb.ShortList(**asdict(one)) for one in info.short_lists],
     )
     if info.features_as_of is not None:
         message.features_as_of.CopyFrom(_stamp(info.features_as_of))

@@ -17,6 +17,7 @@ __all__ = [
     "Recommendation",
     "ResponseTimings",
     "Scored",
+    "ShortList",
 ]
 
 
@@ -41,6 +42,22 @@ class Degradation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ShortList:
+    """Where items went that a list lacks; each item of the catalogue counts once, at the first step that left it out."""
+
+    slate: str
+    wanted: int
+    returned: int
+    catalogue_items: int
+    of_other_types: int
+    filtered: int
+    excluded: int
+    acted_on: int
+    detail: str
+    """The same as text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Info:
     """What every answer says of itself."""
 
@@ -50,6 +67,7 @@ class Info:
     features_as_of: float | None
     """Event time of the newest event in the user's row, Unix seconds; None where no row was used."""
     degradations: tuple[Degradation, ...]
+    short_lists: tuple[ShortList, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from feature_repo.items.table import ItemTable
 from feature_repo.rows import UserRow
 from serving.api.errors import located
 from serving.api.requests import RecommendQuery, SlateQuery
-from serving.api.responses import Considered, RankedItem, RankedSlate
+from serving.api.responses import Considered, RankedItem, RankedSlate, ShortList
 from serving.inference.models import ServedModel
 from serving.inference.scoring import Predictions, predict, where_applicable
 from serving.ranking.blending import CONTEXT_WEIGHT, blend, comparable
@@ -20,6 +20,7 @@ from serving.ranking.selection import Constraints, select
 from serving.retrieval.eligibility import eligible_rows
 from serving.retrieval.facets import ItemFacets
 from serving.retrieval.index import CatalogueIndex
+from serving.retrieval.shortage import shortage
 from serving.retrieval.sources import candidates
 from serving.timing import Stopwatch
 
@@ -34,6 +35,7 @@ class Ranked:
     assembled: Assembled
     missing_pins: tuple[str, ...]
     """Items to be pinned that are not in the catalogue."""
+    short_lists: tuple[ShortList, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +101,12 @@ class Ranker:
         watch.lap("rank")
         wanted = [pin.item_id for slate in query.slates for pin in slate.rules.pins]
         missing = tuple(item_id for item_id in wanted if self._row(item_id) < 0)
-        return Ranked(slates=slates, assembled=predicted.assembled, missing_pins=missing)
+        short = tuple(
+            shortage(self._table, self._facets, slate, row, exclude=query.exclude_item_ids, returned=len(ranked.items), now=now)
+            for slate, ranked in zip(query.slates, slates, strict=True)
+            if len(ranked.items) < slate.count
+        )
+        return Ranked(slates=slates, assembled=predicted.assembled, missing_pins=missing, short_lists=short)
 
     def _pinned(self, slates: Sequence[SlateQuery]) -> list[dict[int, int]]:
         """For each list the row by place of what it pins, as far as the catalogue has it."""

@@ -13,7 +13,7 @@ from serving.api.errors import InvalidRequest, located, shown
 from serving.api.requests import Condition, SlateQuery
 from serving.retrieval.facets import ItemFacets
 
-__all__ = ["eligible_rows"]
+__all__ = ["eligible_rows", "left_out", "of_types", "passing"]
 
 
 def eligible_rows(
@@ -28,18 +28,29 @@ def eligible_rows(
     allowed_M = table.live[:size].copy()
     if allowed_M.any():
         _check_types(facets, slate)
-    everything = slice(0, size)
-    if slate.item_types:
-        allowed_M &= facets.holds(Condition(field="type", any_of=tuple(slate.item_types)), everything)
-    for at, condition in enumerate(slate.filter.conditions):
-        with located(f"{slate.path}.filter.conditions[{at}]"):
-            allowed_M &= facets.holds(condition, everything)
-    if math.isfinite(slate.filter.published_within_seconds):
-        published_M = table.published_at[:size]
-        allowed_M &= (published_M != 0.0) & (published_M >= now - slate.filter.published_within_seconds) & (published_M <= now)
-    rows = np.append(table.rows(list(exclude)), _left_out(slate, row, table, now))
+    allowed_M &= of_types(facets, slate, size) & passing(table, facets, slate, size, now=now)
+    rows = np.append(table.rows(list(exclude)), left_out(slate, row, table, now))
     allowed_M[rows[(rows >= 0) & (rows < size)]] = False
     return np.flatnonzero(allowed_M)
+
+
+def of_types(facets: ItemFacets, slate: SlateQuery, size: int) -> NDArray[np.bool_]:
+    """Which of the first `size` items are of the wanted types, (M,)."""
+    if not slate.item_types:
+        return np.ones(size, dtype=bool)
+    return facets.holds(Condition(field="type", any_of=tuple(slate.item_types)), slice(0, size))
+
+
+def passing(table: ItemTable, facets: ItemFacets, slate: SlateQuery, size: int, *, now: float) -> NDArray[np.bool_]:
+    """Which of the first `size` items pass the filter, (M,); raises InvalidRequest for a field that there is not."""
+    passing_M = np.ones(size, dtype=bool)
+    for at, condition in enumerate(slate.filter.conditions):
+        with located(f"{slate.path}.filter.conditions[{at}]"):
+            passing_M &= facets.holds(condition, slice(0, size))
+    if math.isfinite(slate.filter.published_within_seconds):
+        published_M = table.published_at[:size]
+        passing_M &= (published_M != 0.0) & (published_M >= now - slate.filter.published_within_seconds) & (published_M <= now)
+    return passing_M
 
 
 def _check_types(facets: ItemFacets, slate: SlateQuery) -> None:
@@ -50,7 +61,7 @@ def _check_types(facets: ItemFacets, slate: SlateQuery) -> None:
         )
 
 
-def _left_out(slate: SlateQuery, row: UserRow, table: ItemTable, now: float) -> NDArray[np.intp]:
+def left_out(slate: SlateQuery, row: UserRow, table: ItemTable, now: float) -> NDArray[np.intp]:
     """Rows of items that the user has interacted with and that the list leaves out, -1 for those never heard of."""
     columns = {task.name: column for column, task in enumerate(table.vocabulary.tasks)}
     left_out_R = np.zeros(len(row.recent_ids), dtype=bool)

@@ -213,5 +213,9 @@ def print_info(info: "ResponseInfo") -> None:
         features = f"features as of {datetime.fromtimestamp(info.features_as_of.seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
     model = f"model {info.model_version}" if info.model_version else "no model"
     console.print(f"{model}, {features}\nrecommendation {info.recommendation_id}")
+    for short in info.short_lists:
+        console.print(
+            f"[yellow]short{f' {escape(short.slate)}' if short.slate else ''}:[/] {escape(short.detail)}", soft_wrap=True
+        )
     for flag in info.degradations:
         console.print(f"[yellow]degraded:[/] {Degradation.Reason.Name(flag.reason)}: {escape(flag.detail)}", soft_wrap=True)

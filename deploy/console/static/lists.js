@@ -22,7 +22,7 @@ export class Lists {
     if (first) this.scores.clear();
     this.user = user;
     this.answer = info?.recommendation_id ?? "";
-    const notes = (info?.degradations ?? []).map((one) => element("p", {}, one.detail));
+    const notes = [...(info?.degradations ?? []), ...(info?.short_lists ?? [])].map((one) => element("p", {}, one.detail));
     const columns = element("div", { class: "columns" }, ...lists.map((list) => this.list(list, first)));
     const nothing = lists.length ? null : element("p", { class: "hint" }, "The server knows no item that it could recommend.");
     this.place.replaceChildren(

@@ -308,16 +308,40 @@ class PastItem(_message.Message):
     def __init__(self, item_id: _Optional[str] = ..., title: _Optional[str] = ..., acted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., contribution: _Optional[float] = ..., summary: _Optional[str] = ...) -> None: ...
 
 class ResponseInfo(_message.Message):
-    __slots__ = ("recommendation_id", "model_version", "features_as_of", "degradations")
+    __slots__ = ("recommendation_id", "model_version", "features_as_of", "degradations", "short_lists")
     RECOMMENDATION_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
     FEATURES_AS_OF_FIELD_NUMBER: _ClassVar[int]
     DEGRADATIONS_FIELD_NUMBER: _ClassVar[int]
+    SHORT_LISTS_FIELD_NUMBER: _ClassVar[int]
     recommendation_id: str
     model_version: str
     features_as_of: _timestamp_pb2.Timestamp
     degradations: _containers.RepeatedCompositeFieldContainer[Degradation]
-    def __init__(self, recommendation_id: _Optional[str] = ..., model_version: _Optional[str] = ..., features_as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ...) -> None: ...
+    short_lists: _containers.RepeatedCompositeFieldContainer[ShortList]
+    def __init__(self, recommendation_id: _Optional[str] = ..., model_version: _Optional[str] = ..., features_as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degradations: _Optional[_Iterable[_Union[Degradation, _Mapping]]] = ..., short_lists: _Optional[_Iterable[_Union[ShortList, _Mapping]]] = ...) -> None: ...
+
+class ShortList(_message.Message):
+    __slots__ = ("slate", "wanted", "returned", "catalogue_items", "of_other_types", "filtered", "excluded", "acted_on", "detail")
+    SLATE_FIELD_NUMBER: _ClassVar[int]
+    WANTED_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
+    CATALOGUE_ITEMS_FIELD_NUMBER: _ClassVar[int]
+    OF_OTHER_TYPES_FIELD_NUMBER: _ClassVar[int]
+    FILTERED_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    ACTED_ON_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    slate: str
+    wanted: int
+    returned: int
+    catalogue_items: int
+    of_other_types: int
+    filtered: int
+    excluded: int
+    acted_on: int
+    detail: str
+    def __init__(self, slate: _Optional[str] = ..., wanted: _Optional[int] = ..., returned: _Optional[int] = ..., catalogue_items: _Optional[int] = ..., of_other_types: _Optional[int] = ..., filtered: _Optional[int] = ..., excluded: _Optional[int] = ..., acted_on: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Degradation(_message.Message):
     __slots__ = ("reason", "detail")

@@ -1,6 +1,7 @@
 """The gRPC face over real parts: answers, flags and statuses, through a real channel."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -54,6 +55,35 @@ def slates(*names: str, pin: str = "") -> pb.RecommendSlatesRequest:
     return pb.RecommendSlatesRequest(
         user_id="ann", slates=[pb.Slate(name=name, list=pb.ListSpec(count=1, rules=rules)) for name in names]
     )
+
+
+async def test_a_short_list_says_where_items_went(world: World, stub: RecommenderServiceStub) -> None:
+    """Each of the 40 items counts once: another type, the filter, an exclusion, what the user did; unknown values are named."""
+    row = user_row()
+    world.rows.write_users([row])
+    published_within = Duration(seconds=970)  # i31 and later
+    spec = pb.ListSpec(count=20, item_types=["song"], filter=pb.Filter(published_within=published_within))
+    request = pb.RecommendRequest(user_id="ann", list=spec, exclude_item_ids=["i35", "i1"])
+    whole = await stub.Recommend(pb.RecommendRequest(user_id="ann", list=pb.ListSpec(count=5)))
+    assert not whole.info.short_lists
+    [short] = (await stub.Recommend(request)).info.short_lists
+    assert (short.wanted, short.returned, short.catalogue_items) == (20, 4, 40)
+    assert (short.of_other_types, short.filtered, short.excluded, short.acted_on) == (20, 15, 1, 0)
+    assert short.detail == (
+        "4 of 20 items: of 40 in the catalogue, 20 of other types, 15 did not pass the filter, 1 were excluded by the request"
+    )
+    none = with_filter(pb.Condition(field="category", any_of=["garden"]))
+    response = await stub.Recommend(none)
+    [short] = response.info.short_lists
+    assert (len(response.items), short.filtered) == (0, 40)
+    assert "40 did not pass the filter (no item has category garden, or any other)" in short.detail
+    for number in range(40):
+        row.engage(f"i{number}", NOW - 100.0 - number, [1.0, np.nan, np.nan])
+    world.rows.write_users([replace(row, offset=row.offset + 1, updated_at=NOW - 1.0)])
+    page = pb.RecommendSlatesRequest(user_id="ann", slates=[pb.Slate(name="top", list=pb.ListSpec(count=1))])
+    [short] = (await stub.RecommendSlates(page)).info.short_lists
+    assert (short.slate, short.acted_on) == ("top", 40)
+    assert short.detail.endswith("40 were left out because the user has acted on them")
 
 
 async def test_whole_answer_carries_no_flag(world: World, stub: RecommenderServiceStub, model: Recommender) -> None:
