@@ -106,7 +106,7 @@ class SampledImpressions:
             self._weights.add(item_id, self._weight(after) - (0.0 if before is None else self._weight(before)))
 
     def _weight(self, count: int) -> float:
-        return (1.0 + count / self._shape) ** self._power
+        return math.pow(1.0 + count / self._shape, self._power)
 
     def _fitted(self) -> float:
         """Shape of the distribution of popularities, infinite where counts vary by no more than chance."""
