@@ -22,6 +22,7 @@ from runtime.broker.codecs import CODECS
 from runtime.broker.login import check_login
 from runtime.broker.producer import may_pass, start_producer, stop_producer
 from runtime.broker.topic_config import topic_configs
+from runtime.errors import UserError
 from runtime.record import Publication
 from runtime.settings import KafkaSettings
 
@@ -36,7 +37,7 @@ _STOP_SECONDS = 2.0
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
-class PublishError(RuntimeError):
+class PublishError(UserError):
     """Records that the broker refuses for good."""
 
 

@@ -7,7 +7,6 @@ import grpc
 import structlog
 import torch
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from threadpoolctl import threadpool_limits
 
 from feature_repo.items.mirror import ItemMirror
@@ -25,6 +24,7 @@ from runtime.tracing import Traces
 from serving.admission import Admission
 from serving.api.auth import Access
 from serving.api.listener import TlsFiles, listen
+from serving.api.reflection import add_reflection
 from serving.api.servicer import MAX_MESSAGE_BYTES, SERVICE, Servicer
 from serving.api.tokens import TokenFile
 from serving.api.validation import Limits
@@ -151,7 +151,7 @@ class Application:
         self._servicer.add_to(self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         if self._settings.reflection:
-            reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._grpc)
+            add_reflection((SERVICE, health.SERVICE_NAME), self._grpc)
         await self._set_health(serving=False)
         host = self._settings.host
         port = listen(self._grpc, f"{host}:{self._settings.port}", self._tls())

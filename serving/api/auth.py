@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection
 
+from serving.api.reflection import REFLECTION_METHODS
 from serving.api.tokens import Caller, Scope, TokenFile
 
 __all__ = ["Access", "Refusal"]
@@ -20,7 +20,7 @@ _SCOPES: dict[str, Scope] = {
     f"{_RECOMMENDER}RecommendSlates": "score",
     f"{_RECOMMENDER}Explain": "score",
     f"{_RECOMMENDER}RecordEvents": "ingest",
-    f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": "admin",
+    **dict.fromkeys(REFLECTION_METHODS, "admin"),
 }
 """What a method needs; one that is not named here needs admin."""
 _OPEN = f"/{health.SERVICE_NAME}/"  # orchestrators hold no token, and health tells nothing else

