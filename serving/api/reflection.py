@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import grpc
 from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha._async import ReflectionServicer  # as reflection.aio, whose name has no type
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 __all__ = ["REFLECTION_METHODS", "add_reflection"]
@@ -15,7 +16,7 @@ REFLECTION_METHODS = tuple(f"/{service}/{_METHOD}" for service in _SERVICES)
 
 def add_reflection(services: Sequence[str], server: grpc.aio.Server) -> None:
     """Lets clients list `services` and read their messages."""
-    servicer = reflection.aio.ReflectionServicer((*services, reflection.SERVICE_NAME))
+    servicer = ReflectionServicer((*services, reflection.SERVICE_NAME))
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=ServerReflectionRequest.FromString,
