@@ -72,10 +72,14 @@ def learning() -> Dashboard:
         ),
         graph(
             "Snapshots",
-            "Published, rejected by the guard, and not loadable by a server, in ten minutes.",
+            "Published, rejected by the guard, not loadable by a server, and tasks that kept their last head, in ten minutes.",
             Query(expr="sum(increase(headwater_snapshots_published_total[10m]))", legend="published"),
             Query(expr="sum(increase(headwater_snapshots_rejected_total[10m]))", legend="rejected"),
             Query(expr="sum(increase(headwater_model_load_failures_total[10m]))", legend="not served"),
+            Query(
+                expr='sum by (task) (increase(headwater_task_verdicts_total{verdict=~"held|unjudged"}[10m]))',
+                legend="kept: {{task}}",
+            ),
             unit="none",
         ),
         row("Examples"),

@@ -2,6 +2,7 @@
 
 import re
 
+import torch
 from torch import Tensor
 
 from training.model import Recommender
@@ -29,7 +30,8 @@ def put_head(state: dict[str, Tensor], task: int, head: dict[str, Tensor]) -> No
 
 def begin_head(model: Recommender, task: int) -> None:
     """Lets a task be predicted by its counters alone, as before anything was learned; the scale of its labels stays."""
-    begun = Recommender(model.config, model.vocabulary)
+    with torch.random.fork_rng(devices=[]):  # first weights are drawn; everyone else's draws stay as they were
+        begun = Recommender(model.config, model.vocabulary)
     state, first = model.state_dict(), head_of(begun.state_dict(), task)
     for name, part in _own(state, task):
         if not name.startswith(("targets.", "trunk.")):
