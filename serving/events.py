@@ -25,11 +25,14 @@ from runtime.settings import KafkaSettings
 from runtime.supervisor import StartTask, start_task
 from serving.api.errors import LogUnavailable
 from serving.api.responses import Considered, Recommendation
+from serving.api.tokens import GRANTED, Scope
 
 __all__ = ["EventLog", "EventRecorder", "ImpressionWriter", "Recorded", "Refused", "impressions_of"]
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 1.0
+_SCOPE_OF: dict[str, Scope] = {"impression": "impressions", "forget": "erase"}
+"""By body of an event; any other needs ingest. Impressions say what the model learns from, and an erasure can't be undone."""
 _LINGER_MS = 2
 
 
@@ -152,7 +155,8 @@ class EventRecorder:
             LogUnavailable: there were sound events and none was acknowledged.
         """
         now = self._clock()
-        problems = {at: problem for at, event in enumerate(events) if (problem := _problem(event, now)) is not None}
+        granted = GRANTED.get()
+        problems = {at: problem for at, event in enumerate(events) if (problem := _problem(event, now, granted)) is not None}
         refused = [
             Refused(index=at, event_id=events[at].event_id, invalid=True, detail=problem) for at, problem in problems.items()
         ]
@@ -167,7 +171,10 @@ class EventRecorder:
         return Recorded(accepted=len(events) - len(refused), refused=tuple(sorted(refused, key=lambda one: one.index)))
 
 
-def _problem(event: Event, now: float) -> str | None:
+def _problem(event: Event, now: float, granted: frozenset[Scope] | None) -> str | None:
+    needed = _SCOPE_OF.get(event.WhichOneof("body") or "", "ingest")
+    if granted is not None and needed not in granted:
+        return f"it needs the scope {needed}; this token has: {', '.join(sorted(granted))}"
     if (size := event.ByteSize()) > MAX_EVENT_BYTES:
         return f"{size} bytes, {MAX_EVENT_BYTES} are allowed"
     checked = check_event(event, now)

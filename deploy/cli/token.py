@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def token(
     name: Annotated[str, typer.Argument(help="Name of the client: lower-case letters, digits, - and _.")],
-    scope: Annotated[list[str], typer.Option(help="score, ingest or admin, repeatable.")],
+    scope: Annotated[list[str], typer.Option(help="score, ingest, impressions, erase or admin, repeatable.")],
     days: Annotated[int, typer.Option(min=1, help="Days until it expires.")] = 365,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Requests a second and server process; else no limit.")] = None,
 ) -> None:

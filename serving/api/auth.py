@@ -8,21 +8,21 @@ import grpc
 from grpc_health.v1 import health
 
 from serving.api.reflection import REFLECTION_METHODS
-from serving.api.tokens import Caller, Scope, TokenFile
+from serving.api.tokens import GRANTED, Caller, Scope, TokenFile
 
 __all__ = ["Access", "Refusal"]
 
 _BEARER = "Bearer "
 _RECOMMENDER = "/headwater.v1.RecommenderService/"
-_SCOPES: dict[str, Scope] = {
-    f"{_RECOMMENDER}Score": "score",
-    f"{_RECOMMENDER}Recommend": "score",
-    f"{_RECOMMENDER}RecommendSlates": "score",
-    f"{_RECOMMENDER}Explain": "score",
-    f"{_RECOMMENDER}RecordEvents": "ingest",
-    **dict.fromkeys(REFLECTION_METHODS, "admin"),
+_SCOPES: dict[str, tuple[Scope, ...]] = {
+    f"{_RECOMMENDER}Score": ("score",),
+    f"{_RECOMMENDER}Recommend": ("score",),
+    f"{_RECOMMENDER}RecommendSlates": ("score",),
+    f"{_RECOMMENDER}Explain": ("score",),
+    f"{_RECOMMENDER}RecordEvents": ("ingest", "impressions", "erase"),
+    **dict.fromkeys(REFLECTION_METHODS, ("admin",)),
 }
-"""What a method needs; one that is not named here needs admin."""
+"""One of these a method needs; one that is not named here needs admin. Each event then needs its own (serving/events.py)."""
 _OPEN = f"/{health.SERVICE_NAME}/"  # orchestrators hold no token, and health tells nothing else
 
 
@@ -85,12 +85,13 @@ class Access(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic i
         name, client = found
         if client.expires <= datetime.fromtimestamp(self._clock(), UTC):
             raise _unauthenticated("expired", f"the token of {name} expired on {client.expires:%Y-%m-%d}; ask for another")
-        needed = _SCOPES.get(method, "admin")
-        if needed not in client.scopes:
+        needed = _SCOPES.get(method, ("admin",))
+        if client.scopes.isdisjoint(needed):
             has = ", ".join(sorted(client.scopes)) or "none"
-            detail = f"{method} needs the scope {needed}; the token of {name} has: {has}"
+            detail = f"{method} needs the scope {' or '.join(needed)}; the token of {name} has: {has}"
             raise Refusal("scope", grpc.StatusCode.PERMISSION_DENIED, detail)
         self._spend(name, client)
+        GRANTED.set(client.scopes)
 
     def _spend(self, name: str, client: Caller) -> None:
         rate = client.requests_per_second

@@ -14,6 +14,7 @@ import secrets
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -23,10 +24,12 @@ import structlog
 
 from runtime.errors import UserError
 
-__all__ = ["SCOPES", "Caller", "Scope", "TokenFile", "TokensError", "new_token", "parse_clients"]
+__all__ = ["GRANTED", "SCOPES", "Caller", "Scope", "TokenFile", "TokensError", "new_token", "parse_clients"]
 
-Scope = Literal["score", "ingest", "admin"]
+Scope = Literal["score", "ingest", "impressions", "erase", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
+GRANTED: ContextVar[frozenset[Scope] | None] = ContextVar("granted", default=None)
+"""The scopes of the call that is being answered; None where the server has no tokens file."""
 
 _log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 1.0

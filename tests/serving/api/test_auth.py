@@ -1,6 +1,7 @@
 """Who is let in: by token, scope, time and rate; and that no refusal gives a secret away."""
 
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from headwater.client import AsyncClient, ClientOptions
 from headwater.v1 import recommender_pb2 as pb
+from headwater.v1.events_pb2 import Event
 from runtime.settings import KafkaSettings
 from serving.api.auth import Access
 from serving.api.servicer import Servicer
@@ -54,6 +56,8 @@ async def guarded(world: World, tmp_path: Path) -> AsyncIterator[Guarded]:
     made = Guarded(path=tmp_path / "tokens.toml")
     made.add("web", "score")
     made.add("collector", "ingest")
+    made.add("importer", "impressions")
+    made.add("privacy", "erase")
     made.add("old", "score", days=-1.0)
     made.add("slow", "score", rate="requests_per_second = 2")
     access = Access(
@@ -211,3 +215,23 @@ def test_a_file_that_every_user_may_read_or_write_is_refused(tmp_path: Path, mod
         TokenFile(path, monotonic=lambda: 0.0)
     path.chmod(0o640)
     assert TokenFile(path, monotonic=lambda: 0.0).find("hw_none") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "scope"),
+    [
+        ("collector", "impression", "impressions"),
+        ("collector", "forget", "erase"),
+        ("importer", "click", "ingest"),
+        ("importer", "forget", "erase"),
+        ("privacy", "impression", "impressions"),
+    ],
+)
+async def test_an_event_needs_the_scope_of_its_kind(guarded: Guarded, name: str, body: str, scope: str) -> None:
+    """Who collects clicks neither says what was shown nor erases users; the answer names the scope, event by event."""
+    event = Event(event_id="e", user_id="u", item_id="" if body == "forget" else "i")
+    event.occurred_at.FromSeconds(int(time.time()))
+    getattr(event, body).SetInParent()
+    async with guarded.client(name) as client:
+        response = await client.record_events([event])
+    assert [one.detail.partition(";")[0] for one in response.rejected] == [f"it needs the scope {scope}"]
