@@ -11,7 +11,7 @@ import structlog
 
 from runtime.logging import configure_logging, log_settings
 from runtime.supervisor import end_within
-from serving.processes import CHILD, Supervisor
+from serving.processes import CHILD, ServerProcesses
 from serving.settings import ServerSettings
 
 __all__ = ["main"]
@@ -76,13 +76,13 @@ def _stop_at_end(stopping: asyncio.Event) -> None:
 
 def _supervise(settings: ServerSettings) -> int:
     try:
-        supervisor = Supervisor(settings)
+        processes = ServerProcesses(settings)
     except OSError as error:
         structlog.get_logger(__name__).error("server_not_started", error=f"{settings.host}:{settings.port}: {error}")
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: supervisor.stop())
-    return supervisor.run()
+        signal.signal(number, lambda *_: processes.stop())
+    return processes.run()
 
 
 def main() -> None:

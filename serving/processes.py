@@ -24,7 +24,7 @@ from runtime.metrics import MergedMetrics
 from runtime.probes import Probes
 from serving.settings import ServerSettings
 
-__all__ = ["CHILD", "Supervisor"]
+__all__ = ["CHILD", "ServerProcesses"]
 
 CHILD = "--child"
 """Argument of a server that ends when its standard input does, which is when its parent is gone.
@@ -48,7 +48,7 @@ class _Child:
     """Its metrics as of the last look."""
 
 
-class Supervisor:
+class ServerProcesses:
     """Runs `settings.processes` servers until told to stop. A server that dies is replaced, unless it never came up."""
 
     def __init__(self, settings: ServerSettings) -> None:

@@ -15,7 +15,7 @@ Values = npt.NDArray[np.floating]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """A figure and its standard error, with the lists or labels of one user taken as one draw; NaN where nothing can be said."""
+    """A figure and its standard error; NaN where nothing can be said."""
 
     value: float = math.nan
     error: float = math.nan

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DrawnList", "Estimate", "Estimates", "evaluate"]
+from training.metrics.lists import Estimate
+
+__all__ = ["DrawnList", "Estimates", "evaluate"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -26,14 +28,6 @@ class DrawnList:
     reward_K: NDArray[np.float64]
     expected_A: NDArray[np.float64] | None = None
     """What each candidate was expected to earn, known before the rewards; for the doubly robust estimate."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Estimate:
-    """Mean reward of a list, and the standard error of that mean."""
-
-    value: float
-    error: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from deploy.cli.connection import BootstrapServers, CliError, DataDir, TasksFile
 from deploy.cli.requests.ask import weight_of
 
 if TYPE_CHECKING:
-    from training.metrics.off_policy import Estimate
+    from training.metrics.lists import Estimate
 
 __all__ = ["evaluate", "register"]
 
