@@ -9,7 +9,6 @@ import torch
 
 from feature_repo.assembly.assemble import assemble_served
 from feature_repo.decoded_event import DecodedEvent
-from feature_repo.due import DueUsers
 from feature_repo.fold import UserFold, fold_item
 from feature_repo.items.table import ItemTable
 from feature_repo.pending_impressions import is_labelled
@@ -17,6 +16,7 @@ from feature_repo.ranges import ValueRanges, refusal
 from feature_repo.rows import ItemRow, UserRow
 from headwater.internal.v1.streams_pb2 import Example, SourcePosition
 from training.batch import Batch, make_batch
+from training.due import DueUsers
 from training.ids import hashes
 from training.metrics.baselines import RecentPopularity, boosted_trees
 from training.metrics.judged import Judged, ShownItem

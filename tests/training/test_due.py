@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_repo.due import DueUsers
+from training.due import DueUsers
 
 
 def test_users_are_given_once_in_the_order_in_which_they_were_due() -> None:
