@@ -119,11 +119,15 @@ class Learner:
     def resume(self, log: int) -> None:
         """Goes on from the checkpoint, or begins; `log` is the id of the examples topic.
 
+        It owns checkpoint and snapshots from then on: an earlier learner can write no more.
+
         Raises:
-            CheckpointError, TrainerError: the checkpoint cannot be read or was made for other tasks or settings.
+            CheckpointError, TrainerError: the checkpoint is damaged or was made for other tasks or settings.
+            OSError: the checkpoint cannot be reached; try again.
         """
         self._begin(log)
-        state = self._checkpoint.load()
+        state = self._checkpoint.claim()
+        self._snapshots.claim(self._checkpoint)
         if state is None:
             self._notes.clear()  # what was asked of a contest that is no more
             if self._predictions is not None:
@@ -185,7 +189,12 @@ class Learner:
         return done
 
     def settle(self, *, leaving: bool = False) -> Checkpointed:
-        """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`."""
+        """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`.
+
+        Raises:
+            Fenced: another learner owns them now; this one must end.
+            OSError: they cannot be reached; what was due is due again at the next call.
+        """
         now, examples = self._monotonic(), self._guard.trainer.examples
         if self._predictions is not None:
             self._predictions.write()
@@ -194,11 +203,11 @@ class Learner:
         comparisons: dict[str, Comparison] = {}
         overdue = now - self._published_at >= self._settings.publish_seconds or not self._published
         if overdue and examples > self._judged_examples and self._guard.good_examples:
-            self._published_at, self._judged_examples = now, examples
             qualities = {"recent": self._progress.quality(self._settings.judged_examples), "all": self._progress.quality()}
             self._settle_contest()
             comparisons = self._champion_challenger.comparisons()
             published = self._publish(qualities["recent"])
+            self._published_at, self._judged_examples = now, examples
         fresh = examples - self._saved_examples
         elapsed = now - self._saved_at >= self._settings.checkpoint_seconds
         if fresh and (leaving or fresh >= self._settings.checkpoint_examples or elapsed):
@@ -313,7 +322,9 @@ class Learner:
             task: {name: value if math.isfinite(value) else None for name, value in asdict(quality).items()}
             for task, quality in qualities.items()
         }
-        manifest = self._snapshots.publish(model, encoder_version=self._encoder_version, examples=examples, metrics=metrics)
+        manifest = self._snapshots.publish(
+            model, encoder_version=self._encoder_version, examples=examples, metrics=metrics, owner=self._checkpoint
+        )
         self._published = good
         _log.info("snapshot_published", version=version_name(manifest.version), examples=examples)
         return True

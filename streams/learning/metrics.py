@@ -28,6 +28,16 @@ class LearnerMetrics:
         self.skipped = Counter(
             "headwater_batches_skipped_total", "Batches not learned from: their loss was not finite.", registry=registry
         )
+        self.writes_refused = Counter(
+            "headwater_learner_writes_refused_total",
+            "Writes of checkpoint or snapshot that were refused, because another learner has taken over; this one ends.",
+            registry=registry,
+        )
+        self.storage_retries = Counter(
+            "headwater_learner_storage_retries_total",
+            "Times that checkpoint or snapshots could not be reached; what was due is written later.",
+            registry=registry,
+        )
         self.published = Counter("headwater_snapshots_published_total", "Snapshots published.", registry=registry)
         self.rejected = Counter(
             "headwater_snapshots_rejected_total",

@@ -1,6 +1,7 @@
 """Learner process: examples in, model snapshots out. Run with `python -m streams.workers.learner`."""
 
 import asyncio
+import random
 import sys
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from feature_repo.items.table import ItemTable
 from feature_repo.settings import FeatureSettings
 from feature_repo.vocabulary import Vocabulary
 from headwater.v1.topics import EXAMPLES
+from runtime.backoff import pauses
 from runtime.broker.rights import LEARNER_GROUP, PROCESSES
 from runtime.logging import configure_logging, log_settings
 from runtime.publisher import Publisher
@@ -36,7 +38,7 @@ from training.encoding.settings import EncoderSettings
 from training.release.champion_challenger import ChampionChallenger
 from training.release.guard import Guard
 from training.release.promotion import PromotionNotes
-from training.storage import join
+from training.storage import Fenced, join
 from training.storage.checkpoints import CheckpointFile
 from training.storage.snapshots import SnapshotStore
 from training.trainer import Trainer, TrainerConfig
@@ -59,6 +61,7 @@ class LearnerAgent:
         self._publisher, self._spans = publisher, spans
         self._worker, self._learner, self._metrics = worker, learner, metrics
         self._unsaved: dict[TP, int] = {}
+        self._owner = False
         self._group = worker.group(LEARNER_GROUP, EXAMPLES)
         self._group.start_from(self._resume)
         self._group.on_revoked(self._leave)
@@ -81,27 +84,51 @@ class LearnerAgent:
             self._worker.fail(error)
 
     async def keep_settling(self) -> None:
-        """Checkpoints and publishes while no examples come; runs until cancelled."""
+        """Checkpoints and publishes while no examples come; runs until cancelled. Without partitions there is nothing to do."""
         while True:
             await asyncio.sleep(_SETTLE_SECONDS)
-            if self._group.owns_partitions:
-                await self._settle()
+            await self._settle()
 
     async def _resume(self) -> Mapping[int, int]:
-        """Goes back to the checkpoint; gives the offset from which it needs examples."""
+        """Claims checkpoint and snapshots, as soon as they can be reached; gives the offset from which examples are needed."""
         self._unsaved.clear()
-        try:
-            await self._run(partial(self._learner.resume, self._group.log()))
-        except Exception as error:
-            self._worker.fail(error)
+        self._owner = False
+        waits = pauses(random.Random())
+        while not self._owner:
+            try:
+                await self._run(partial(self._learner.resume, self._group.log()))
+                self._owner = True
+            except OSError as error:
+                self._wait(error)
+                await asyncio.sleep(next(waits))
+            except Exception as error:
+                self._worker.fail(error)
+                break
         return {} if self._learner.resumed_at is None else {0: self._learner.resumed_at}
 
     async def _leave(self) -> None:
         await self._settle(leaving=True)
+        self._owner = False
+
+    def _wait(self, error: OSError) -> None:
+        self._metrics.storage_retries.inc()
+        self._group.wait_for(str(error))
+        _log.warning("storage_unavailable", error=str(error))
 
     async def _settle(self, *, leaving: bool = False) -> None:
+        if not self._owner:
+            return
         began = time.time()
-        settled = await self._run(partial(self._learner.settle, leaving=leaving))
+        try:
+            settled = await self._run(partial(self._learner.settle, leaving=leaving))
+        except Fenced as error:
+            self._owner = False
+            self._metrics.writes_refused.inc()
+            self._worker.fail(error)
+            return
+        except OSError as error:  # what is due is written later; until then nothing is acknowledged
+            self._wait(error)
+            return
         self._observe_settled(settled)
         if self._spans.on and settled.published:
             self._spans.published(began, time.time())

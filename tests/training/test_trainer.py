@@ -44,6 +44,7 @@ def test_resumed_run_equals_the_uninterrupted_one(vocabulary: Vocabulary, stream
     for batch in batches[:12]:
         first.learn(batch)
     file = CheckpointFile(tmp_path / "learner.checkpoint")
+    file.claim()
     file.save(first.state_dict())
     state = file.load()
     assert state is not None

@@ -3,10 +3,26 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from training.storage.local import LocalStorage, write_file
+from training.storage.local import LocalStorage, read_tagged_file, replace_file, write_file
+from training.storage.ownership import Changed, Fenced, Owner, Tagged
 from training.storage.protocol import CURRENT, Storage, is_url, join
 
-__all__ = ["CURRENT", "LocalStorage", "Storage", "is_url", "join", "read_whole", "storage_at", "write_whole"]
+__all__ = [
+    "CURRENT",
+    "Changed",
+    "Fenced",
+    "LocalStorage",
+    "Owner",
+    "Storage",
+    "Tagged",
+    "is_url",
+    "join",
+    "read_tagged",
+    "read_whole",
+    "replace_whole",
+    "storage_at",
+    "write_whole",
+]
 
 
 def storage_at(location: str | Path, *, clock: Callable[[], float]) -> Storage:
@@ -26,6 +42,29 @@ def write_whole(location: str | Path, content: bytes) -> None:
         write_object(str(location), content)
     else:
         write_file(Path(location), content)
+
+
+def replace_whole(location: str | Path, content: bytes, tag: str | None) -> str:
+    """Replaces a file or object that still has this tag, or makes one where there is none (None); returns the new tag.
+
+    Raises:
+        Changed: it is another by now.
+        OSError: it cannot be written.
+    """
+    if is_url(location):
+        from training.storage.objects import replace_object
+
+        return replace_object(str(location), content, tag)
+    return replace_file(Path(location), content, tag)
+
+
+def read_tagged(location: str | Path) -> Tagged | None:
+    """Content of a file or object with its tag; None where there is none."""
+    if is_url(location):
+        from training.storage.objects import read_tagged_object
+
+        return read_tagged_object(str(location))
+    return read_tagged_file(Path(location))
 
 
 def read_whole(location: str | Path) -> bytes:

@@ -1,16 +1,21 @@
 """Storage in a local directory."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from training.storage.ownership import Changed, Tagged
 from training.storage.protocol import CURRENT
 
-__all__ = ["LocalStorage", "write_file"]
+__all__ = ["LocalStorage", "read_tagged_file", "replace_file", "write_file"]
+
+_LOCK_SECONDS, _LOCK_PAUSE_SECONDS = 30.0, 0.01
 
 
 class LocalStorage:
@@ -45,21 +50,63 @@ class LocalStorage:
         for left_by_a_crash in self._directory.glob(".partial-*"):
             shutil.rmtree(left_by_a_crash)
 
-    def pointer(self) -> str | None:
-        try:
-            return (self._directory / CURRENT).read_text()
-        except FileNotFoundError:
-            return None
+    def pointer(self) -> Tagged | None:
+        return read_tagged_file(self._directory / CURRENT)
 
-    def point(self, text: str) -> None:
-        write_file(self._directory / CURRENT, text.encode())
+    def point(self, text: str, tag: str | None) -> None:
+        replace_file(self._directory / CURRENT, text.encode(), tag)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        with (self._directory / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _locked(self._directory / ".lock"):
             yield
+
+
+def read_tagged_file(path: Path) -> Tagged | None:
+    """A file's content with a tag; None where there is none."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return Tagged(content=content, tag=_tag(content))
+
+
+def replace_file(path: Path, content: bytes, tag: str | None) -> str:
+    """Replaces a file that still has this tag, or makes one that is not there (None); returns the new tag.
+
+    Raises:
+        Changed: the file is another by now.
+        OSError: it cannot be written, or another process holds the lock.
+    """
+    with _locked(path.with_name(".replacing")):
+        found = read_tagged_file(path)
+        if (None if found is None else found.tag) != tag:
+            raise Changed(f"{path} was replaced meanwhile")
+        write_file(path, content)
+    return _tag(content)
+
+
+def _tag(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock of this file; a process that is frozen while it holds it does not hold up others for ever."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + _LOCK_SECONDS
+    with path.open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise OSError(
+                        f"{path}: another process has held this lock for {_LOCK_SECONDS:.0f} s; is it frozen?"
+                    ) from None
+                time.sleep(_LOCK_PAUSE_SECONDS)
+        yield
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -4,7 +4,8 @@ An object store has no rename and no lock, but each object is written whole and,
 
 - A writer takes a version by creating `v00000012/claim`; of two writers one gets it, the other takes the next number.
 - The last file of a version to be written, its manifest, is what makes it one: before that it is invisible.
-- `CURRENT` is one small object, replaced whole; of two writers the later one has the last word.
+- `CURRENT` and the learner's checkpoint are objects replaced whole, and only if they are still what was read (S3's `If-Match` and
+  `If-None-Match`; in other object stores nothing keeps two writers apart between the comparison and the write).
 
 Endpoint and credentials come from where the file system takes them: for S3 the AWS_* variables and FSSPEC_S3_ENDPOINT_URL.
 """
@@ -15,12 +16,14 @@ from typing import Any
 
 import fsspec
 
+from training.storage.ownership import Changed, Tagged
 from training.storage.protocol import CURRENT, join
 
-__all__ = ["ObjectStorage", "read_object", "write_object"]
+__all__ = ["ObjectStorage", "read_object", "read_tagged_object", "replace_object", "write_object"]
 
 _CLAIM, _MANIFEST = "claim", "manifest.json"
 _ABANDONED_SECONDS = 3600.0
+_REFUSALS = "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"
 
 
 def write_object(url: str, content: bytes) -> None:
@@ -36,6 +39,56 @@ def read_object(url: str) -> bytes:
     with _as_os_error(url, FileNotFoundError):
         content: bytes = files.cat_file(path)
         return content
+
+
+def read_tagged_object(url: str) -> Tagged | None:
+    """An object's content with its tag; None where there is none. Raises OSError where the store does not answer."""
+    files, path = _files(url)
+    try:
+        with _as_os_error(url, FileNotFoundError):
+            # The tag comes first: where the object is replaced in between, the old tag makes the next write fail, not succeed.
+            tag = _tag(files, path)
+            return Tagged(content=files.cat_file(path), tag=tag)
+    except FileNotFoundError:
+        return None
+
+
+def replace_object(url: str, content: bytes, tag: str | None) -> str:
+    """Replaces an object that still has this tag, or makes one that is not there (None); returns the new tag.
+
+    Raises:
+        Changed: the object is another by now.
+        OSError: the store does not answer.
+    """
+    files, path = _files(url)
+    if not _conditional(files):
+        found = read_tagged_object(url)
+        if (None if found is None else found.tag) != tag:
+            raise Changed(f"{url} was replaced meanwhile")
+        write_object(url, content)
+        return _tag(files, path)
+    bucket, key, _ = files.split_path(path)
+    condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+    try:
+        with _as_os_error(url, OSError):
+            answer = files.call_s3("put_object", Bucket=bucket, Key=key, Body=content, **condition)
+    except OSError as error:
+        code = getattr(error.__cause__, "response", {}).get("Error", {}).get("Code")
+        if code in _REFUSALS:
+            raise Changed(f"{url} was replaced meanwhile") from error
+        raise OSError(f"{url}: {error!r}; check the address, the credentials, and that the bucket is there") from error
+    files.invalidate_cache(path)
+    return str(answer["ETag"])
+
+
+def _conditional(files: Any) -> bool:
+    return "s3" in ((files.protocol,) if isinstance(files.protocol, str) else files.protocol)
+
+
+def _tag(files: Any, path: str) -> str:
+    files.invalidate_cache(path)
+    found = files.info(path)
+    return str(found.get("ETag") or files.checksum(path))
 
 
 class ObjectStorage:
@@ -81,14 +134,11 @@ class ObjectStorage:
                 if self._clock() - claimed_at > _ABANDONED_SECONDS:
                     self.remove(name)
 
-    def pointer(self) -> str | None:
-        try:
-            return read_object(join(self.location, CURRENT)).decode()
-        except FileNotFoundError:
-            return None
+    def pointer(self) -> Tagged | None:
+        return read_tagged_object(join(self.location, CURRENT))
 
-    def point(self, text: str) -> None:
-        write_object(join(self.location, CURRENT), text.encode())
+    def point(self, text: str, tag: str | None) -> None:
+        replace_object(join(self.location, CURRENT), text.encode(), tag)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from training.storage.ownership import Tagged
+
 __all__ = ["CURRENT", "Storage", "is_url", "join"]
 
 CURRENT = "CURRENT"
@@ -35,11 +37,11 @@ class Storage(Protocol):
     def collect_garbage(self) -> None:
         """Removes what writers left that died."""
 
-    def pointer(self) -> str | None:
+    def pointer(self) -> Tagged | None:
         """What `CURRENT` says; None where there is none."""
 
-    def point(self, text: str) -> None:
-        """Replaces `CURRENT`."""
+    def point(self, text: str, tag: str | None) -> None:
+        """Replaces `CURRENT` if it still has this tag, or if there is still none; raises Changed otherwise."""
 
     def writing(self) -> AbstractContextManager[None]:
         """Lets writers take turns, where the place can."""

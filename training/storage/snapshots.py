@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
 from runtime.errors import UserError
 from training.model import ModelConfig, Recommender
-from training.storage import CURRENT, join, storage_at
+from training.storage import CURRENT, Changed, Fenced, Owner, join, storage_at
 
 __all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore", "version_name"]
 
 WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
 _HELD = "held"
+_LINE_BREAKS = 16
 
 
 class SnapshotError(UserError):
@@ -65,6 +67,17 @@ def version_name(version: int) -> str:
     return f"v{version:08d}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pointer:
+    """What `CURRENT` says."""
+
+    version: int | None
+    """The version that serves; None for none yet."""
+    held: bool
+    """Whether it stays, whatever is published."""
+    tag: str | None
+
+
 class SnapshotStore:
     """Snapshots in a directory or under a URL: `v00000012/{model.safetensors, manifest.json}`, and `CURRENT`, which names the one
     that serves. Readers need no lock: they see a version whole or not at all.
@@ -78,18 +91,29 @@ class SnapshotStore:
         self.location, self._keep, self._clock = self._storage.location, keep, clock
 
     def publish(
-        self, model: Recommender, *, encoder_version: str, examples: int, metrics: Mapping[str, Mapping[str, float | None]]
+        self,
+        model: Recommender,
+        *,
+        encoder_version: str,
+        examples: int,
+        metrics: Mapping[str, Mapping[str, float | None]],
+        owner: Owner | None = None,
     ) -> Manifest:
         """Writes the model as the next version, makes it current, and removes the oldest beyond `keep`, save its parent.
 
         While a version is held (see `rollback`), it stays current.
 
+        With an `owner`, it is made current only while that one owns the learner's checkpoint.
+
         Raises:
             OSError: it could not be written; what serves has not changed.
+            Fenced: another owner has claimed the checkpoint; nothing is left of the version.
         """
+        if owner is not None:
+            owner.check()
         weights = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()})
         with self._storage.writing():
-            parent, held = self._read_pointer()
+            parent = self._read_pointer().version
             version = max((*self.versions(), parent or 0)) + 1
             while not self._storage.claim(version_name(version)):
                 version += 1
@@ -107,9 +131,12 @@ class SnapshotStore:
             )
             files = {WEIGHTS: weights, MANIFEST: msgspec.json.format(msgspec.json.encode(manifest))}
             self._storage.add(version_name(version), files)
-            if not held:
-                self._point_to(version)
-            self._retire(needed={version, parent})
+            try:
+                current = self._serve(version, owner)
+            except Fenced:
+                self._storage.remove(version_name(version))
+                raise
+            self._retire(needed={version, parent, current})
         return manifest
 
     def versions(self) -> list[int]:
@@ -123,11 +150,11 @@ class SnapshotStore:
 
     def current(self) -> int | None:
         """The version that serves; None if nothing is published. Raises SnapshotError if `CURRENT` is damaged."""
-        return self._read_pointer()[0]
+        return self._read_pointer().version
 
     def held(self) -> bool:
         """Whether the current version stays, whatever is published. Raises SnapshotError if `CURRENT` is damaged."""
-        return self._read_pointer()[1]
+        return self._read_pointer().held
 
     def manifest(self, version: int) -> Manifest:
         """The manifest of a version; raises SnapshotError if it is missing or damaged."""
@@ -180,14 +207,16 @@ class SnapshotStore:
         Raises:
             SnapshotError: there is nothing to roll back to, or the version is missing or damaged.
         """
-        with self._storage.writing():
-            if version is None:
-                current, _ = self._read_pointer()
-                if current is None or (version := self.manifest(current).parent) is None:
-                    raise SnapshotError(f"{self.location}: nothing to roll back to: the current snapshot has no parent")
-            manifest = self.load(version).manifest
-            self._point_to(version, held=True)
-        return manifest
+        while True:
+            pointer, target = self._read_pointer(), version
+            if target is None and pointer.version is not None:
+                target = self.manifest(pointer.version).parent
+            if target is None:
+                raise SnapshotError(f"{self.location}: nothing to roll back to: the current snapshot has no parent")
+            manifest = self.load(target).manifest
+            with suppress(Changed):
+                self._point_to(target, pointer, held=True)
+                return manifest
 
     def release(self) -> Manifest:
         """Ends what `rollback` holds: the newest version serves, and so will those to come; returns its manifest.
@@ -195,29 +224,59 @@ class SnapshotStore:
         Raises:
             SnapshotError: nothing is held, or the newest version is missing or damaged.
         """
-        with self._storage.writing():
-            if not self._read_pointer()[1]:
+        while True:
+            pointer = self._read_pointer()
+            if not pointer.held:
                 raise SnapshotError(f"{self.location}: no version is held, so there is none to release; new ones serve already")
             manifest = self.load(self.versions()[-1]).manifest
-            self._point_to(manifest.version)
-        return manifest
+            with suppress(Changed):
+                self._point_to(manifest.version, pointer)
+                return manifest
+
+    def claim(self, owner: Owner) -> None:
+        """Makes sure that no earlier owner makes a version current any more, not even one that has just looked whether it may.
+
+        Raises OSError.
+        """
+        while True:
+            pointer = self._read_pointer()
+            if pointer.version is None:
+                return
+            with suppress(Changed):
+                self._point_to(pointer.version, pointer, held=pointer.held, epoch=owner.epoch)
+                return
 
     def _path(self, version: int, file: str) -> str:
         return join(join(self.location, version_name(version)), file)
 
-    def _read_pointer(self) -> tuple[int | None, bool]:
-        """The version that serves, and whether it is held."""
-        text = self._storage.pointer()
-        if text is None:
-            return None, False
+    def _serve(self, version: int, owner: Owner | None) -> int | None:
+        """Makes a version current, unless one is held, be it only by now; returns the version that serves then."""
+        while True:
+            pointer = self._read_pointer()
+            if owner is not None:
+                owner.check()
+            if pointer.held:
+                return pointer.version
+            with suppress(Changed):
+                self._point_to(version, pointer, epoch=0 if owner is None else owner.epoch)
+                return version
+
+    def _read_pointer(self) -> _Pointer:
+        found = self._storage.pointer()
+        if found is None:
+            return _Pointer(version=None, held=False, tag=None)
+        text = found.content.decode(errors="replace")
         name, _, hold = text.strip().partition(" ")
         if not (name.startswith("v") and name[1:].isdigit() and hold in ("", _HELD)):
             where = join(self.location, CURRENT)
             raise SnapshotError(f"{where}: says {text[:40]!r}; write one of the versions into it, such as {version_name(1)}")
-        return int(name[1:]), bool(hold)
+        return _Pointer(version=int(name[1:]), held=bool(hold), tag=found.tag)
 
-    def _point_to(self, version: int, *, held: bool = False) -> None:
-        self._storage.point(f"{version_name(version)} {_HELD}\n" if held else f"{version_name(version)}\n")
+    def _point_to(self, version: int, pointer: _Pointer, *, held: bool = False, epoch: int = 0) -> None:
+        """Replaces the pointer that was read; raises Changed where it is another by now."""
+        # The line breaks differ from owner to owner, so that the object has another tag although it names the same version.
+        line_breaks = "\n" * (1 + epoch % _LINE_BREAKS)
+        self._storage.point(f"{version_name(version)}{f' {_HELD}' if held else ''}{line_breaks}", pointer.tag)
 
     def _retire(self, *, needed: set[int | None]) -> None:
         for version in self.versions()[: -self._keep]:

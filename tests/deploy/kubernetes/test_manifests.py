@@ -25,7 +25,7 @@ KUSTOMIZATION: dict[str, Any] = yaml.safe_load((BASE / "kustomization.yaml").rea
 MANIFESTS: list[dict[str, Any]] = [
     document for name in KUSTOMIZATION["resources"] for document in yaml.safe_load_all((BASE / name).read_text())
 ]
-WORKLOADS = {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] in ("Deployment", "Job")}
+WORKLOADS = {one["metadata"]["name"]: one for one in MANIFESTS if one["kind"] in ("Deployment", "StatefulSet", "Job")}
 
 
 def envs(name: str) -> dict[str, str]:
@@ -81,7 +81,7 @@ def test_kubectl_makes_of_it_what_kubernetes_takes(directory: Path) -> None:
     assert done.returncode == 0, done.stderr
     rendered = list(yaml.safe_load_all(done.stdout))
     assert [objection for manifest in rendered for objection in objections(manifest)] == []
-    workloads = [one for one in rendered if one["kind"] in ("Deployment", "Job")]
+    workloads = [one for one in rendered if one["kind"] in ("Deployment", "StatefulSet", "Job")]
     assert {one["metadata"]["name"] for one in workloads} == set(WORKLOADS)
     assert all(pod(one)["containers"][0]["image"].startswith("registry.example.com/headwater-") for one in workloads)
     names = {one["metadata"]["name"] for one in rendered}

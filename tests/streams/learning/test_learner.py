@@ -22,6 +22,7 @@ from training.model import ModelConfig
 from training.release.champion_challenger import ChampionChallenger
 from training.release.guard import Guard
 from training.release.promotion import PromotionError, PromotionNotes
+from training.storage import Fenced
 from training.storage.checkpoints import CheckpointFile
 from training.storage.snapshots import SnapshotStore
 from training.trainer import Trainer, TrainerConfig
@@ -366,3 +367,37 @@ def test_a_gap_in_the_examples_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     """No checkpoint but committed offsets: the heads miss what was learned before."""
     make_learner(tmp_path, Clock()).learn([record(7)])
     assert "examples_missing" in capsys.readouterr().out
+
+
+def test_a_learner_that_thaws_after_another_took_over_changes_nothing(tmp_path: Path) -> None:
+    """Its checkpoint and its model are older than what the other has written since."""
+    clock = Clock()
+    old = make_learner(tmp_path, clock, checkpoint_examples=8)
+    old.learn([record(offset) for offset in range(16)])
+    new = make_learner(tmp_path, clock, checkpoint_examples=8)
+    new.learn([record(offset) for offset in range(32)])
+    clock.now = 20.0
+    assert new.settle().published
+    written, snapshots = _weights(tmp_path), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
+    with pytest.raises(Fenced):
+        old.settle(leaving=True)
+    assert snapshots.list()[-1].examples == snapshots.manifest(snapshots.current() or 0).examples
+    for name, weight in _weights(tmp_path).items():
+        assert torch.equal(weight, written[name]), name
+
+
+def test_what_could_not_be_published_is_published_when_the_storage_answers_again(tmp_path: Path) -> None:
+    """A moment without the object store costs a moment: neither the learner ends, nor is a model left out."""
+    clock = Clock()
+    learner = make_learner(tmp_path, clock)
+    learner.learn([record(offset) for offset in range(16)])
+    clock.now = 20.0
+    snapshots = tmp_path / "snapshots"
+    snapshots.mkdir(exist_ok=True)
+    moved = snapshots.rename(tmp_path / "moved")
+    snapshots.touch()  # a file where the directory was: as a mount that is gone, nothing can be written there
+    with pytest.raises(OSError, match="snapshots"):
+        learner.settle()
+    snapshots.unlink()
+    moved.rename(snapshots)
+    assert learner.settle().published

@@ -84,6 +84,7 @@ def test_a_restart_changes_nothing_and_settings_may_follow_a_promotion(
     contest = _contest(vocabulary, SLOW, QUICK, better_by=0.02)
     for start in range(0, 120, 17):
         _learn(contest, batches[start : start + 17])
+        file.claim()
         file.save(contest.state_dict())
         contest = _contest(vocabulary, SLOW, QUICK, better_by=0.02)
         contest.load_state_dict(file.load() or {})

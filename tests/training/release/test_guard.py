@@ -163,6 +163,7 @@ def test_a_restart_changes_nothing(vocabulary: Vocabulary, stream: Stream, tmp_p
     guard = _guard(vocabulary)
     for start in range(0, 180, 13):
         _learn(guard, batches[start : start + 13])
+        file.claim()
         file.save(guard.state_dict())
         state = file.load()
         assert state is not None

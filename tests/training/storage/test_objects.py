@@ -143,6 +143,7 @@ def test_checkpoint_is_the_last_whole_one(files: S3FileSystem) -> None:
     """Nothing before the first save, then the last; damage is an error with a message."""
     checkpoint = CheckpointFile(f"{LOCATION}/learner.checkpoint")
     assert checkpoint.load() is None
+    assert checkpoint.claim() is None
     checkpoint.save({"offset": 1, "weights": torch.ones(3)})
     checkpoint.save({"offset": 2, "weights": torch.zeros(3)})
     assert CheckpointFile(checkpoint.location).load() == {"offset": 2, "weights": pytest.approx(torch.zeros(3))}
