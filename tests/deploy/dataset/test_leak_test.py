@@ -187,14 +187,14 @@ def test_random_labels_are_told_by_chance(form: str, tmp_path: Path, monkeypatch
             if found.enough:
                 off.append((found.auc.value - 0.5) / found.auc.stated)
     assert len(off) >= 2 * len(SEEDS)
-    assert max(map(abs, off)) <= 1.0
+    assert max(map(abs, off)) <= 1.4, "one figure in 370 is off by its stated error by chance, and there are dozens"
     assert abs(np.mean(off)) < 1.0 / 3.0
 
 
 def test_an_import_that_counts_a_click_before_the_rest_of_its_list_is_found_out() -> None:
     """Each row a moment of its own, its click at once: features of the rows below hold it already."""
     events = []
-    for number, (user, _, shown, clicked) in enumerate(drawn(0)):
+    for number, (user, _, shown, clicked) in enumerate(made for seed in range(5) for made in drawn(seed)):
         for place, item in enumerate(shown):
             at = BEGIN + 60.0 * (SIZE * number + place)
             one = DecodedEvent(
