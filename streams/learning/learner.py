@@ -192,7 +192,7 @@ class Learner:
         """Writes a checkpoint and publishes a snapshot where they are due; a checkpoint in any case when `leaving`.
 
         Raises:
-            Fenced: another learner owns them now; this one must end.
+            SupersededError: another learner owns them now; this one must end.
             OSError: they cannot be reached; what was due is due again at the next call.
         """
         now, examples = self._monotonic(), self._guard.trainer.examples

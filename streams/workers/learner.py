@@ -38,7 +38,7 @@ from training.encoding.settings import EncoderSettings
 from training.release.champion_challenger import ChampionChallenger
 from training.release.guard import Guard
 from training.release.promotion import PromotionNotes
-from training.storage import Fenced, join
+from training.storage import SupersededError, join
 from training.storage.checkpoints import CheckpointFile
 from training.storage.snapshots import SnapshotStore
 from training.trainer import Trainer, TrainerConfig
@@ -121,7 +121,7 @@ class LearnerAgent:
         began = time.time()
         try:
             settled = await self._run(partial(self._learner.settle, leaving=leaving))
-        except Fenced as error:
+        except SupersededError as error:
             self._owner = False
             self._metrics.writes_refused.inc()
             self._worker.fail(error)

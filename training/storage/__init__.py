@@ -4,16 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.storage.local import LocalStorage, read_tagged_file, replace_file, write_file
-from training.storage.ownership import Changed, Fenced, Owner, Tagged
+from training.storage.ownership import Changed, Owner, SupersededError, Tagged
 from training.storage.protocol import CURRENT, Storage, is_url, join
 
 __all__ = [
     "CURRENT",
     "Changed",
-    "Fenced",
     "LocalStorage",
     "Owner",
     "Storage",
+    "SupersededError",
     "Tagged",
     "is_url",
     "join",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from runtime.errors import UserError
-from training.storage import Changed, Fenced, read_tagged, replace_whole
+from training.storage import Changed, SupersededError, read_tagged, replace_whole
 
 __all__ = ["CheckpointError", "CheckpointFile"]
 
@@ -59,14 +59,14 @@ class CheckpointFile:
             return state
 
     def check(self) -> None:
-        """Raises Fenced where another owner has claimed the checkpoint since, and OSError where that cannot be told."""
+        """Raises SupersededError where another owner has claimed the checkpoint since, and OSError where that cannot be told."""
         self._own_tag()
 
     def _own_tag(self) -> str | None:
         found = read_tagged(self.location)
         epoch = 0 if found is None else _parted(found.content)[0]
         if epoch != self._epoch:
-            raise Fenced(
+            raise SupersededError(
                 f"{self.location}: another learner claimed it (epoch {epoch}; this one has {self._epoch}): this one was frozen "
                 "or cut off, or a second one was started. It writes nothing and ends"
             )
@@ -76,7 +76,7 @@ class CheckpointFile:
         """Replaces the checkpoint by `state` (tensors, numbers, strings, lists and dicts); it is safe when this returns.
 
         Raises:
-            Fenced: another owner has claimed it since; nothing was written.
+            SupersededError: another owner has claimed it since; nothing was written.
             OSError: it could not be written; the one before is untouched.
         """
         if not self._epoch:

@@ -9,14 +9,14 @@ from typing import Protocol
 
 from runtime.errors import UserError
 
-__all__ = ["Changed", "Fenced", "Owner", "Tagged"]
+__all__ = ["Changed", "Owner", "SupersededError", "Tagged"]
 
 
 class Changed(Exception):
     """A file or object is not what it was when it was read: nothing was written; read it again and decide anew."""
 
 
-class Fenced(UserError):
+class SupersededError(UserError):
     """Another learner owns the checkpoint now: nothing was written, and this one must stop."""
 
 
@@ -35,5 +35,5 @@ class Owner(Protocol):
     def epoch(self) -> int: ...
 
     def check(self) -> None:
-        """Raises Fenced where another owner has claimed since."""
+        """Raises SupersededError where another owner has claimed since."""
         ...

@@ -15,7 +15,7 @@ from feature_repo.tasks import Task
 from feature_repo.vocabulary import Vocabulary
 from runtime.errors import UserError
 from training.model import ModelConfig, Recommender
-from training.storage import CURRENT, Changed, Fenced, Owner, join, storage_at
+from training.storage import CURRENT, Changed, Owner, SupersededError, join, storage_at
 
 __all__ = ["Manifest", "Snapshot", "SnapshotError", "SnapshotStore", "version_name"]
 
@@ -107,7 +107,7 @@ class SnapshotStore:
 
         Raises:
             OSError: it could not be written; what serves has not changed.
-            Fenced: another owner has claimed the checkpoint; nothing is left of the version.
+            SupersededError: another owner has claimed the checkpoint; nothing is left of the version.
         """
         if owner is not None:
             owner.check()
@@ -133,7 +133,7 @@ class SnapshotStore:
             self._storage.add(version_name(version), files)
             try:
                 current = self._serve(version, owner)
-            except Fenced:
+            except SupersededError:
                 self._storage.remove(version_name(version))
                 raise
             self._retire(needed={version, parent, current})

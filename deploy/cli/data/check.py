@@ -157,7 +157,7 @@ def _print_leaks(found: "Sequence[ShuffledAuc]") -> None:
         figure = f"{escape(one.task.name)} has an AUC of {one.auc.value:.3f} ± {one.auc.stated:.3f}"
         if one.leaks:
             console.print(
-                f"[red]Leak test failed:[/] with labels shuffled {where}, {figure}, where 0.5 is right. Do not believe the figures "
+                f"[red]Leak test failed:[/] with labels shuffled {where}, {figure}, where 0.5 is right. Do not believe figures "
                 "of this data yet: do times differ between what was taken and what was passed over? If not, the import "
                 "is at fault: please report it with a part of the file.",
                 soft_wrap=True,

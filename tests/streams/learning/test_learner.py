@@ -22,7 +22,7 @@ from training.model import ModelConfig
 from training.release.champion_challenger import ChampionChallenger
 from training.release.guard import Guard
 from training.release.promotion import PromotionError, PromotionNotes
-from training.storage import Fenced
+from training.storage import SupersededError
 from training.storage.checkpoints import CheckpointFile
 from training.storage.snapshots import SnapshotStore
 from training.trainer import Trainer, TrainerConfig
@@ -379,7 +379,7 @@ def test_a_learner_that_thaws_after_another_took_over_changes_nothing(tmp_path: 
     clock.now = 20.0
     assert new.settle().published
     written, snapshots = _weights(tmp_path), SnapshotStore(tmp_path / "snapshots", clock=lambda: 0.0)
-    with pytest.raises(Fenced):
+    with pytest.raises(SupersededError):
         old.settle(leaving=True)
     assert snapshots.list()[-1].examples == snapshots.manifest(snapshots.current() or 0).examples
     for name, weight in _weights(tmp_path).items():

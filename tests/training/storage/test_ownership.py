@@ -11,7 +11,7 @@ from s3fs import S3FileSystem
 from feature_repo.vocabulary import Vocabulary
 from tests.training.storage.test_objects import LOCATION, files  # noqa: F401  a fixture
 from training.model import ModelConfig, Recommender
-from training.storage import Fenced, join
+from training.storage import SupersededError, join
 from training.storage.checkpoints import CheckpointError, CheckpointFile
 from training.storage.protocol import Storage
 from training.storage.snapshots import Manifest, SnapshotStore
@@ -55,9 +55,9 @@ def test_a_learner_that_another_has_replaced_writes_nothing(location: str, model
     assert new.state == {"position": 1}
     new.checkpoint.save({"position": 2})
     served = new.publish(model).version
-    with pytest.raises(Fenced, match="another learner"):
+    with pytest.raises(SupersededError, match="another learner"):
         old.checkpoint.save({"position": 1})
-    with pytest.raises(Fenced, match="another learner"):
+    with pytest.raises(SupersededError, match="another learner"):
         old.publish(model)
     assert new.checkpoint.load() == {"position": 2}
     assert new.snapshots.current() == served
@@ -74,7 +74,7 @@ def test_a_learner_frozen_while_it_publishes_makes_nothing_current(
     first = old.publish(model).version
     new: list[_Learner] = []
     _interrupt(monkeypatch, old.snapshots, moment, lambda: new.append(_Learner(location)))
-    with pytest.raises(Fenced):
+    with pytest.raises(SupersededError):
         old.publish(model)
     assert new[0].snapshots.current() == first
     assert new[0].publish(model).version == new[0].snapshots.current()
@@ -107,7 +107,7 @@ def test_of_learners_that_claim_at_the_same_time_one_is_the_owner(location: str)
         if learner.epoch == 5:
             learner.save({"owner": 5})
         else:
-            with pytest.raises(Fenced):
+            with pytest.raises(SupersededError):
                 learner.save({"owner": learner.epoch})
     assert learners[0].load() == {"owner": 5}
 
