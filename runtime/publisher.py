@@ -23,10 +23,10 @@ from runtime.broker.login import check_login
 from runtime.broker.producer import may_pass, start_producer, stop_producer
 from runtime.broker.topic_config import topic_configs
 from runtime.errors import UserError
-from runtime.record import Publication
+from runtime.record import Oversized, Publication
 from runtime.settings import KafkaSettings
 
-__all__ = ["Oversized", "PublishError", "Publisher"]
+__all__ = ["PublishError", "Publisher"]
 
 _log = structlog.get_logger(__name__)
 _MAX_BATCH_BYTES = 900 * 1024
@@ -39,17 +39,6 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 class PublishError(UserError):
     """Records that the broker refuses for good."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Oversized:
-    """A record that its topic does not take, even by itself."""
-
-    publication: Publication
-    size: int
-    """Bytes of the batch that held it alone, compressed as it was sent."""
-    limit: int | None
-    """The topic's max.message.bytes; None where the broker does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

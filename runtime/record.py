@@ -1,8 +1,9 @@
 """Plain forms of what is read from and written to the log, free of any client library."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Publication", "Record", "UnreadableBatch"]
+__all__ = ["Oversized", "Publication", "Record", "UnreadableBatch"]
 
 
 class UnreadableBatch(bytes):
@@ -35,3 +36,14 @@ class Publication(NamedTuple):
     topic: str
     key: bytes
     value: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Oversized:
+    """A record that its topic does not take, even by itself."""
+
+    publication: Publication
+    size: int
+    """Bytes of the batch that held it alone, compressed as it was sent."""
+    limit: int | None
+    """The topic's max.message.bytes; None where the broker does not tell."""

@@ -10,8 +10,7 @@ from feature_repo.decode import Rejection, decode_change, decode_event
 from headwater.internal.v1.streams_pb2 import DeadLetter
 from headwater.v1.topics import CATALOGUE, DEAD_LETTERS, EVENTS
 from runtime.broker.event_producer import event_producer
-from runtime.publisher import Oversized
-from runtime.record import Publication, Record
+from runtime.record import Oversized, Publication, Record
 from runtime.settings import KafkaSettings
 from runtime.topics import read_topic
 

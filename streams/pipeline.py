@@ -14,8 +14,7 @@ from feature_repo.backends.fencing import StoreWentBack, Watermark
 from feature_repo.store import StoreUnavailable
 from headwater.v1.topics import DEAD_LETTERS
 from runtime.backoff import pauses
-from runtime.publisher import Oversized
-from runtime.record import Publication, Record
+from runtime.record import Oversized, Publication, Record
 from streams.dead_letters import oversized_letter
 
 __all__ = ["BatchPipeline", "Ownership", "Processor", "Publishes", "Rewind", "Work"]

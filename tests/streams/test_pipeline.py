@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from feature_repo.store import StoreUnavailable
-from runtime.publisher import Oversized
-from runtime.record import Publication, Record
+from runtime.record import Oversized, Publication, Record
 from streams.pipeline import BatchPipeline
 
 PUBLICATION = Publication("topic", b"key", b"value")
