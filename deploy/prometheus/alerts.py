@@ -18,8 +18,8 @@ ALERTS = (
     Alert(
         name="ServiceGone",
         expr=(  # absent() alone would fire where a process has never run
-            'count by (job) (max_over_time(up{job=~"headwater-(catalogue|features|learner|server)"}[7d])) '
-            'unless on (job) (up{job=~"headwater-.+"} == 1)'
+            'max by (job) (up{job=~"headwater-(catalogue|features|learner|server)"} '
+            'or 0 * max_over_time(up{job=~"headwater-(catalogue|features|learner|server)"}[7d])) == 0'
         ),
         hold="5m",
         severity="page",

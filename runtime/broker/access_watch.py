@@ -115,7 +115,8 @@ class AccessWatch:
         except UnreachableError:
             self._answered = False
             return otherwise
-        except BrokerError as error:
+        except BrokerError as error:  # one that refuses has answered
+            self._answered = True
             return str(error)
         except KafkaError:
             self._disconnect()

@@ -58,5 +58,5 @@ def test_nothing_is_shown_of_a_forgotten_user(tmp_path: Path) -> None:
     RowStore(settings, vocabulary).write_users([row])
     with DataDirectory(tmp_path / "data") as directory:
         directory.write(replace(STATE, store_dir=str(settings.directory), tasks_file=str(tasks_file)))
-        with pytest.raises(CliError, match=r"'ann', who asked to be forgotten: .* until 1970-01-02 00:00:00 UTC are not counted"):
+        with pytest.raises(CliError, match=r"'ann' was erased on request .* until 1970-01-02 00:00:00 UTC are not counted"):
             features("ann", data_dir=directory.path)
