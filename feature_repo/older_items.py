@@ -29,7 +29,7 @@ def remember(older_N: NDArray[np.uint64], item_id: str, at: float, labels: Seque
     """The set with one more item, acted on at `at` (Unix seconds); what was known of the same item stays known.
 
     Args:
-        labels: one for each task, NaN where its event did not come about.
+        labels: one for each task, NaN where its event did not happen.
     """
     name = id_hash(item_id)
     day = min(max(int(at // _DAY_SECONDS), 0), 2**_DAY_BITS - 1)

@@ -59,7 +59,7 @@ def _log_wait(what: str) -> None:
 
 
 class Publisher:
-    """A producer that writes whole record batches, and waits for a broker that is away.
+    """A producer that writes whole record batches, and waits for an unreachable broker.
 
     It is not idempotent, and need not be: a retry keeps the order within a partition, and whoever reads these topics knows
     a record by its source or takes the latest of its key. (aiokafka asks for producer ids in a form so old that the embedded
@@ -89,7 +89,7 @@ class Publisher:
         """Connects, and reads how large the batches of each topic may be; waits while no broker can be reached.
 
         Args:
-            hear: called with what is waited for, in words, after each attempt in vain.
+            hear: called with what is waited for, as text, after each failed attempt.
 
         Raises:
             BrokerTlsError, LoginError: the broker refuses the connection, and would again.
@@ -116,7 +116,7 @@ class Publisher:
         It waits for as long as the broker takes none. When it is cancelled, nothing more of them is sent.
 
         Args:
-            hear: called with what is waited for, in words, each second once it takes longer than usual.
+            hear: called with what is waited for, as text, each second once it takes longer than usual.
 
         Raises:
             PublishError: the broker refuses some for another reason; others may have been taken.
@@ -139,7 +139,7 @@ class Publisher:
             raise
 
     async def _live(self) -> Any:
-        """The producer, connected anew where a `publish` that was cancelled has ended it; raises KafkaError."""
+        """The producer, connected again where a `publish` that was cancelled has ended it; raises KafkaError."""
         async with self._connecting:
             if self._producer is None:
                 self._producer = await start_producer(self._kafka, acks="all", max_batch_size=_MAX_BATCH_BYTES)

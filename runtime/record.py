@@ -40,7 +40,7 @@ class Publication(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Oversized:
-    """A record that its topic does not take, even by itself."""
+    """A record that its topic does not take, even alone."""
 
     publication: Publication
     size: int

@@ -170,7 +170,7 @@ def failures_counter(registry: CollectorRegistry) -> Counter:
     """The metric of a process's supervisor."""
     return Counter(
         "headwater_background_failures_total",
-        "Times that a background task or thread ended by an error, or by itself; it was restarted unless the process ended.",
+        "Times that a background task or thread ended by an error, or without one; it was restarted unless the process ended.",
         ["part"],
         registry=registry,
     )

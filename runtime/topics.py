@@ -194,7 +194,7 @@ class Log:
     """What tells one log from another of the same name."""
 
     id: int
-    """63 bits that change when the topic is created anew; its offsets then start from 0 again."""
+    """63 bits that change when the topic is created again; its offsets then start from 0 again."""
     partitions: int
 
 

@@ -60,7 +60,7 @@ async def _serve(settings: ServerSettings, arguments: Sequence[str]) -> None:
     await asyncio.wait((told, failing), return_when=asyncio.FIRST_COMPLETED)
     failed = failing.done()
     if failed:
-        structlog.get_logger(__name__).error("server_failed", error=str(failing.result()), hint="it ends, to be started anew")
+        structlog.get_logger(__name__).error("server_failed", error=str(failing.result()), hint="it exits, to be restarted")
         end_within(_END_SECONDS)
     failing.cancel()
     await application.stop()

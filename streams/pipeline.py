@@ -111,7 +111,7 @@ class BatchPipeline(Generic[W]):
         self._retried.append(hear)
 
     def on_broker_wait(self, hear: Callable[[str], None]) -> None:
-        """Registers a callback that hears, in words, each second while the broker takes no records."""
+        """Registers a callback, called with the reason each second while the broker takes no records."""
         self._waited.append(hear)
 
     def on_oversized(self, hear: Callable[[int], None]) -> None:

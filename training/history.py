@@ -110,7 +110,7 @@ class HistoryRun:
     ) -> None:
         """Args: `guard` says how what is learned is judged; None: all is learned and nothing is judged.
 
-        `trees`: whether `judged` trains LightGBM beside it.
+        `trees`: whether `judged` trains LightGBM as well.
         """
         self.trainer = trainer
         self.fold = HistoryFold(table)

@@ -1,6 +1,6 @@
 """AUC that a replay reports, beside that of what the server would have answered when each list was shown.
 
-The second is computed anew: by a loop of its own that keeps rows and weights as they stood at each moment, and by the code of the
+The second is separate: by a loop of its own that keeps rows and weights as they stood at each moment, and by the code of the
 server. They must agree, or the replay's figures are not those of what people would have been shown.
 
     python -m benchmarks.quality.as_shown --users 500 --items 500 --days 10

@@ -1,4 +1,4 @@
-"""What a replay's figures say in words, and its predictions as a file from which they can be computed again."""
+"""What a replay's figures mean, as sentences, and its predictions as a file from which they can be computed again."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

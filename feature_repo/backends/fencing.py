@@ -29,7 +29,7 @@ class Watermark:
     end: int
     """Offset behind the last record that the rows include."""
     state: bytes = b""
-    """What the owner knows of the partition as a whole after these records, such as the ranges of values."""
+    """The state of the partition as a whole after these records, such as the ranges of values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

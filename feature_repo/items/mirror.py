@@ -70,7 +70,7 @@ class ItemMirror:
         self._thread = thread("item-mirror", self._run)
 
     def on_skipped(self, hear: Callable[[], None]) -> None:
-        """Registers who hears, in the mirror's thread, of each record that the table cannot take over."""
+        """Registers a callback, run in the mirror's thread, for each record that the table cannot take over."""
         self._hear_skipped = hear
 
     def wait_ready(self, timeout: float) -> bool:

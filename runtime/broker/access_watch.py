@@ -63,7 +63,7 @@ class AccessWatch:
 
     @property
     def silence(self) -> str | None:
-        """That no broker answers, in words; None where one did in the last ten seconds, or refuses this process."""
+        """That no broker answers, as text; None where one did in the last ten seconds, or refuses this process."""
         seconds = self.silent_seconds
         if self._problem is not None or seconds <= _SILENT_SECONDS:
             return None

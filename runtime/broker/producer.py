@@ -1,4 +1,4 @@
-"""Start and end of an aiokafka producer: neither leaves a connection behind, nor waits for a broker that is away."""
+"""Start and end of an aiokafka producer: neither leaves a connection behind, nor waits for an unreachable broker."""
 
 import asyncio
 import traceback
@@ -38,7 +38,7 @@ async def stop_producer(producer: Any, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(producer.stop(), seconds)
             return
-    # aiokafka's `stop` waits for as long as a broker that is away takes to answer, and leaves all open when it is cancelled.
+    # aiokafka's `stop` waits for as long as an unreachable broker takes to answer, and leaves all open when it is cancelled.
     producer._closed = True
     if sender.sender_task is not None:
         sender.sender_task.cancel()

@@ -219,7 +219,7 @@ class Group:
     async def watch_log(self) -> None:
         """Notices a topic that was created again, or is back, and a changed number of partitions; runs until cancelled.
 
-        The client looks every half minute by itself, and does not see that a topic is another by now.
+        The client looks every half minute on its own, and does not see that a topic is another by now.
         """
         while True:
             await asyncio.sleep(_LOOK_SECONDS if self._ready.is_set() else _ABSENT_SECONDS)
@@ -232,7 +232,7 @@ class Group:
                 await consumer.rejoin()
             elif log.partitions != self._partitions:
                 self._note_partitions(log.partitions)
-                await consumer.update_metadata()  # the client then lets the group be assigned anew
+                await consumer.update_metadata()  # the client then lets the group be assigned again
 
     def _note_partitions(self, now: int) -> None:
         if not self._outdated:
@@ -339,7 +339,7 @@ class Group:
         assigned = consumer.assignment()
         self._partitions, self._outdated = consumer.partitions(self.topic.name), False
         if assigned and await self._identify() is None:
-            return  # `watch_log` lets the group be assigned anew once the topic is there
+            return  # `watch_log` lets the group be assigned again once the topic is there
         self._finished.clear()
         for step in self._assign_steps:
             await step()

@@ -80,7 +80,7 @@ class UnbrokenConsumer(PromptConsumer):
         """Goes back to the committed offsets; to the beginning where there are none, or they were of another log.
 
         It goes back further where the group needs earlier records, unless an operator has set it to where it is.
-        Nothing is read while the broker does not tell; `starts` is empty then, and the group must be assigned anew.
+        Nothing is read while the broker does not tell; `starts` is empty then, and the group must be assigned again.
         """
         assigned, known = self.assignment(), self._log_id
         self._finished.clear()
@@ -100,7 +100,7 @@ class UnbrokenConsumer(PromptConsumer):
         return dict(self.starts)
 
     async def rejoin(self) -> None:
-        """Lets the group assign its partitions anew."""
+        """Lets the group assign its partitions again."""
         await self._thread.call_thread(self._thread.rejoin)
 
     async def update_metadata(self) -> None:

@@ -203,7 +203,7 @@ class Worker:
         while not self._asked:
             await asyncio.sleep(_HOLD_SECONDS)
             if await asyncio.to_thread(stands) != at:
-                _log.warning("offsets_moved", worker=self.name, group=lost.group, hint="it ends, to be started anew")
+                _log.warning("offsets_moved", worker=self.name, group=lost.group, hint="it exits, to be restarted")
                 return
 
     def _begin(self) -> None:

@@ -69,7 +69,7 @@ def test_a_worker_that_lost_records_stays_until_its_offsets_are_moved(
         done = headwater(kafka, *command.split()[1:])
         assert done.status == 0, done.error
         assert "200 records wait for it" in done.printed
-        assert worker.process.wait(60) == 1, "it ends, to be started anew"
+        assert worker.process.wait(60) == 1, "it exits, to be restarted"
     with running_worker(FEATURES, environment, tmp_path / "next.log") as worker:
         worker.wait_for("headwater_events_folded_total", 200)
         _until(worker, lambda: worker.health == (200, "ok"))

@@ -1,4 +1,4 @@
-"""What the workers write, on topics that take less than usual and on a broker that is away for a while."""
+"""What the workers write, on topics that take less than usual and on a broker that is unreachable for a while."""
 
 import asyncio
 import random

@@ -67,7 +67,7 @@ def test_a_thread_that_runs_again_is_no_problem_any_more() -> None:
 
 
 def test_a_part_that_returns_although_it_should_run_for_good_has_failed() -> None:
-    """A loop that ended by itself follows nothing any more, error or not."""
+    """A loop that ended on its own follows nothing any more, error or not."""
     case = _Case()
     case.supervisor.thread("watch", lambda: None).join()
     assert "it returned" in str(case.told.get_nowait())

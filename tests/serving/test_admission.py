@@ -14,7 +14,7 @@ PLACES = 8
 
 
 class Clock:
-    """Time that stands still until it is moved."""
+    """Time that does not move until it is moved."""
 
     def __init__(self) -> None:
         self.now = 1000.0

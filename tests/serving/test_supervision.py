@@ -13,7 +13,7 @@ FAULTY = "tests.serving.faulty_server"
 
 
 def _ends(server: RunningServer) -> str:
-    """The log of a server that ends by itself."""
+    """The log of a server that exits on its own."""
     assert server.process.wait(150) == 1
     text = server.log.read_text()
     assert "item-mirror" in text
@@ -22,7 +22,7 @@ def _ends(server: RunningServer) -> str:
 
 
 def test_a_server_that_cannot_read_its_catalogue_ends_and_says_why(tmp_path: Path) -> None:
-    """Before it is ready: it neither waits for ever nor fills its log while it tries."""
+    """Before it is ready: it neither waits forever nor fills its log while it tries."""
     with running_place(tmp_path) as place:
         place.add("defect")
         with place.server(module=FAULTY, drain_notice_seconds=0) as server:

@@ -204,7 +204,7 @@ def _learn(make: Callable[[], Learner], bad: list[bytes]) -> None:
 @settings(deadline=None, max_examples=20)
 @given(st.lists(EXAMPLE_BYTES, min_size=1, max_size=4))
 def test_no_example_ends_the_learner(tmp_path_factory: object, bad: list[bytes]) -> None:
-    """Each is learned, or rejected and told; the good ones beside it are learned, and a checkpoint can be written."""
+    """Each is learned, or rejected and told; the good ones with it are learned, and a checkpoint can be written."""
     directory: Path = tmp_path_factory.mktemp("learner")  # type: ignore[attr-defined]  # pytest's own factory
     _learn(lambda: make_learner(directory, Clock()), bad)
 

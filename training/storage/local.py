@@ -92,7 +92,7 @@ def _tag(content: bytes) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Holds the lock of this file; a process that is frozen while it holds it does not hold up others for ever."""
+    """Holds the lock of this file; a process that is frozen while it holds it does not hold up others forever."""
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + _LOCK_SECONDS
     with path.open("w") as lock:

@@ -13,7 +13,7 @@ __all__ = ["Changed", "Owner", "SupersededError", "Tagged"]
 
 
 class Changed(Exception):
-    """A file or object is not what it was when it was read: nothing was written; read it again and decide anew."""
+    """A file or object is not what it was when it was read: nothing was written; read it again and decide again."""
 
 
 class SupersededError(UserError):

@@ -77,9 +77,7 @@ _CacheDir = Annotated[Path, typer.Option(envvar="HEADWATER_CACHE_DIR", help="Hol
 _First = Annotated[int | None, typer.Option(min=1, help="Only so many events, the earliest ones: a try on a large file.")]
 _Predictions = Annotated[
     Path | None,
-    typer.Option(
-        help="Write each prediction beside its label, and the baselines' beside it, to this Parquet file.", metavar="FILE"
-    ),
+    typer.Option(help="Write each prediction with its label, and those of the baselines, to this Parquet file.", metavar="FILE"),
 ]
 _LightGBM = Annotated[
     bool,

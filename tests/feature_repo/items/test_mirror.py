@@ -106,7 +106,7 @@ def test_a_few_items_that_nobody_will_write_again_are_left_out() -> None:
 
 
 def test_an_error_that_no_wait_cures_ends_the_thread() -> None:
-    """A table that silently stands still would look fresh; the supervisor of the thread starts it again, or ends the process."""
+    """A table that silently goes stale would look fresh; the supervisor of the thread starts it again, or ends the process."""
     broken = table_of(0)
     broken.set_activity = None  # type: ignore[method-assign, assignment]  # any call fails as a defect of ours would
     given_up: queue.Queue[BackgroundFailure] = queue.Queue()

@@ -1,4 +1,4 @@
-"""Requests that are cheap to send and dear to work on: refused in words, at a cost near that of an ordinary request."""
+"""Requests that are cheap to send and dear to work on: refused with a reason, at a cost near that of an ordinary request."""
 
 import time
 from collections.abc import Callable, Iterable
