@@ -229,10 +229,15 @@ class Group:
             known = self.log_id if consumer.starts else None
             if consumer.assignment() and log.id != known:
                 _log.warning("log_is_new" if known else "log_is_back", group=self.name, topic=self.topic.name)
-                await consumer.rejoin()
+                await self._rejoin()
             elif log.partitions != self._partitions:
                 self._note_partitions(log.partitions)
                 await consumer.update_metadata()  # the client then lets the group be assigned again
+
+    async def _rejoin(self) -> None:
+        """Lets the group be assigned again and the log be asked for: a new broker may give the same generation once more."""
+        self._identified_in = -1
+        await self.app.consumer.rejoin()
 
     def _note_partitions(self, now: int) -> None:
         if not self._outdated:
@@ -295,7 +300,7 @@ class Group:
         if gap.out_of_range:
             log = await self._ask_log()
             if log is None or log.id != self.log_id:
-                await self.app.consumer.rejoin()
+                await self._rejoin()
                 return None
             first, end = await self.app.consumer.span(tp)
             if not first <= offset <= end:
